@@ -1,0 +1,50 @@
+"""The errors hcskit raises: one base, and one class for each thing a caller may want to catch.
+
+Each also derives from the built-in that a caller would expect, so ``except ValueError`` keeps working.
+A message says what was found, where, what was expected, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "HcskitError",
+    "InputError",
+    "NotAScreenError",
+    "PlateMapError",
+    "ReaderError",
+    "RunError",
+    "StoreError",
+    "UnitError",
+]
+
+
+class HcskitError(Exception):
+    """Base of every error that hcskit raises on purpose."""
+
+
+class InputError(HcskitError, ValueError):
+    """What the user gave (a parameter, a file, a table) cannot be used; nothing was changed."""
+
+
+class UnitError(InputError):
+    """A unit is unknown, or two units cannot be compared."""
+
+
+class PlateMapError(InputError):
+    """A plate map is malformed, or does not fit the plate."""
+
+
+class ReaderError(InputError):
+    """A folder of images cannot be read as one consistent plate."""
+
+
+class NotAScreenError(InputError, FileNotFoundError):
+    """A path holds no screen or plate that hcskit can open."""
+
+
+class StoreError(HcskitError, OSError):
+    """A plate could not be written or read; what was complete before is still there."""
+
+
+class RunError(HcskitError, RuntimeError):
+    """A pipeline run cannot start, or one of its steps failed."""

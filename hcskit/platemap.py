@@ -1,0 +1,154 @@
+"""The plate map: which treatment each well received."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hcskit.errors import InputError, PlateMapError
+from hcskit.plate import parse_well
+from hcskit.units import parse_unit
+
+__all__ = ["COLUMNS", "ROLES", "check_plate_map", "read_plate_map"]
+
+#: What a well can be for.
+ROLES = ("treatment", "negative_control", "positive_control", "empty")
+#: The columns of a plate map that hcskit understands; others are carried along.
+COLUMNS = ("well", "compound", "concentration", "concentration_unit", "role", "moa", "replicate")
+_REQUIRED = ("well", "compound", "concentration", "concentration_unit", "role")
+_TEXT = ("compound", "concentration_unit", "role", "moa")
+
+
+def read_plate_map(path: str | Path) -> pd.DataFrame:
+    """Read and check a plate map from a CSV file, one row a well.
+
+    Parameters
+    ----------
+    path : path-like
+        CSV with the columns ``well, compound, concentration, concentration_unit, role`` and, optionally,
+        ``moa``, ``replicate`` and any other.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `check_plate_map` returns it.
+
+    Raises
+    ------
+    PlateMapError
+        If the file is missing, cannot be parsed, or fails a check.
+    """
+    path = Path(path)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise PlateMapError(f"there is no plate map at {path}") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise PlateMapError(f"{path} cannot be read as a CSV plate map: {error}") from error
+    return check_plate_map(table, source=str(path))
+
+
+def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.DataFrame:
+    """Check a plate map and bring it to its one form.
+
+    All faults are collected and reported together, each with its well.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a well; the columns of `COLUMNS`, as text or as numbers.
+    source : str
+        What to call the table in an error.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``well`` (``A01``), sorted by row and column. ``compound``, ``concentration_unit``, ``role`` and
+        ``moa`` are text, empty where there is none; ``concentration`` is float, NaN where there is none.
+
+    Raises
+    ------
+    PlateMapError
+        If a column is missing, a well is unknown or listed twice, a role or a unit is unknown, a concentration is
+        missing, negative or not a number, or one compound is given in several units.
+    """
+    table = table.rename(columns=lambda name: str(name).strip())
+    missing = [name for name in _REQUIRED if name not in table.columns]
+    if missing:
+        raise PlateMapError(
+            f"{source}: column {', '.join(missing)} is missing; expected {', '.join(_REQUIRED)} (moa, replicate and "
+            f"others are optional), found {', '.join(map(str, table.columns)) or 'none'}"
+        )
+    if table.empty:
+        raise PlateMapError(f"{source}: no wells; expected one row for each well")
+    faults: list[str] = []
+    table = table.assign(moa=table["moa"] if "moa" in table.columns else "")
+    for name in _TEXT:
+        table[name] = table[name].fillna("").astype(str).str.strip()
+    table["concentration"] = _numbers(table, faults)
+    table["concentration_unit"] = [
+        _unit(well, unit, faults) for well, unit in zip(table["well"], table["concentration_unit"], strict=True)
+    ]
+    table["well"] = [_well(name, faults) for name in table["well"].astype(str)]
+    table = _one_row_a_well(table, faults)
+    _check_treatments(table, faults)
+    if faults:
+        listed = "".join(f"\n  - {fault}" for fault in faults[:20])
+        rest = f"\n  - and {len(faults) - 20} more" if len(faults) > 20 else ""
+        raise PlateMapError(f"{source} has {len(faults)} fault(s):{listed}{rest}")
+    return table.loc[sorted(table.index, key=parse_well)]
+
+
+def _numbers(table: pd.DataFrame, faults: list[str]) -> pd.Series:
+    text = table["concentration"].fillna("").astype(str).str.strip()
+    numbers = pd.to_numeric(text.where(text != ""), errors="coerce").astype(float)
+    for well, value in zip(table["well"], text.where(numbers.isna(), ""), strict=True):
+        if value:
+            faults.append(f"well {well}: concentration {value!r} is not a number")
+    for well, number in zip(table["well"], numbers, strict=True):
+        if number < 0 or np.isinf(number):
+            faults.append(f"well {well}: concentration {number:g} is not a finite, positive number or zero")
+    return numbers
+
+
+def _unit(well: str, unit: str, faults: list[str]) -> str:
+    try:
+        return parse_unit(unit).name if unit else ""
+    except InputError as error:
+        faults.append(f"well {well}: {error}")
+        return unit
+
+
+def _well(name: str, faults: list[str]) -> str:
+    try:
+        return parse_well(name).name
+    except InputError as error:
+        faults.append(str(error))
+        return ""
+
+
+def _one_row_a_well(table: pd.DataFrame, faults: list[str]) -> pd.DataFrame:
+    table = table[table["well"] != ""]
+    twice = table["well"][table["well"].duplicated()]
+    faults.extend(f"well {well} is listed more than once" for well in sorted(set(twice)))
+    return table.drop_duplicates("well").set_index("well")
+
+
+def _check_treatments(table: pd.DataFrame, faults: list[str]) -> None:
+    for well, role, compound, concentration, unit in table[
+        ["role", "compound", "concentration", "concentration_unit"]
+    ].itertuples():
+        if role not in ROLES:
+            faults.append(f"well {well}: role {role!r} is not one of {', '.join(ROLES)}")
+        if role == "treatment" and not compound:
+            faults.append(f"well {well}: a treatment needs a compound")
+        if role == "treatment" and np.isnan(concentration):
+            faults.append(f"well {well}: a treatment needs a concentration (zero and missing are different)")
+        if not np.isnan(concentration) and not unit:
+            faults.append(f"well {well}: concentration {concentration:g} has no concentration_unit")
+    dosed = table[(table["compound"] != "") & (table["concentration_unit"] != "")]
+    for compound, units in dosed.groupby("compound")["concentration_unit"].unique().items():
+        if len(units) > 1:
+            faults.append(f"compound {compound} is given in several units ({', '.join(sorted(units))}); use one")
