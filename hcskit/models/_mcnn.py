@@ -1,0 +1,118 @@
+"""The multi-scale convolutional network (M-CNN) of Godinez et al., Bioinformatics 33:2010, 2017.
+
+The image is looked at in several scales at once: each branch max-pools it by 1, 2, 4 …, runs three 5×5 convolutions,
+and max-pools the rest of the way down to one common grid, where the branches are joined. No cell is segmented.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import keras
+from keras import layers
+
+from hcskit.errors import InputError
+
+__all__ = ["mcnn"]
+
+#: Filters of the published branches, finest scale first (Godinez et al. 2017).
+_FILTERS = (16, 16, 16, 32, 32, 32, 64)
+_KERNEL = 5
+# The coarsest grid that still gives a 5×5 kernel more image than padding.
+_MIN_GRID = 4
+
+
+def mcnn(
+    input_shape: tuple[int, int, int],
+    n_classes: int,
+    *,
+    head: Literal["flatten", "pool"] = "flatten",
+    scales: int | None = None,
+    features: int = 1024,
+    hidden: int = 512,
+    batch_norm: bool = False,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Build an M-CNN.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Rows, columns and channels (y, x, channel) of the images.
+    n_classes : int
+        Number of phenotypes, two or more.
+    head : {"flatten", "pool"}
+        ``"flatten"`` is the published head: 1×1 convolution, max-pool 2, flatten, dense. ``"pool"`` averages over the
+        grid in place of flattening, so that the number of parameters does not depend on the size of the image.
+    scales : int, optional
+        Number of branches; by default as many as fit, seven at most: the coarsest grid has at least 4 rows and columns.
+    features : int
+        Filters of the 1×1 convolution that joins the branches.
+    hidden : int
+        Units of the dense layer.
+    batch_norm : bool
+        Normalise after each convolution (not in the publication; helps with few images).
+    dropout : float
+        Fraction of hidden units dropped in training.
+
+    Returns
+    -------
+    keras.Model
+        Maps (batch, y, x, channel) to class probabilities (batch, n_classes).
+
+    Raises
+    ------
+    InputError
+        If the image is too small for the scales, or an argument is out of range.
+
+    Examples
+    --------
+    >>> mcnn((1024, 1280, 3), 13).count_params()
+    42577261
+    """
+    if n_classes < 2:
+        raise InputError(f"an M-CNN tells at least 2 classes apart; n_classes is {n_classes}")
+    if head not in ("flatten", "pool"):
+        raise InputError(f"head is {head!r}; expected 'flatten' or 'pool'")
+    count = _scales(min(input_shape[:2]), scales)
+    image = keras.Input(input_shape, name="image")
+    branches = [_branch(image, level, count, batch_norm) for level in range(count)]
+    x = layers.Concatenate(name="scales")(branches) if count > 1 else branches[0]
+    x = _convolve(x, features, 1, batch_norm, "join")
+    if head == "flatten":
+        x = layers.Flatten(name="flatten")(layers.MaxPooling2D(2, name="join_pool")(x))
+    else:
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dense(hidden, activation="relu", name="hidden")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    # Probabilities stay in float32 where the rest is computed in lower precision.
+    probability = layers.Dense(n_classes, activation="softmax", dtype="float32", name="phenotype")(x)
+    return keras.Model(image, probability, name="mcnn")
+
+
+def _scales(side: int, wanted: int | None) -> int:
+    room = min(len(_FILTERS), 1 + int(math.log2(side // _MIN_GRID))) if side >= _MIN_GRID else 0
+    count = max(1, room) if wanted is None else wanted
+    if not 1 <= count <= room:
+        raise InputError(
+            f"an image {side} pixels wide or high has room for {room} scales of at most {len(_FILTERS)}, not {count}: "
+            f"the coarsest grid needs {_MIN_GRID} pixels"
+        )
+    return count
+
+
+def _branch(image: Any, level: int, count: int, batch_norm: bool) -> Any:
+    before, after = 2**level, 2 ** (count - 1 - level)
+    x = layers.MaxPooling2D(before, name=f"scale{before}_in")(image) if before > 1 else image
+    for number in range(3):
+        x = _convolve(x, _FILTERS[level], _KERNEL, batch_norm, f"scale{before}_conv{number + 1}")
+    return layers.MaxPooling2D(after, name=f"scale{before}_out")(x) if after > 1 else x
+
+
+def _convolve(x: Any, filters: int, kernel: int, batch_norm: bool, name: str) -> Any:
+    x = layers.Conv2D(filters, kernel, padding="same", use_bias=not batch_norm, name=name)(x)
+    if batch_norm:
+        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)

@@ -1,0 +1,129 @@
+r"""Is this field worth looking at? Focus and saturation of every image, and which fields to leave out.
+
+Focus is the mean squared gradient of the lightly smoothed, corrected image :math:`L` over its squared mean,
+:math:`F = \langle |\nabla (G_1 * L)|^2 \rangle / \langle L \rangle^2` (the Tenengrad measure, normalised; see Pertuz et
+al., Pattern Recognition 46:1415, 2013). Its logarithm is compared with the plate's other fields by a robust z-score,
+:math:`(\log F - \mathrm{median}) / (1.4826\,\mathrm{MAD})`. A field is out of focus if *every* channel is far below the
+others: blur takes all channels, a phenotype rarely does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+from dask.base import compute
+from dask.delayed import delayed
+from scipy import ndimage
+
+from hcskit.preprocess._illumination import Illumination
+
+__all__ = ["Limits", "assess_fields"]
+
+_MAD_TO_SD = 1.4826  # of a normal distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a field is left out.
+
+    Attributes
+    ----------
+    focus_z : float
+        A field is out of focus below this robust z-score in all channels.
+    saturation : float
+        A field is overexposed if more than this fraction of a channel's pixels is at the camera's maximum.
+    """
+
+    focus_z: float = -5.0
+    saturation: float = 0.01
+
+
+def assess_fields(plate: xr.Dataset, illumination: Illumination, limits: Limits | None = None) -> pd.DataFrame:
+    """Measure every acquired image of a plate and flag the fields to leave out.
+
+    Parameters
+    ----------
+    plate : xarray.Dataset
+        A plate.
+    illumination : Illumination
+        As `hcskit.preprocess.estimate_illumination` returns it.
+    limits : Limits, optional
+        When a field is left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``plate, well, field, channel``; one row an acquired image. ``focus`` (dimensionless), ``focus_z``,
+        ``saturation`` (fraction), ``mean`` and ``sd`` (counts, after correction), ``excluded`` (the same for all
+        channels of a field) and ``reason`` (text, empty where nothing is wrong).
+    """
+    limits = limits or Limits()
+    ceiling = _camera_maximum(plate)
+    labels = plate["present"].to_series()
+    labels = labels[labels]
+    measured = [
+        delayed(_measure)(
+            plate["image"].sel(well=well, field=field, channel=channel).data,
+            illumination.profile["flat"].sel(channel=channel).values,
+            float(illumination.profile["dark"].sel(channel=channel)),
+            ceiling,
+        )
+        for well, field, channel in labels.index
+    ]
+    table = pd.DataFrame(compute(*measured, scheduler="threads"), index=labels.index)  # type: ignore[no-untyped-call]
+    table.insert(1, "focus_z", np.log(table["focus"]).groupby("channel").transform(_robust_z))
+    table["reason"] = _reasons(table, limits, plate.sizes["channel"])
+    table["excluded"] = table["reason"] != ""
+    return (
+        table.assign(plate=plate.attrs["plate"])
+        .set_index("plate", append=True)
+        .reorder_levels(["plate", "well", "field", "channel"])
+    )
+
+
+def _measure(image: npt.NDArray[Any], flat: npt.NDArray[np.float32], dark: float, ceiling: float) -> dict[str, float]:
+    light = (image.astype(np.float32) - dark) / flat
+    smooth = ndimage.gaussian_filter(light, 1.0)
+    energy = float(np.mean(np.diff(smooth, axis=0) ** 2) + np.mean(np.diff(smooth, axis=1) ** 2))
+    mean = float(light.mean())
+    tiny = np.finfo(np.float32).tiny
+    return {
+        "focus": max(energy, tiny) / max(mean**2, 1.0),
+        "saturation": float(np.mean(image >= ceiling)),
+        "mean": mean,
+        "sd": float(light.std()),
+    }
+
+
+def _camera_maximum(plate: xr.Dataset) -> float:
+    """Return the pixel type's highest count, or that of 10, 12 or 14 bits if it is exactly the plate's highest."""
+    highest = int(plate["image"].max().compute(scheduler="threads"))
+    full = int(np.iinfo(plate["image"].dtype).max)
+    return float(highest if highest in {2**10 - 1, 2**12 - 1, 2**14 - 1} else full)
+
+
+def _robust_z(values: pd.Series) -> pd.Series:
+    deviation = values - float(values.median())
+    spread = _MAD_TO_SD * float(deviation.abs().median())
+    return deviation / spread if spread > 0 else deviation * 0.0
+
+
+def _reasons(table: pd.DataFrame, limits: Limits, channels: int) -> pd.Series:
+    """Why a field is left out, the same text for all its channels."""
+    fields = ["well", "field"]
+    blurred = (table["focus_z"] < limits.focus_z).groupby(fields).transform("all")
+    bright = table["saturation"].groupby(fields).transform("max")
+    lacking = channels - table["focus"].groupby(fields).transform("size")
+    reasons = pd.Series("", index=table.index)
+    for wrong, text in (
+        (blurred, "out of focus"),
+        (bright > limits.saturation, "overexposed"),
+        (lacking > 0, "a channel was not acquired"),
+    ):
+        reasons = reasons.where(~wrong, reasons + text + "; ")
+    return reasons.str.removesuffix("; ")

@@ -1,0 +1,82 @@
+"""Result tables: Parquet for programs and CSV for people, beside the plates."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from hcskit.errors import NotAScreenError
+
+__all__ = ["read_profile", "read_result", "result_path", "write_profile", "write_result"]
+
+
+def result_path(screen: str | Path, name: str) -> Path:
+    """Return where a result table of a screen is.
+
+    Examples
+    --------
+    >>> result_path("runs/demo", "quality").as_posix()
+    'runs/demo/results/quality.parquet'
+    """
+    return Path(screen) / "results" / f"{name}.parquet"
+
+
+def write_result(screen: str | Path, name: str, table: pd.DataFrame) -> Path:
+    """Write a table as Parquet and CSV, each whole or not at all; the index levels are its labels."""
+    path = result_path(screen, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{name}.{os.getpid()}")
+    table.to_parquet(partial)
+    partial.replace(path)
+    table.to_csv(partial, index=table.index.names[0] is not None)
+    partial.replace(path.with_suffix(".csv"))
+    return path
+
+
+def read_result(screen: str | Path, name: str) -> pd.DataFrame:
+    """Read a result table.
+
+    Raises
+    ------
+    NotAScreenError
+        If the step that makes it has not run.
+    """
+    path = result_path(screen, name)
+    if not path.exists():
+        raise NotAScreenError(f"there is no {path}; run the step that makes it first")
+    return pd.read_parquet(path)
+
+
+def write_profile(screen: str | Path, plate: str, profile: xr.Dataset) -> Path:
+    """Write a plate's illumination profile (``flat``, ``dark``) as a small Zarr beside the tables."""
+    path = _profile_path(screen, plate)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    profile.to_zarr(partial, consolidated=False, zarr_format=3)
+    shutil.rmtree(path, ignore_errors=True)
+    partial.replace(path)
+    return path
+
+
+def read_profile(screen: str | Path, plate: str) -> xr.Dataset:
+    """Read a plate's illumination profile.
+
+    Raises
+    ------
+    NotAScreenError
+        If the quality step has not run.
+    """
+    path = _profile_path(screen, plate)
+    if not path.exists():
+        raise NotAScreenError(f"there is no {path}; run the quality step first")
+    with xr.open_zarr(path, consolidated=False) as profile:
+        return profile.load()
+
+
+def _profile_path(screen: str | Path, plate: str) -> Path:
+    return Path(screen) / "results" / f"illumination-{plate}.zarr"

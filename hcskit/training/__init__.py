@@ -1,0 +1,23 @@
+"""From labelled plates to a trained network and its card."""
+
+from hcskit.training._batches import tiles
+from hcskit.training._card import ModelCard, load_model, save_model
+from hcskit.training._fields import Normalisation, TrainingFields, label_fields, read_fields
+from hcskit.training._fit import TrainingResult, train
+from hcskit.training._recipe import Recipe
+from hcskit.training._split import split_groups
+
+__all__ = [
+    "ModelCard",
+    "Normalisation",
+    "Recipe",
+    "TrainingFields",
+    "TrainingResult",
+    "label_fields",
+    "load_model",
+    "read_fields",
+    "save_model",
+    "split_groups",
+    "tiles",
+    "train",
+]

@@ -1,0 +1,126 @@
+"""From fields to batches: crops, flips and turns, changes of intensity; each sample has its own random stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from hcskit.training._fields import TrainingFields
+from hcskit.training._recipe import AugmentationSection
+
+__all__ = ["RandomCrops", "tile_corners", "tiles"]
+
+
+class RandomCrops(keras.utils.PyDataset):  # type: ignore[misc]
+    """Augmented crops in batches, a new set each epoch.
+
+    Sample `i` of epoch `e` is drawn from a random stream of ``(seed, e, i)``, so that it does not depend on which
+    worker makes it. Classes weigh the same, however many fields each has.
+
+    Parameters
+    ----------
+    fields : TrainingFields
+        What to crop from.
+    crop : tuple of int
+        Rows and columns of a crop.
+    per_field : int
+        Crops of each field in an epoch.
+    batch : int
+        Crops in a batch; the last one may be smaller.
+    augmentation : AugmentationSection
+        What is varied.
+    seed : int
+        Root of the random streams.
+    """
+
+    def __init__(
+        self,
+        fields: TrainingFields,
+        crop: tuple[int, int],
+        per_field: int,
+        batch: int,
+        augmentation: AugmentationSection,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.fields, self.crop, self.batch = fields, crop, batch
+        self.augmentation, self.seed = augmentation, seed
+        self.epoch = 0
+        self.size = per_field * len(fields.labels)
+        counts = np.bincount(fields.labels, minlength=len(fields.classes))
+        self._weights = (len(fields.labels) / (len(fields.classes) * counts)).astype(np.float32)
+
+    def __len__(self) -> int:
+        return math.ceil(self.size / self.batch)
+
+    def __getitem__(
+        self, index: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        samples = order[index * self.batch : (index + 1) * self.batch]
+        chosen = samples % len(self.fields.labels)
+        x = np.stack([self._sample(int(sample), int(field)) for sample, field in zip(samples, chosen, strict=True)])
+        labels = self.fields.labels[chosen]
+        y, weights = np.eye(len(self.fields.classes), dtype=np.float32)[labels], self._weights[labels]
+        return self._mix(x, y * weights[:, np.newaxis], index)
+
+    def _mix(
+        self, x: npt.NDArray[np.float32], mass: npt.NDArray[np.float32], index: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Blend each sample with another of its batch; `mass` is the one-hot label times the weight of its class."""
+        rng = np.random.default_rng([self.seed, self.epoch, 2, index])
+        if self.augmentation.mixup > 0:
+            share = rng.beta(self.augmentation.mixup, self.augmentation.mixup, len(x)).astype(np.float32)
+            other = rng.permutation(len(x))
+            x = share[:, None, None, None] * x + (1 - share)[:, None, None, None] * x[other]
+            mass = share[:, None] * mass + (1 - share)[:, None] * mass[other]
+        weights = mass.sum(axis=1)
+        return x, mass / weights[:, None], weights
+
+    def _sample(self, sample: int, field: int) -> npt.NDArray[np.float32]:
+        rng = np.random.default_rng([self.seed, self.epoch, 1, sample])
+        image = self.fields.images[field]
+        rows, columns = self.crop
+        y = int(rng.integers(image.shape[0] - rows + 1))
+        x = int(rng.integers(image.shape[1] - columns + 1))
+        return augment(image[y : y + rows, x : x + columns], self.augmentation, rng)
+
+
+def augment(
+    image: npt.NDArray[np.float32], augmentation: AugmentationSection, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Vary one image (y, x, channel); quarter turns only where it is square."""
+    if augmentation.dihedral:
+        turns = int(rng.integers(4))
+        image = np.rot90(image, turns if image.shape[0] == image.shape[1] else 2 * (turns % 2))
+        image = image[:, ::-1] if rng.integers(2) else image
+    gain, offset = rng.standard_normal((2, image.shape[-1]), np.float32)
+    varied: npt.NDArray[np.float32] = image * np.exp(augmentation.gain * gain) + augmentation.offset * offset
+    return varied
+
+
+def tile_corners(size: int, crop: int) -> npt.NDArray[np.int64]:
+    """Return the fewest evenly spread starts of crops that cover an axis.
+
+    Examples
+    --------
+    >>> tile_corners(640, 256).tolist()
+    [0, 192, 384]
+    """
+    return np.linspace(0, size - crop, math.ceil(size / crop)).round().astype(np.int64)
+
+
+def tiles(image: npt.NDArray[Any], crop: tuple[int, int]) -> npt.NDArray[Any]:
+    """Cut an image (y, x, channel) into the crops that cover it: (tile, y, x, channel)."""
+
+    def cut() -> Iterator[npt.NDArray[Any]]:
+        for y in tile_corners(image.shape[0], crop[0]):
+            for x in tile_corners(image.shape[1], crop[1]):
+                yield image[y : y + crop[0], x : x + crop[1]]
+
+    return np.stack(list(cut()))

@@ -1,0 +1,109 @@
+"""The model file and its card: what the network expects, and where it comes from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import keras
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hcskit.errors import InputError, NotAScreenError
+from hcskit.training._fields import Normalisation
+from hcskit.training._recipe import Recipe
+
+__all__ = ["ModelCard", "load_model", "save_model"]
+
+
+class ModelCard(BaseModel):
+    """What must be known to use a network.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Phenotypes in the order of the network's output.
+    negative_class : str
+        The class of untreated cells.
+    channels : tuple of str
+        Channels in the order of the network's input.
+    crop : tuple of int
+        Rows and columns of the input, after binning.
+    binning : int
+        Pixels averaged along each axis.
+    pixel_size_um : float or None
+        Edge of a camera pixel the network was trained at, in micrometre.
+    normalisation : Normalisation
+        Constants for each channel.
+    recipe : Recipe
+        How it was trained.
+    data : dict
+        Plates it was trained on: name to number of fields.
+    fingerprint : str
+        SHA-256 of the labelled list of fields and their split.
+    metrics : dict
+        Of the epoch that was kept.
+    hcskit_version : str
+        What wrote it.
+    weights_sha256 : str
+        SHA-256 of the model file the card belongs to.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    classes: tuple[str, ...]
+    negative_class: str
+    channels: tuple[str, ...]
+    crop: tuple[int, int]
+    binning: int
+    pixel_size_um: float | None
+    normalisation: Normalisation
+    recipe: Recipe
+    data: dict[str, int]
+    fingerprint: str
+    metrics: dict[str, float]
+    hcskit_version: str
+    weights_sha256: str = ""
+
+
+def save_model(folder: str | Path, model: keras.Model, card: ModelCard) -> Path:
+    """Write ``model.keras``, ``card.json`` and ``recipe.yaml``; the card last, as it makes the model whole."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{os.getpid()}.keras"
+    model.save(partial)
+    partial.replace(folder / "model.keras")
+    card.recipe.to_yaml(folder / "recipe.yaml")
+    signed = card.model_copy(update={"weights_sha256": _sha256(folder / "model.keras")})
+    text = folder / f".card.{os.getpid()}"
+    text.write_text(signed.model_dump_json(indent=1), encoding="utf-8")
+    text.replace(folder / "card.json")
+    return folder
+
+
+def load_model(folder: str | Path) -> tuple[keras.Model, ModelCard]:
+    """Load a network and its card; runs no code from the file.
+
+    Raises
+    ------
+    NotAScreenError
+        If there is no model.
+    InputError
+        If the card cannot be read, or belongs to another model file.
+    """
+    folder = Path(folder)
+    try:
+        card = ModelCard.model_validate_json((folder / "card.json").read_text(encoding="utf-8"))
+        found = _sha256(folder / "model.keras")
+    except FileNotFoundError as error:
+        raise NotAScreenError(f"{folder} holds no trained model: {Path(error.filename).name} is missing") from None
+    except ValidationError as error:
+        raise InputError(f"{folder / 'card.json'} is not a model card: {error}") from error
+    if found != card.weights_sha256:
+        raise InputError(f"{folder}: model.keras is not the file that card.json describes; copy both from one training")
+    return keras.models.load_model(folder / "model.keras", compile=False, safe_mode=True), card
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
