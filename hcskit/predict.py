@@ -14,7 +14,6 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from hcskit.errors import InputError
-from hcskit.preprocess import Illumination
 from hcskit.screen import field_table
 from hcskit.training import ModelCard, read_fields, tiles
 
@@ -42,7 +41,7 @@ class Predictions:
 
 def predict(
     plates: Mapping[str, xr.Dataset],
-    profiles: Mapping[str, Illumination],
+    profiles: Mapping[str, xr.Dataset],
     model: keras.Model,
     card: ModelCard,
     *,
@@ -126,7 +125,7 @@ def _aggregate(fields: pd.DataFrame, crops: npt.NDArray[Any], classes: tuple[str
     table["phenotype"] = pd.Categorical(table["phenotype"], classes, ordered=True)
     keys = ["plate", "well", "field", "phenotype"]
     grouped = table.groupby(keys, observed=True)["probability"]
-    by_field = grouped.agg(probability="mean", n_crops="size")
+    by_field = pd.DataFrame({"probability": grouped.mean(), "n_crops": grouped.size()})
     wells = by_field["probability"].groupby(["plate", "well", "phenotype"], observed=True).agg(["mean", "size"])
     spread = table.groupby(["plate", "well", "phenotype"], observed=True)["probability"].std()
     by_well = pd.DataFrame({"probability": wells["mean"], "sd": spread, "n_fields": wells["size"]})

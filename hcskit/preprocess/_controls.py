@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import xarray as xr
 
-__all__ = ["control_statistics", "ssmd", "z_prime"]
+from hcskit.screen import field_table
+
+__all__ = ["control_statistics", "image_readouts", "ssmd", "z_prime"]
 
 _COLUMNS = (
     "z_prime",
@@ -78,3 +83,26 @@ def control_statistics(wells: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(_COLUMNS))
     table.index = pd.MultiIndex.from_tuples(rows, names=["plate", "readout"])
     return table.reset_index()
+
+
+def image_readouts(plates: Mapping[str, xr.Dataset], quality: pd.DataFrame) -> pd.DataFrame:
+    """Average the plain image statistics of the usable fields of each well.
+
+    Parameters
+    ----------
+    plates : mapping of str to xarray.Dataset
+        Plates by name, with ``excluded`` where fields are left out.
+    quality : pandas.DataFrame
+        As `hcskit.preprocess.assess_fields` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Tidy: the plate map's columns, ``readout`` (``DNA mean``, ``DNA sd`` …) and ``value`` in counts.
+    """
+    usable = pd.concat([field_table(plate) for plate in plates.values()], ignore_index=True)
+    long = quality[["mean", "sd"]].reset_index().melt(["plate", "well", "field", "channel"], var_name="statistic")
+    long["readout"] = long["channel"] + " " + long["statistic"]
+    joined = usable.merge(long, on=["plate", "well", "field"])
+    wells = joined.groupby(["plate", "well", "readout"], as_index=False)["value"].mean()
+    return usable.drop(columns="field").drop_duplicates(["plate", "well"]).merge(wells, on=["plate", "well"])

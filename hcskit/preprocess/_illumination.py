@@ -14,7 +14,6 @@ constant offset is ours. The slope surface is smoothed by a polynomial of low de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
@@ -25,34 +24,31 @@ import xarray as xr
 from hcskit.errors import InputError
 from hcskit.screen import field_table
 
-__all__ = ["Illumination", "estimate_illumination"]
+__all__ = ["correct_illumination", "estimate_illumination"]
 
 _GRID = 32  # places along each axis
 _DEGREE = 4  # of the polynomial: vignetting is even and smooth
 _MAX_FIELDS = 400  # more fields do not make a smoother surface
+_MIN_FIELDS = 16
 _FLOOR = 0.2  # a flat field below this would multiply noise more than five-fold
 
 
-@dataclass(frozen=True)
-class Illumination:
-    """The illumination of a plate.
+def correct_illumination(image: xr.DataArray, profile: xr.Dataset) -> xr.DataArray:
+    """Return ``(I - dark) / flat``, lazily: the specimen's light in counts of an even field, float32.
 
-    Attributes
+    Parameters
     ----------
+    image : xarray.DataArray
+        Counts, with the coordinate ``channel`` and the dimensions y and x.
     profile : xarray.Dataset
-        ``flat`` (channel, y, x), float32, mean 1; ``dark`` (channel), in counts.
+        As `estimate_illumination` returns it.
     """
-
-    profile: xr.Dataset
-
-    def correct(self, image: xr.DataArray) -> xr.DataArray:
-        """Return ``(I - dark) / flat`` as float32, lazily; the specimen's light in counts of an even field."""
-        flat = self.profile["flat"].sel(channel=image["channel"])
-        dark = self.profile["dark"].sel(channel=image["channel"])
-        return (image.astype(np.float32) - dark) / flat
+    own = profile.sel(channel=image["channel"])
+    light: xr.DataArray = (image.astype(np.float32) - own["dark"]) / own["flat"]
+    return light
 
 
-def estimate_illumination(plate: xr.Dataset) -> Illumination:
+def estimate_illumination(plate: xr.Dataset) -> xr.Dataset:
     """Estimate flat field and offset of every channel from the plate's own images.
 
     Parameters
@@ -62,8 +58,9 @@ def estimate_illumination(plate: xr.Dataset) -> Illumination:
 
     Returns
     -------
-    Illumination
-        With fewer than 16 fields there is too little to tell vignetting from cells: ``flat`` is then 1.
+    xarray.Dataset
+        ``flat`` (channel, y, x), float32, mean 1; ``dark`` (channel), in counts. With fewer than 16 fields there is too
+        little to tell vignetting from cells: ``flat`` is then 1.
 
     Raises
     ------
@@ -82,11 +79,10 @@ def estimate_illumination(plate: xr.Dataset) -> Illumination:
         coarse, dark = _regress(blocks[:, channel])
         flats.append(_smooth(coarse, shape))
         darks.append(dark)
-    profile = xr.Dataset(
+    return xr.Dataset(
         {"flat": (("channel", "y", "x"), np.stack(flats)), "dark": ("channel", np.array(darks, np.float32))},
         coords={"channel": plate["channel"]},
     )
-    return Illumination(profile)
 
 
 def _block_means(image: xr.DataArray) -> npt.NDArray[np.float64]:
@@ -104,12 +100,12 @@ def _block_means(image: xr.DataArray) -> npt.NDArray[np.float64]:
     means: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
         reduce, data, dtype=float, chunks=(*data.chunks[:2], *grid)
     )
-    return np.asarray(means.compute(scheduler="threads"))
+    return np.asarray(means.compute(scheduler="threads"))  # type: ignore[no-untyped-call]
 
 
 def _regress(blocks: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]:
     """Slope at each place, and the offset, of the model above; blocks are (sample, place, place)."""
-    if len(blocks) < 16:
+    if len(blocks) < _MIN_FIELDS:
         return np.ones(blocks.shape[1:]), 0.0
     ordered = np.sort(blocks, axis=0)
     mean = ordered.mean(axis=(1, 2))

@@ -20,8 +20,6 @@ from dask.base import compute
 from dask.delayed import delayed
 from scipy import ndimage
 
-from hcskit.preprocess._illumination import Illumination
-
 __all__ = ["Limits", "assess_fields"]
 
 _MAD_TO_SD = 1.4826  # of a normal distribution
@@ -43,14 +41,14 @@ class Limits:
     saturation: float = 0.01
 
 
-def assess_fields(plate: xr.Dataset, illumination: Illumination, limits: Limits | None = None) -> pd.DataFrame:
+def assess_fields(plate: xr.Dataset, profile: xr.Dataset, limits: Limits | None = None) -> pd.DataFrame:
     """Measure every acquired image of a plate and flag the fields to leave out.
 
     Parameters
     ----------
     plate : xarray.Dataset
         A plate.
-    illumination : Illumination
+    profile : xarray.Dataset
         As `hcskit.preprocess.estimate_illumination` returns it.
     limits : Limits, optional
         When a field is left out.
@@ -69,8 +67,8 @@ def assess_fields(plate: xr.Dataset, illumination: Illumination, limits: Limits 
     measured = [
         delayed(_measure)(
             plate["image"].sel(well=well, field=field, channel=channel).data,
-            illumination.profile["flat"].sel(channel=channel).values,
-            float(illumination.profile["dark"].sel(channel=channel)),
+            profile["flat"].sel(channel=channel).values,
+            float(profile["dark"].sel(channel=channel)),
             ceiling,
         )
         for well, field, channel in labels.index
@@ -91,7 +89,7 @@ def _measure(image: npt.NDArray[Any], flat: npt.NDArray[np.float32], dark: float
     smooth = ndimage.gaussian_filter(light, 1.0)
     energy = float(np.mean(np.diff(smooth, axis=0) ** 2) + np.mean(np.diff(smooth, axis=1) ** 2))
     mean = float(light.mean())
-    tiny = np.finfo(np.float32).tiny
+    tiny = float(np.finfo(np.float32).tiny)
     return {
         "focus": max(energy, tiny) / max(mean**2, 1.0),
         "saturation": float(np.mean(image >= ceiling)),
@@ -107,9 +105,9 @@ def _camera_maximum(plate: xr.Dataset) -> float:
     return float(highest if highest in {2**10 - 1, 2**12 - 1, 2**14 - 1} else full)
 
 
-def _robust_z(values: pd.Series) -> pd.Series:
-    deviation = values - float(values.median())
-    spread = _MAD_TO_SD * float(deviation.abs().median())
+def _robust_z(values: pd.Series[float]) -> pd.Series[float]:
+    deviation = values - values.median()
+    spread = _MAD_TO_SD * float(np.median(deviation.abs()))
     return deviation / spread if spread > 0 else deviation * 0.0
 
 

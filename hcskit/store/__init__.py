@@ -2,18 +2,19 @@
 
 from hcskit.store._layout import plate_path
 from hcskit.store._lock import locked
-from hcskit.store._open import open_plate, open_screen, plate_folders
-from hcskit.store._results import read_profile, read_result, result_path, write_profile, write_result
+from hcskit.store._open import open_plate, open_plates, open_screen, plate_folders
+from hcskit.store._results import read_profiles, read_result, result_path, write_profile, write_result
 from hcskit.store._write import import_plate
 
 __all__ = [
     "import_plate",
     "locked",
     "open_plate",
+    "open_plates",
     "open_screen",
     "plate_folders",
     "plate_path",
-    "read_profile",
+    "read_profiles",
     "read_result",
     "result_path",
     "write_profile",

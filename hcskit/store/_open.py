@@ -19,7 +19,7 @@ from hcskit.screen import PlateInfo, make_plate, screen_tree
 from hcskit.store import _layout
 from hcskit.store._results import read_result, result_path
 
-__all__ = ["open_plate", "open_screen", "plate_folders"]
+__all__ = ["open_plate", "open_plates", "open_screen", "plate_folders"]
 
 #: Results that belong to a plate, with the label dimensions of each.
 _PLATE_RESULTS = ("quality", "predictions")
@@ -48,16 +48,24 @@ def open_screen(path: str | Path) -> xr.DataTree:
     >>> screen = open_screen("runs/demo")  # doctest: +SKIP
     >>> screen["demo"].image.sel(well="B02", field=1, channel="DNA").compute()  # doctest: +SKIP
     """
-    nodes: dict[str, xr.Dataset] = {}
-    for folder in plate_folders(path):
-        plate = open_plate(folder)
-        name = str(plate.attrs["plate"])
-        nodes[name] = plate
+    plates = open_plates(path)
+    nodes = dict(plates)
+    for name, plate in plates.items():
         for result in _PLATE_RESULTS:
-            table = _result_of(folder.parent, result, name)
+            table = _result_of(_screen_of(path), result, name)
             if table is not None:
                 nodes[f"{name}/{result}"] = table.to_xarray().reindex(well=plate["well"])
     return screen_tree(nodes, Path(path).resolve().name)
+
+
+def open_plates(path: str | Path) -> dict[str, xr.Dataset]:
+    """Open the plates of a screen lazily, by name; as `open_screen`, without the results."""
+    plates = [open_plate(folder) for folder in plate_folders(path)]
+    return {str(plate.attrs["plate"]): plate for plate in plates}
+
+
+def _screen_of(path: str | Path) -> Path:
+    return Path(path).parent if Path(path).suffix == ".zarr" else Path(path)
 
 
 def plate_folders(path: str | Path) -> list[Path]:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from hcskit.errors import NotAScreenError
 
-__all__ = ["read_profile", "read_result", "result_path", "write_profile", "write_result"]
+__all__ = ["read_profiles", "read_result", "result_path", "write_profile", "write_result"]
 
 
 def result_path(screen: str | Path, name: str) -> Path:
@@ -63,19 +63,23 @@ def write_profile(screen: str | Path, plate: str, profile: xr.Dataset) -> Path:
     return path
 
 
-def read_profile(screen: str | Path, plate: str) -> xr.Dataset:
-    """Read a plate's illumination profile.
+def read_profiles(screen: str | Path) -> dict[str, xr.Dataset]:
+    """Read the illumination profiles of a screen's plates, by plate.
 
     Raises
     ------
     NotAScreenError
         If the quality step has not run.
     """
-    path = _profile_path(screen, plate)
-    if not path.exists():
-        raise NotAScreenError(f"there is no {path}; run the quality step first")
-    with xr.open_zarr(path, consolidated=False) as profile:
-        return profile.load()
+    prefix, suffix = _profile_path(screen, "").name.split(".")
+    found = sorted(_profile_path(screen, "").parent.glob(f"{prefix}*.{suffix}"))
+    if not found:
+        raise NotAScreenError(f"there is no illumination profile in {screen}; run the quality step first")
+    profiles = {}
+    for path in found:
+        with xr.open_zarr(path, consolidated=False) as profile:
+            profiles[path.stem.removeprefix(prefix)] = profile.load()
+    return profiles
 
 
 def _profile_path(screen: str | Path, plate: str) -> Path:

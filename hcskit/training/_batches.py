@@ -20,7 +20,7 @@ class RandomCrops(keras.utils.PyDataset):  # type: ignore[misc]
     """Augmented crops in batches, a new set each epoch.
 
     Sample `i` of epoch `e` is drawn from a random stream of ``(seed, e, i)``, so that it does not depend on which
-    worker makes it. Classes weigh the same, however many fields each has.
+    worker makes it.
 
     Parameters
     ----------
@@ -52,35 +52,18 @@ class RandomCrops(keras.utils.PyDataset):  # type: ignore[misc]
         self.augmentation, self.seed = augmentation, seed
         self.epoch = 0
         self.size = per_field * len(fields.labels)
-        counts = np.bincount(fields.labels, minlength=len(fields.classes))
-        self._weights = (len(fields.labels) / (len(fields.classes) * counts)).astype(np.float32)
 
     def __len__(self) -> int:
         return math.ceil(self.size / self.batch)
 
-    def __getitem__(
-        self, index: int
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
         samples = order[index * self.batch : (index + 1) * self.batch]
         chosen = samples % len(self.fields.labels)
         x = np.stack([self._sample(int(sample), int(field)) for sample, field in zip(samples, chosen, strict=True)])
-        labels = self.fields.labels[chosen]
-        y, weights = np.eye(len(self.fields.classes), dtype=np.float32)[labels], self._weights[labels]
-        return self._mix(x, y * weights[:, np.newaxis], index)
-
-    def _mix(
-        self, x: npt.NDArray[np.float32], mass: npt.NDArray[np.float32], index: int
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Blend each sample with another of its batch; `mass` is the one-hot label times the weight of its class."""
+        y = np.eye(len(self.fields.classes), dtype=np.float32)[self.fields.labels[chosen]]
         rng = np.random.default_rng([self.seed, self.epoch, 2, index])
-        if self.augmentation.mixup > 0:
-            share = rng.beta(self.augmentation.mixup, self.augmentation.mixup, len(x)).astype(np.float32)
-            other = rng.permutation(len(x))
-            x = share[:, None, None, None] * x + (1 - share)[:, None, None, None] * x[other]
-            mass = share[:, None] * mass + (1 - share)[:, None] * mass[other]
-        weights = mass.sum(axis=1)
-        return x, mass / weights[:, None], weights
+        return mix(x, y, self.augmentation.mixup, rng)
 
     def _sample(self, sample: int, field: int) -> npt.NDArray[np.float32]:
         rng = np.random.default_rng([self.seed, self.epoch, 1, sample])
@@ -102,6 +85,23 @@ def augment(
     gain, offset = rng.standard_normal((2, image.shape[-1]), np.float32)
     varied: npt.NDArray[np.float32] = image * np.exp(augmentation.gain * gain) + augmentation.offset * offset
     return varied
+
+
+def mix(
+    x: npt.NDArray[np.float32], y: npt.NDArray[np.float32], alpha: float, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Blend each sample and its label with another of the batch, weight from Beta(alpha, alpha); 0: do not."""
+    if alpha == 0:
+        return x, y
+    share = rng.beta(alpha, alpha, len(x)).astype(np.float32)
+    other = rng.permutation(len(x))
+
+    def blend(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        weight = share.reshape(-1, *[1] * (values.ndim - 1))
+        blended: npt.NDArray[np.float32] = weight * values + (1 - weight) * values[other]
+        return blended
+
+    return blend(x), blend(y)
 
 
 def tile_corners(size: int, crop: int) -> npt.NDArray[np.int64]:

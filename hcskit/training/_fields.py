@@ -13,7 +13,7 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict
 
 from hcskit.errors import InputError
-from hcskit.preprocess import Illumination
+from hcskit.preprocess import correct_illumination
 from hcskit.screen import field_table
 from hcskit.training._recipe import DataSection
 
@@ -103,7 +103,7 @@ def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.Data
 
 def read_fields(
     plates: Mapping[str, xr.Dataset],
-    profiles: Mapping[str, Illumination],
+    profiles: Mapping[str, xr.Dataset],
     fields: pd.DataFrame,
     channels: Sequence[str],
     binning: int,
@@ -129,7 +129,7 @@ def read_fields(
     light = np.empty(shape, np.float32)
     for number, (name, well, field) in enumerate(fields[["plate", "well", "field"]].itertuples(index=False)):
         image = plates[name]["image"].sel(well=well, field=field, channel=list(channels))
-        light[number] = _bin(profiles[name].correct(image), binning)
+        light[number] = _bin(correct_illumination(image, profiles[name]), binning)
     return light
 
 

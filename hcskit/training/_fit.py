@@ -19,7 +19,6 @@ from tqdm.auto import tqdm
 
 from hcskit.errors import InputError
 from hcskit.models import mcnn
-from hcskit.preprocess import Illumination
 from hcskit.training._batches import RandomCrops, tiles
 from hcskit.training._card import ModelCard, save_model
 from hcskit.training._fields import NEGATIVE, Normalisation, TrainingFields, label_fields, read_fields
@@ -54,7 +53,7 @@ class TrainingResult:
 
 def train(
     plates: Mapping[str, xr.Dataset],
-    profiles: Mapping[str, Illumination],
+    profiles: Mapping[str, xr.Dataset],
     recipe: Recipe,
     out: str | Path,
     *,
@@ -66,8 +65,8 @@ def train(
     ----------
     plates : mapping of str to xarray.Dataset
         Plates by name.
-    profiles : mapping of str to Illumination
-        Illumination of each plate.
+    profiles : mapping of str to xarray.Dataset
+        Illumination of each plate, as `hcskit.preprocess.estimate_illumination` returns it.
     recipe : Recipe
         Everything else.
     out : path-like

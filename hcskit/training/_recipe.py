@@ -54,8 +54,12 @@ class AugmentationSection(_Section):
 
     dihedral: bool = Field(True, description="one of the 8 flips and quarter turns")
     gain: float = Field(0.2, ge=0, lt=1, description="multiply each channel by exp of a normal with this deviation")
-    offset: float = Field(
-        0.1, ge=0, description="add to each channel a normal with this deviation, in normalised units"
+    offset: float = Field(0.1, ge=0, description="add to each channel a normal with this deviation, normalised units")
+    mixup: float = Field(
+        0.4,
+        ge=0,
+        description="blend pairs of crops and their labels, weight from Beta(mixup, mixup) (Zhang et al., ICLR 2018); "
+        "0: do not. Probabilities stay graded between the classes, as dose-response asks",
     )
 
 

@@ -1,0 +1,144 @@
+"""A step is a notebook; the annotated assignments in its parameters cell are its typed parameters.
+
+::
+
+    # in the cell tagged "parameters"
+    run: Path = Path("../runs/notebooks")  # folder of the run
+    focus_z: float = -5.0                  # robust z-score below which a field is out of focus
+
+The cell is parsed, never executed: values are literals, or ``Path("…")``. A parameter without a value is required.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+import nbformat
+from pydantic import TypeAdapter, ValidationError
+
+from hcskit.errors import InputError
+
+__all__ = ["Parameter", "StepNotebook"]
+
+_TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path, "None": None}
+_REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A typed parameter of a step.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    type : type
+        ``str``, ``int``, ``float``, ``bool``, ``Path``, or one of these or ``None``.
+    default : object
+        Its value where none is given.
+    """
+
+    name: str
+    type: Any
+    default: Any = _REQUIRED
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return self.default is _REQUIRED
+
+    def convert(self, value: Any, base: Path) -> Any:
+        """Convert a value to the parameter's type; a path is taken from `base` and becomes absolute text.
+
+        Raises
+        ------
+        InputError
+            If the value is not of that type.
+        """
+        try:
+            checked = TypeAdapter(self.type).validate_python(value)
+        except ValidationError as error:
+            raise InputError(f"parameter {self.name} is {value!r}: {error.errors()[0]['msg']}") from None
+        return str((base / checked).resolve()) if isinstance(checked, Path) else checked
+
+
+@dataclass(frozen=True)
+class StepNotebook:
+    """A notebook that can be a step of a pipeline.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The notebook.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the step: the file's name without its number, ``import`` for ``01_import.ipynb``."""
+        return self.path.stem.lstrip("0123456789_") or self.path.stem
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the notebook."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """The step's parameters by name.
+
+        Raises
+        ------
+        InputError
+            If the notebook cannot be read, has no parameters cell, or the cell is not of the form above.
+        """
+        found = {}
+        for node in ast.parse(self._source()).body:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                default = _REQUIRED if node.value is None else self._value(node.value)
+                found[node.target.id] = Parameter(node.target.id, self._type(node.annotation), default)
+            elif not isinstance(node, ast.Import | ast.ImportFrom):
+                raise self._fault(node, "expected only imports and annotated values, such as epochs: int = 30")
+        return found
+
+    @property
+    def paths(self) -> list[str]:
+        """Names of the parameters that are files or folders."""
+        return [
+            name for name, parameter in self.parameters.items() if Path in (parameter.type, *get_args(parameter.type))
+        ]
+
+    def _source(self) -> str:
+        try:
+            notebook = nbformat.read(self.path, as_version=4)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError, nbformat.ValidationError) as error:
+            raise InputError(f"{self.path} is not a notebook that can be read: {error}") from error
+        for cell in notebook.cells:
+            if "parameters" in cell.metadata.get("tags", []):
+                return str(cell.source)
+        raise InputError(f"{self.path} cannot be a step: none of its cells is tagged 'parameters'")
+
+    def _value(self, node: ast.expr) -> Any:
+        try:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Path":
+                return Path(*(ast.literal_eval(argument) for argument in node.args))
+            return ast.literal_eval(node)
+        except ValueError:
+            raise self._fault(node, "the value of a parameter must be a literal or Path('…')") from None
+
+    def _type(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            return self._type(node.left) | self._type(node.right)
+        name = ast.unparse(node)
+        if name not in _TYPES:
+            raise self._fault(node, f"the type must be one of {', '.join(_TYPES)}, or two of them joined by |")
+        return _TYPES[name]
+
+    def _fault(self, node: ast.AST, what: str) -> InputError:
+        return InputError(f"{self.path}, parameters cell: {what}; found {ast.unparse(node)!r}")

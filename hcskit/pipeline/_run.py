@@ -1,0 +1,164 @@
+"""Running: papermill executes each step's notebook; a run that was stopped goes on at the first step not done."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from hcskit.errors import HcskitError, InputError, RunError, StoreError
+from hcskit.pipeline._notebook import StepNotebook
+from hcskit.pipeline._record import RunRecord, StepRecord, describe_inputs, now, step_key, versions
+from hcskit.pipeline._spec import Pipeline
+from hcskit.store import locked
+
+__all__ = ["run_pipeline"]
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    parameters: Mapping[str, Any],
+    out: str | Path,
+    *,
+    say: Callable[[str], None] = print,
+    progress: TextIO | None = sys.stderr,
+) -> RunRecord:
+    """Run a pipeline into a folder.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Its steps.
+    parameters : mapping
+        Values for the steps' parameters; relative paths start at the working directory.
+    out : path-like
+        Folder of the run. If the same run was stopped there, it goes on; steps that are done are not done again.
+    say : callable
+        Told of each step.
+    progress : file, optional
+        Where the notebooks' progress bars go.
+
+    Returns
+    -------
+    RunRecord
+        Also in ``run.json``.
+
+    Raises
+    ------
+    InputError
+        If a parameter is wrong, or a step found its input to be.
+    RunError
+        If the folder holds another run, or a step failed.
+    """
+    run = Path(out).resolve()
+    bound = pipeline.bind(parameters, run)
+    record = _record(pipeline, bound, run)
+    run.mkdir(parents=True, exist_ok=True)
+    with locked(run):
+        try:
+            for number, (step, (notebook, _)) in enumerate(zip(record.steps, bound, strict=True), start=1):
+                label = f"[{number}/{len(bound)}] {step.name}"
+                if step.status == "completed":
+                    say(f"{label}: done before")
+                    continue
+                say(label)
+                _run_step(record, step, notebook, run, progress)
+                say(f"{label}: {step.seconds:.0f} s")
+            record.status = "completed"
+        finally:
+            if record.status == "running":
+                record.status = "failed" if any(step.status == "failed" for step in record.steps) else "stopped"
+            record.finished = now()
+            record.write(run)
+    return record
+
+
+def _record(pipeline: Pipeline, bound: list[tuple[StepNotebook, dict[str, Any]]], run: Path) -> RunRecord:
+    """Make the record of this run; steps that an earlier one completed, and that nothing has changed for, stay done."""
+    before = RunRecord.read(run)
+    everything = {name: value for _, values in bound for name, value in values.items()}
+    paths = {name: Path(everything[name]) for step, _ in bound for name in step.paths if everything[name] is not None}
+    if before is not None:
+        changed = sorted(
+            name
+            for name in everything.keys() | before.parameters.keys()
+            if everything.get(name) != before.parameters.get(name)
+        )
+        if before.pipeline != pipeline.name or changed:
+            what = f"of the pipeline {before.pipeline}" if before.pipeline != pipeline.name else "with other parameters"
+            raise RunError(
+                f"{run} already holds another run {what} (started {before.started}"
+                + (f"; different: {', '.join(changed)}" if changed else "")
+                + "); choose a new folder with --out"
+            )
+    record = RunRecord(
+        pipeline=pipeline.name,
+        description=pipeline.description,
+        parameters=everything,
+        started=now(),
+        versions=versions(),
+        inputs=describe_inputs(paths, run),
+    )
+    done = {step.key: step for step in before.steps if step.status == "completed"} if before else {}
+    key = json.dumps([record.versions, [source.model_dump() for source in record.inputs]])
+    for number, (notebook, values) in enumerate(bound, start=1):
+        key = step_key([key, notebook.sha256, json.dumps(values, sort_keys=True)])
+        new = StepRecord(
+            name=notebook.name,
+            notebook=str(notebook.path),
+            notebook_sha256=notebook.sha256,
+            parameters=values,
+            key=key,
+            output=f"notebooks/{number:02d}_{notebook.name}.ipynb",
+        )
+        record.steps.append(done.get(key, new))
+    return record
+
+
+def _run_step(record: RunRecord, step: StepRecord, notebook: StepNotebook, run: Path, progress: TextIO | None) -> None:
+    step.status, step.started = "running", now()
+    record.write(run)
+    began = time.perf_counter()
+    output = run / str(step.output)
+    output.parent.mkdir(exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(notebook.path),
+            str(output),
+            parameters=step.parameters,
+            cwd=str(run),
+            progress_bar=False,
+            stderr_file=progress,
+            request_save_on_cell_execute=True,
+        )
+        step.status = "completed"
+    except PapermillExecutionError as error:
+        step.status = "stopped" if error.ename == "KeyboardInterrupt" else "failed"
+        step.error = f"{error.ename}: {error.evalue}"
+        if step.status == "stopped":
+            raise KeyboardInterrupt from error
+        raise _as_raised(step, error, output) from error
+    except BaseException as error:
+        step.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        step.error = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        step.seconds = round(time.perf_counter() - began, 2)
+
+
+def _as_raised(step: StepRecord, error: PapermillExecutionError, output: Path) -> HcskitError:
+    """Turn a notebook's error into the one that hcskit would have raised here: bad input stays bad input."""
+    message = _ANSI.sub("", str(error.evalue))
+    for kind in (InputError, StoreError):
+        if error.ename in {kind.__name__, *(child.__name__ for child in kind.__subclasses__())}:
+            return kind(f"step {step.name}: {message}")
+    return RunError(f"step {step.name} failed with {error.ename}: {message} (the whole story is in {output})")

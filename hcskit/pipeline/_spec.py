@@ -1,0 +1,122 @@
+"""A pipeline is a YAML file: its steps (notebooks) in order, and values for their parameters.
+
+::
+
+    name: dose_response
+    description: One plate, from an export folder to effective concentrations.
+    steps:                       # relative to this file
+      - ../notebooks/01_import.ipynb
+      - ../notebooks/02_quality.ipynb
+    parameters:                  # each goes to every step that has a parameter of that name
+      recipe: recipes/controls.yaml
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hcskit.errors import InputError
+from hcskit.pipeline._notebook import StepNotebook
+
+__all__ = ["Pipeline"]
+
+#: The parameter that the pipeline itself gives to every step: the folder of the run.
+RUN = "run"
+
+
+class Pipeline(BaseModel):
+    """Steps and parameters.
+
+    Attributes
+    ----------
+    name, description : str
+        What it is for.
+    steps : tuple of pathlib.Path
+        Notebooks, in order; each takes the parameter ``run``.
+    parameters : dict
+        Values that differ from the notebooks' own.
+    required : tuple of str
+        Parameters that the user must give.
+    folder : pathlib.Path
+        Where the YAML file is; its paths start there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    description: str = ""
+    steps: tuple[Path, ...]
+    parameters: dict[str, Any] = {}
+    required: tuple[str, ...] = ()
+    folder: Path = Path()
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """Read a pipeline.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or is not a pipeline.
+        """
+        path = Path(path)
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return cls.model_validate(content).model_copy(update={"folder": path.resolve().parent})
+        except FileNotFoundError:
+            raise InputError(f"there is no pipeline at {path}") from None
+        except (OSError, ValueError, yaml.YAMLError, ValidationError) as error:
+            raise InputError(f"{path} is not a pipeline: {error}") from error
+
+    def bind(self, given: Mapping[str, Any], run: Path) -> list[tuple[StepNotebook, dict[str, Any]]]:
+        """Check all parameters of all steps before anything runs.
+
+        Parameters
+        ----------
+        given : mapping
+            Values from the user; they go before the pipeline's own. Their paths start at the working directory.
+        run : pathlib.Path
+            Folder of the run.
+
+        Returns
+        -------
+        list of (StepNotebook, dict)
+            Each step with all of its parameters, paths absolute.
+
+        Raises
+        ------
+        InputError
+            If no step has a parameter of that name, or a value is of the wrong type or missing.
+        """
+        notebooks = [StepNotebook((self.folder / step).resolve()) for step in self.steps]
+        known = {name for notebook in notebooks for name in notebook.parameters} - {RUN}
+        unknown = [name for name in (*given, *self.parameters) if name not in known]
+        if unknown:
+            raise InputError(
+                f"the pipeline {self.name} has no parameter {', '.join(unknown)}; it has {', '.join(sorted(known))}"
+            )
+        lacking = [name for name in self.required if name not in given]
+        if lacking:
+            raise InputError(
+                f"the pipeline {self.name} needs {', '.join(lacking)}: give "
+                + " ".join(f"-p {name}=…" for name in lacking)
+            )
+        return [(notebook, self._values(notebook, {**given, RUN: run})) for notebook in notebooks]
+
+    def _values(self, notebook: StepNotebook, given: Mapping[str, Any]) -> dict[str, Any]:
+        values = {}
+        for name, parameter in notebook.parameters.items():
+            if name in given:
+                values[name] = parameter.convert(given[name], Path.cwd())
+            elif name in self.parameters:
+                values[name] = parameter.convert(self.parameters[name], self.folder)
+            elif parameter.required:
+                raise InputError(f"the step {notebook.name} needs a value for {name}: give it with -p {name}=…")
+            else:
+                values[name] = parameter.convert(parameter.default, notebook.path.parent)
+        return values

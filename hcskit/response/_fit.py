@@ -1,0 +1,274 @@
+"""One compound, one readout: from wells to an effective concentration with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit
+from scipy.stats import f as f_distribution
+from scipy.stats import median_abs_deviation
+
+from hcskit.errors import InputError
+from hcskit.response._category import Evidence, judge
+from hcskit.response._curve import Curve
+from hcskit.response._hill import LN10, Floats, Wells, gather
+from hcskit.response._noise import PARAMETERS, f_quantile
+from hcskit.response._profile import Region, explore
+
+__all__ = ["MINIMUM_CONCENTRATIONS", "HillFit", "fit_hill"]
+
+#: A curve of four parameters is not fitted to fewer distinct concentrations above zero.
+MINIMUM_CONCENTRATIONS = 4
+_MINIMUM_CONTROLS = 4  # wells at zero concentration from which their own noise is estimated
+_CONSTANT = 1e-9  # relative differences below this are rounding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HillFit:
+    """A fitted concentration-response curve; NaN is what the data cannot tell.
+
+    Attributes
+    ----------
+    ec50, ec50_low, ec50_high : float
+        Concentration of the half-way response, and its 95 % profile-likelihood interval. NaN if inactive. Outside the
+        tested range the EC50 is NaN and the interval has one end only: (low, inf) or (0, high).
+    hill_slope, hill_slope_low, hill_slope_high : float
+        Steepness and its interval; an end is 0 or infinite where the data allow any slope on that side.
+    bottom, top : float
+        Response at zero and at infinite concentration; both the mean response if inactive. `top` is NaN if the EC50
+        lies above the tested range, `bottom` if it lies below and no well has zero concentration.
+    category, note : str
+        One of `CATEGORIES`, and why.
+    p_value : float
+        F-test of the curve against a constant response.
+    rmse, r2 : float
+        Root mean square residual in units of the response, and the share of variance explained.
+    n_wells, n_zero, n_missing : int
+        Fitted wells above zero concentration, fitted wells at zero, and wells left out because their response is NaN.
+    n_concentrations : int
+        Distinct concentrations above zero.
+    tested_low, tested_high : float
+        Lowest and highest concentration above zero.
+    """
+
+    ec50: float = np.nan
+    ec50_low: float = np.nan
+    ec50_high: float = np.nan
+    hill_slope: float = np.nan
+    hill_slope_low: float = np.nan
+    hill_slope_high: float = np.nan
+    bottom: float = np.nan
+    top: float = np.nan
+    category: str
+    note: str
+    p_value: float = np.nan
+    rmse: float = np.nan
+    r2: float = np.nan
+    n_wells: int
+    n_zero: int
+    n_missing: int
+    n_concentrations: int
+    tested_low: float = np.nan
+    tested_high: float = np.nan
+    _curve: Curve | None = field(default=None, repr=False, compare=False)
+
+    def curve(self, concentrations: ArrayLike) -> Floats:
+        """Fitted response, also where EC50 or top are not given as numbers; a constant if inactive.
+
+        Parameters
+        ----------
+        concentrations : array-like
+            In the unit of the fit; zero is allowed.
+
+        Returns
+        -------
+        ndarray of float
+            Shape of `concentrations`; NaN if nothing was fitted.
+        """
+        log_c = _log10(concentrations)
+        return np.full_like(log_c, np.nan) if self._curve is None else self._curve.value(log_c)
+
+    def band(self, concentrations: ArrayLike) -> tuple[Floats, Floats]:
+        """95 % interval of the fitted response at each concentration: the envelope of all plausible curves.
+
+        Parameters
+        ----------
+        concentrations : array-like
+            In the unit of the fit; zero is allowed.
+
+        Returns
+        -------
+        low, high : ndarray of float
+            Shape of `concentrations`; NaN if nothing was fitted.
+        """
+        log_c = _log10(concentrations)
+        if self._curve is None:
+            return np.full_like(log_c, np.nan), np.full_like(log_c, np.nan)
+        low, high = self._curve.band(log_c.ravel())
+        return low.reshape(log_c.shape), high.reshape(log_c.shape)
+
+
+def fit_hill(concentration: ArrayLike, response: ArrayLike, *, full_scale: float | None = None) -> HillFit:
+    """Fit a four-parameter Hill curve by least squares.
+
+    Wells at zero concentration (the negative controls) anchor the bottom; together they weigh as much as one tested
+    concentration.
+
+    Parameters
+    ----------
+    concentration : array-like, shape (well,)
+        Zero or above, in one unit.
+    response : array-like, shape (well,)
+        The readout of each well; NaN is left out and counted.
+    full_scale : float, optional
+        Change of the response in the positive controls (sign ignored), to tell a partial effect from a complete one.
+
+    Returns
+    -------
+    HillFit
+        Always; what cannot be fitted says so in its category and note.
+
+    Raises
+    ------
+    InputError
+        If the two differ in shape, a concentration is negative or not finite, or a response is infinite.
+
+    Examples
+    --------
+    >>> from hcskit.response import hill
+    >>> concentration = np.geomspace(1, 1000, 10).repeat(2)
+    >>> fit = fit_hill(concentration, hill(concentration, bottom=0, top=1, ec50=30, hill_slope=1.5))
+    >>> fit.category, round(fit.ec50, 3), round(fit.hill_slope, 3)
+    ('active', 30.0, 1.5)
+    """
+    c, y = _checked(concentration, response)
+    usable = np.isfinite(y)
+    c, y = c[usable], y[usable]
+    tested = np.unique(c[c > 0])
+    known: dict[str, Any] = {
+        "n_wells": int((c > 0).sum()),
+        "n_zero": int((c == 0).sum()),
+        "n_missing": int((~usable).sum()),
+        "n_concentrations": len(tested),
+        "tested_low": float(tested.min(initial=np.inf)) if len(tested) else np.nan,
+        "tested_high": float(tested.max(initial=0.0)) if len(tested) else np.nan,
+    }
+    if len(tested) < MINIMUM_CONCENTRATIONS or len(y) <= PARAMETERS:
+        note = (
+            f"{len(tested)} concentration(s) in {len(y)} well(s) cannot show a curve; "
+            f"it takes {MINIMUM_CONCENTRATIONS} concentrations and {PARAMETERS + 1} wells"
+        )
+        return HillFit(category="not fitted", note=note, **known)
+    wells = gather(c, y)
+    if np.ptp(y) <= _CONSTANT * np.abs(y).max():
+        return HillFit(category="inactive", note="all wells gave the same response", **_constant(wells), **known)
+    return _fitted(wells, full_scale, known)
+
+
+def _checked(concentration: ArrayLike, response: ArrayLike) -> tuple[Floats, Floats]:
+    c, y = np.asarray(concentration, dtype=float), np.asarray(response, dtype=float)
+    if c.ndim != 1 or c.shape != y.shape:
+        raise InputError(f"concentration has shape {c.shape} and response {y.shape}; expected one value a well in each")
+    wrong = c[~(np.isfinite(c) & (c >= 0))]
+    if len(wrong):
+        raise InputError(f"concentration {wrong[0]:g} of a well; expected a finite number, zero or above")
+    if np.isinf(y).any():
+        raise InputError(f"the response at concentration {c[np.isinf(y)][0]:g} is infinite; expected a number or NaN")
+    return c, y
+
+
+def _fitted(wells: Wells, full_scale: float | None, known: dict[str, Any]) -> HillFit:
+    region = explore(wells)
+    best = region.best
+    evidence = _evidence(region, full_scale)
+    category, note = judge(evidence)
+    if category == "inactive":
+        return HillFit(category=category, note=note, **(_constant(wells) | {"p_value": evidence.p_value}), **known)
+    slope_low, slope_high = region.slope_interval()
+    return HillFit(
+        hill_slope=best.slope,
+        hill_slope_low=slope_low,
+        hill_slope_high=slope_high,
+        category=category,
+        note=note,
+        p_value=evidence.p_value,
+        rmse=float(np.sqrt(best.rss / wells.total)),
+        r2=evidence.r2,
+        _curve=region.curve(),
+        **_location(region, evidence),
+        **known,
+    )
+
+
+def _evidence(region: Region, full_scale: float | None) -> Evidence:
+    wells, best = region.wells, region.best
+    free = wells.total - PARAMETERS
+    start, end = expit(LN10 * best.slope * (wells.log_c[[0, -1]] - best.log_ec50)).tolist()
+    low, high = region.ec50_interval()
+    levels = len(wells.log_c)
+    untreated = wells.response[wells.level == 0]
+    own_noise = wells.has_zero and len(untreated) >= _MINIMUM_CONTROLS
+    return Evidence(
+        p_value=_f_test(wells.within + wells.between - best.rss, PARAMETERS - 1, best.rss, free),
+        misfit_p_value=_f_test(best.rss - wells.within, levels - PARAMETERS, wells.within, wells.total - levels),
+        r2=1.0 - best.rss / (wells.within + wells.between),
+        effect=best.effect * (1 - start / end),
+        noise=float(median_abs_deviation(untreated, scale="normal") if own_noise else np.sqrt(best.rss / free)),
+        full_scale=None if full_scale is None else abs(full_scale),
+        ec50=10**best.log_ec50,
+        ec50_low=low,
+        ec50_high=high,
+        tested_low=float(10 ** wells.tested[0]),
+        tested_high=float(10 ** wells.tested[-1]),
+        start=start,
+        end=end,
+    )
+
+
+def _location(region: Region, evidence: Evidence) -> dict[str, Any]:
+    """Asymptotes and EC50; what lies outside the tested range has one end, or is not given at all."""
+    best = region.best
+    if evidence.ec50 > evidence.tested_high:
+        return {"bottom": best.bottom, "ec50_low": evidence.ec50_low, "ec50_high": np.inf}
+    top = best.bottom + best.effect / evidence.end
+    if evidence.ec50 < evidence.tested_low:
+        bottom = best.bottom if region.wells.has_zero else np.nan
+        return {"bottom": bottom, "top": top, "ec50_low": 0.0, "ec50_high": evidence.ec50_high}
+    ends = {"ec50_low": evidence.ec50_low, "ec50_high": evidence.ec50_high}
+    return {"bottom": best.bottom, "top": top, "ec50": evidence.ec50} | ends
+
+
+def _constant(wells: Wells) -> dict[str, Any]:
+    """Describe a flat line through the average, with its band."""
+    sum_of_squares = wells.within + wells.between
+    free = wells.total - 1
+    slack = sum_of_squares / free * f_quantile(free)
+    flat = {"log_ec50": 0.0, "slope": 1.0, "bottom": wells.average, "effect": 0.0}
+    flat |= {"centre": 0.0, "spread": np.inf, "slack": slack}
+    return {
+        "bottom": wells.average,
+        "top": wells.average,
+        "p_value": 1.0,
+        "rmse": float(np.sqrt(sum_of_squares / wells.total)),
+        "r2": 0.0,
+        "_curve": Curve(
+            log_max=float(wells.log_c[-1]), total=wells.total, **{name: np.array([x]) for name, x in flat.items()}
+        ),
+    }
+
+
+def _f_test(explained: float, parameters: float, rest: float, free: float) -> float:
+    """Upper tail of F = (explained / parameters) / (rest / free); NaN without degrees of freedom."""
+    if parameters <= 0 or free <= 0:
+        return np.nan
+    if rest <= 0:
+        return 0.0 if explained > 0 else 1.0
+    return float(f_distribution.sf(max(explained, 0.0) / parameters / (rest / free), parameters, free))
+
+
+def _log10(concentrations: ArrayLike) -> Floats:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log10(np.asarray(concentrations, dtype=float)))
