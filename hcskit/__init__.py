@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from hcskit.version import __version__
 
 if TYPE_CHECKING:
-    from hcskit.store import open_screen
+    from hcskit.store import open_plates, open_screen
 
-__all__ = ["__version__", "open_screen"]
+__all__ = ["__version__", "open_plates", "open_screen"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded when first asked for: arrays and plots take seconds, and `hcskit --help` must answer at once.
-    if name == "open_screen":
+    if name in ("open_plates", "open_screen"):
         import hcskit.accessor  # noqa: F401 - registers plate.hcs
-        from hcskit.store import open_screen
+        from hcskit import store
 
-        return open_screen
+        return getattr(store, name)
     raise AttributeError(f"module 'hcskit' has no attribute {name!r}")

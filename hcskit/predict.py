@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from hcskit.errors import InputError
+from hcskit.models.backend import keras
+from hcskit.preprocess import control_statistics
 from hcskit.screen import field_table
 from hcskit.training import ModelCard, read_fields, tiles
 
-__all__ = ["Predictions", "predict", "readout_points"]
+__all__ = ["Predictions", "phenotype_controls", "predict", "readout_points"]
 
 _PIXEL_TOLERANCE = 0.05  # relative; objectives of one nominal magnification differ by a few per cent
 
@@ -41,7 +42,7 @@ class Predictions:
 
 def predict(
     plates: Mapping[str, xr.Dataset],
-    profiles: Mapping[str, xr.Dataset],
+    profiles: xr.Dataset,
     model: keras.Model,
     card: ModelCard,
     *,
@@ -53,8 +54,10 @@ def predict(
 
     Parameters
     ----------
-    plates, profiles : mapping
-        Plates, and their illumination, by name.
+    plates : mapping
+        Plates by name.
+    profiles : xarray.Dataset
+        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel).
     model, card
         As `hcskit.training.load_model` returns them.
     progress : bool
@@ -98,6 +101,25 @@ def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negati
     treatments = treatments.drop(columns="field").drop_duplicates(["plate", "well"])
     values = wells.reset_index().rename(columns={"phenotype": "readout", "probability": "value"})
     return treatments.merge(values[values["readout"] != negative_class], on=["plate", "well"])
+
+
+def phenotype_controls(points: pd.DataFrame, card: ModelCard) -> pd.DataFrame:
+    """Compare the controls in each phenotype's probability; a phenotype's positive controls are those of its class.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        As `readout_points` returns it.
+    card : ModelCard
+        Of the model the probabilities are from.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `hcskit.preprocess.control_statistics` returns it.
+    """
+    own = points[card.recipe.data.classes].astype(str) == points["readout"]
+    return control_statistics(points[(points["role"] != "positive_control") | own])
 
 
 def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:

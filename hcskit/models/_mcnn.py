@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-import keras
-from keras import layers
-
 from hcskit.errors import InputError
+from hcskit.models.backend import keras
 
 __all__ = ["mcnn"]
+
+layers = keras.layers
 
 #: Filters of the published branches, finest scale first (Godinez et al. 2017).
 _FILTERS = (16, 16, 16, 32, 32, 32, 64)

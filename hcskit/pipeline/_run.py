@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import Any, TextIO
 
 import papermill
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from hcskit.errors import HcskitError, InputError, RunError, StoreError
 from hcskit.pipeline._notebook import StepNotebook
@@ -21,6 +23,8 @@ from hcskit.store import locked
 
 __all__ = ["run_pipeline"]
 
+# Kernels are spoken to through files that only the user can open, not through network ports.
+_CONFIG = Config({"KernelManager": {"transport": "ipc"}})
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -130,6 +134,8 @@ def _run_step(record: RunRecord, step: StepRecord, notebook: StepNotebook, run: 
     began = time.perf_counter()
     output = run / str(step.output)
     output.parent.mkdir(exist_ok=True)
+    # Papermill reads parameters by a regular expression that knows no `X | None`; ours are checked already.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         papermill.execute_notebook(
             str(notebook.path),
@@ -137,6 +143,7 @@ def _run_step(record: RunRecord, step: StepRecord, notebook: StepNotebook, run: 
             parameters=step.parameters,
             cwd=str(run),
             progress_bar=False,
+            config=_CONFIG,
             stderr_file=progress,
             request_save_on_cell_execute=True,
         )

@@ -4,8 +4,9 @@
 """
 
 from hcskit.response._category import CATEGORIES
-from hcskit.response._fit import HillFit, fit_hill
+from hcskit.response._fit import fit_hill
 from hcskit.response._hill import hill
+from hcskit.response._result import HillFit
 from hcskit.response._tables import ResponseTables, fit_responses
 
 __all__ = ["CATEGORIES", "HillFit", "ResponseTables", "fit_hill", "fit_responses", "hill"]

@@ -39,7 +39,7 @@ class Curve:
 
     def value(self, log_c: Floats) -> Floats:
         """Response of the best curve."""
-        rises = rise(log_c, self.log_max, self.log_ec50[:1], self.slope[:1])
+        rises = rise(log_c, self.log_max, np.asarray(self.log_ec50[0]), np.asarray(self.slope[0]))
         return np.asarray(self.bottom[0] + self.effect[0] * rises)
 
     def band(self, log_c: Floats) -> tuple[Floats, Floats]:

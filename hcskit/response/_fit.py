@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,98 +16,14 @@ from hcskit.response._curve import Curve
 from hcskit.response._hill import LN10, Floats, Wells, gather
 from hcskit.response._noise import PARAMETERS, f_quantile
 from hcskit.response._profile import Region, explore
+from hcskit.response._result import HillFit
 
-__all__ = ["MINIMUM_CONCENTRATIONS", "HillFit", "fit_hill"]
+__all__ = ["MINIMUM_CONCENTRATIONS", "fit_hill"]
 
 #: A curve of four parameters is not fitted to fewer distinct concentrations above zero.
 MINIMUM_CONCENTRATIONS = 4
 _MINIMUM_CONTROLS = 4  # wells at zero concentration from which their own noise is estimated
 _CONSTANT = 1e-9  # relative differences below this are rounding
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HillFit:
-    """A fitted concentration-response curve; NaN is what the data cannot tell.
-
-    Attributes
-    ----------
-    ec50, ec50_low, ec50_high : float
-        Concentration of the half-way response, and its 95 % profile-likelihood interval. NaN if inactive. Outside the
-        tested range the EC50 is NaN and the interval has one end only: (low, inf) or (0, high).
-    hill_slope, hill_slope_low, hill_slope_high : float
-        Steepness and its interval; an end is 0 or infinite where the data allow any slope on that side.
-    bottom, top : float
-        Response at zero and at infinite concentration; both the mean response if inactive. `top` is NaN if the EC50
-        lies above the tested range, `bottom` if it lies below and no well has zero concentration.
-    category, note : str
-        One of `CATEGORIES`, and why.
-    p_value : float
-        F-test of the curve against a constant response.
-    rmse, r2 : float
-        Root mean square residual in units of the response, and the share of variance explained.
-    n_wells, n_zero, n_missing : int
-        Fitted wells above zero concentration, fitted wells at zero, and wells left out because their response is NaN.
-    n_concentrations : int
-        Distinct concentrations above zero.
-    tested_low, tested_high : float
-        Lowest and highest concentration above zero.
-    """
-
-    ec50: float = np.nan
-    ec50_low: float = np.nan
-    ec50_high: float = np.nan
-    hill_slope: float = np.nan
-    hill_slope_low: float = np.nan
-    hill_slope_high: float = np.nan
-    bottom: float = np.nan
-    top: float = np.nan
-    category: str
-    note: str
-    p_value: float = np.nan
-    rmse: float = np.nan
-    r2: float = np.nan
-    n_wells: int
-    n_zero: int
-    n_missing: int
-    n_concentrations: int
-    tested_low: float = np.nan
-    tested_high: float = np.nan
-    _curve: Curve | None = field(default=None, repr=False, compare=False)
-
-    def curve(self, concentrations: ArrayLike) -> Floats:
-        """Fitted response, also where EC50 or top are not given as numbers; a constant if inactive.
-
-        Parameters
-        ----------
-        concentrations : array-like
-            In the unit of the fit; zero is allowed.
-
-        Returns
-        -------
-        ndarray of float
-            Shape of `concentrations`; NaN if nothing was fitted.
-        """
-        log_c = _log10(concentrations)
-        return np.full_like(log_c, np.nan) if self._curve is None else self._curve.value(log_c)
-
-    def band(self, concentrations: ArrayLike) -> tuple[Floats, Floats]:
-        """95 % interval of the fitted response at each concentration: the envelope of all plausible curves.
-
-        Parameters
-        ----------
-        concentrations : array-like
-            In the unit of the fit; zero is allowed.
-
-        Returns
-        -------
-        low, high : ndarray of float
-            Shape of `concentrations`; NaN if nothing was fitted.
-        """
-        log_c = _log10(concentrations)
-        if self._curve is None:
-            return np.full_like(log_c, np.nan), np.full_like(log_c, np.nan)
-        low, high = self._curve.band(log_c.ravel())
-        return low.reshape(log_c.shape), high.reshape(log_c.shape)
 
 
 def fit_hill(concentration: ArrayLike, response: ArrayLike, *, full_scale: float | None = None) -> HillFit:
@@ -153,8 +68,8 @@ def fit_hill(concentration: ArrayLike, response: ArrayLike, *, full_scale: float
         "n_zero": int((c == 0).sum()),
         "n_missing": int((~usable).sum()),
         "n_concentrations": len(tested),
-        "tested_low": float(tested.min(initial=np.inf)) if len(tested) else np.nan,
-        "tested_high": float(tested.max(initial=0.0)) if len(tested) else np.nan,
+        "tested_low": float(tested[0]) if len(tested) else np.nan,
+        "tested_high": float(tested[-1]) if len(tested) else np.nan,
     }
     if len(tested) < MINIMUM_CONCENTRATIONS or len(y) <= PARAMETERS:
         note = (
@@ -267,8 +182,3 @@ def _f_test(explained: float, parameters: float, rest: float, free: float) -> fl
     if rest <= 0:
         return 0.0 if explained > 0 else 1.0
     return float(f_distribution.sf(max(explained, 0.0) / parameters / (rest / free), parameters, free))
-
-
-def _log10(concentrations: ArrayLike) -> Floats:
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log10(np.asarray(concentrations, dtype=float)))

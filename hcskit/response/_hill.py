@@ -8,7 +8,6 @@ that can be looked at as a whole: no starting values, no local minima.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,9 +97,7 @@ class Surface:
     spread: Floats
 
 
-def hill(
-    concentration: ArrayLike, bottom: ArrayLike, top: ArrayLike, ec50: ArrayLike, hill_slope: ArrayLike
-) -> NDArray[Any]:
+def hill(concentration: ArrayLike, bottom: ArrayLike, top: ArrayLike, ec50: ArrayLike, hill_slope: ArrayLike) -> Floats:
     """Four-parameter Hill curve (Hill, J. Physiol. 40:iv, 1910).
 
     ``bottom + (top - bottom) * c**h / (c**h + ec50**h)``, without overflow for any finite slope.
@@ -118,7 +115,7 @@ def hill(
 
     Returns
     -------
-    ndarray
+    ndarray of float
         Shape of the broadcast arguments.
 
     Examples
@@ -126,9 +123,12 @@ def hill(
     >>> hill([0.0, 10.0, float("inf")], bottom=1.0, top=3.0, ec50=10.0, hill_slope=2.0)
     array([1., 2., 3.])
     """
+    c, low, high, half, slope = (
+        np.asarray(value, dtype=float) for value in (concentration, bottom, top, ec50, hill_slope)
+    )
     with np.errstate(divide="ignore"):
-        steps = np.asarray(hill_slope) * (np.log(np.asarray(concentration, dtype=float)) - np.log(ec50))
-    return np.asarray(bottom + np.subtract(top, bottom) * expit(steps))
+        steps = slope * (np.log(c) - np.log(half))
+    return np.asarray(low + (high - low) * expit(steps))
 
 
 def gather(concentration: Floats, response: Floats) -> Wells:

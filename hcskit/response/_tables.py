@@ -10,8 +10,9 @@ import pandas as pd
 
 from hcskit.errors import InputError, UnitError
 from hcskit.platemap import ROLES
-from hcskit.response._fit import HillFit, fit_hill
+from hcskit.response._fit import fit_hill
 from hcskit.response._hill import Floats
+from hcskit.response._result import HillFit
 from hcskit.units import parse_unit
 
 __all__ = ["ResponseTables", "fit_responses"]
@@ -36,7 +37,8 @@ class ResponseTables:
     responses : pandas.DataFrame
         Index (compound, readout), columns as in `HillFit` and ``concentration_unit``; one row a fit.
     points : pandas.DataFrame
-        The wells that were fitted, as given: treatments, and negative controls with concentration 0 and no compound.
+        The wells that were fitted, as given but for the unit's spelling: treatments, and negative controls with
+        concentration 0 and no compound.
     curves : pandas.DataFrame
         Columns ``compound, readout, concentration, concentration_unit, value, low, high``: each fitted curve and its
         95 % band at 100 concentrations over the tested range.
@@ -92,6 +94,7 @@ def fit_responses(points: pd.DataFrame) -> ResponseTables:
             curves.append(_curve(fit, compound, readout, unit))
     responses = pd.DataFrame(rows).set_index(["compound", "readout"])[list(_COLUMNS)].sort_index()
     drawn = pd.concat(curves, ignore_index=True) if curves else _curve_table({})
+    table["concentration_unit"] = table["compound"].map(units).fillna(table["concentration_unit"])
     used = table[table["role"].isin(["treatment", "negative_control"]) & table["value"].notna()]
     return ResponseTables(responses, used.reset_index(drop=True), drawn)
 
@@ -101,7 +104,11 @@ def _checked(points: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise InputError(f"the table of points lacks {', '.join(missing)}; expected columns {', '.join(_REQUIRED)}")
     table = points.assign(
-        compound=points["compound"].fillna("").astype(str).where(points["role"] != "negative_control", ""),
+        compound=points["compound"]
+        .astype(object)
+        .fillna("")
+        .astype(str)
+        .where(points["role"] != "negative_control", ""),
         concentration=points["concentration"].astype(float).where(points["role"] != "negative_control", 0.0),
         value=points["value"].astype(float),
     )
@@ -110,6 +117,7 @@ def _checked(points: pd.DataFrame) -> pd.DataFrame:
         raise InputError("no well has the role treatment; there is nothing to fit")
     concentration = table["concentration"]
     faults = {
+        "plate, well or readout is missing": table[["plate", "well", "readout"]].isna().any(axis=1),
         f"role is not one of {', '.join(ROLES)}": ~table["role"].isin(ROLES),
         "the well is listed twice for a readout": table.duplicated(["plate", "well", "readout"]),
         "a treatment needs a compound": treated & (table["compound"] == ""),
@@ -139,8 +147,8 @@ def _units(table: pd.DataFrame) -> dict[str, str]:
 
 def _compounds(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, list[_Controls]]]:
     """Yield compound, readout, its treated wells, and the controls of each plate these are on."""
-    for readout, wells in table.groupby("readout"):
-        plates = {plate: _controls(own) for plate, own in wells.groupby("plate")}
+    for readout, wells in table.groupby("readout", observed=True):
+        plates = {plate: _controls(own) for plate, own in wells.groupby("plate", observed=True)}
         for compound, treated in wells[wells["role"] == "treatment"].groupby("compound"):
             used = treated.loc[treated["value"].notna(), "plate"].unique()
             yield str(compound), str(readout), treated, [plates[plate] for plate in used]

@@ -63,8 +63,8 @@ def write_profile(screen: str | Path, plate: str, profile: xr.Dataset) -> Path:
     return path
 
 
-def read_profiles(screen: str | Path) -> dict[str, xr.Dataset]:
-    """Read the illumination profiles of a screen's plates, by plate.
+def read_profiles(screen: str | Path) -> xr.Dataset:
+    """Read the illumination profiles of a screen's plates: ``flat`` (plate, channel, y, x), ``dark`` (plate, channel).
 
     Raises
     ------
@@ -72,14 +72,15 @@ def read_profiles(screen: str | Path) -> dict[str, xr.Dataset]:
         If the quality step has not run.
     """
     prefix, suffix = _profile_path(screen, "").name.split(".")
-    found = sorted(_profile_path(screen, "").parent.glob(f"{prefix}*.{suffix}"))
+    found = {
+        path.stem.removeprefix(prefix): path
+        for path in sorted(_profile_path(screen, "").parent.glob(f"{prefix}*.{suffix}"))
+    }
     if not found:
         raise NotAScreenError(f"there is no illumination profile in {screen}; run the quality step first")
-    profiles = {}
-    for path in found:
-        with xr.open_zarr(path, consolidated=False) as profile:
-            profiles[path.stem.removeprefix(prefix)] = profile.load()
-    return profiles
+    profiles = [xr.open_zarr(path, consolidated=False).load() for path in found.values()]
+    together: xr.Dataset = xr.concat(profiles, pd.Index(found, name="plate"))
+    return together
 
 
 def _profile_path(screen: str | Path, plate: str) -> Path:

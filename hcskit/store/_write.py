@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import zarr
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from zarr.codecs import BloscCodec
 
 from hcskit.errors import InputError, NotAScreenError, ReaderError, StoreError

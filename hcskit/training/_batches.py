@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
+from hcskit.models.backend import keras
 from hcskit.training._fields import TrainingFields
 from hcskit.training._recipe import AugmentationSection
 

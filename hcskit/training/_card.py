@@ -6,10 +6,10 @@ import hashlib
 import os
 from pathlib import Path
 
-import keras
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hcskit.errors import InputError, NotAScreenError
+from hcskit.models.backend import keras
 from hcskit.training._fields import Normalisation
 from hcskit.training._recipe import Recipe
 

@@ -103,7 +103,7 @@ def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.Data
 
 def read_fields(
     plates: Mapping[str, xr.Dataset],
-    profiles: Mapping[str, xr.Dataset],
+    profiles: xr.Dataset,
     fields: pd.DataFrame,
     channels: Sequence[str],
     binning: int,
@@ -129,7 +129,7 @@ def read_fields(
     light = np.empty(shape, np.float32)
     for number, (name, well, field) in enumerate(fields[["plate", "well", "field"]].itertuples(index=False)):
         image = plates[name]["image"].sel(well=well, field=field, channel=list(channels))
-        light[number] = _bin(correct_illumination(image, profiles[name]), binning)
+        light[number] = _bin(correct_illumination(image, profiles.sel(plate=name)), binning)
     return light
 
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from hcskit.errors import InputError
 from hcskit.models import mcnn
+from hcskit.models.backend import keras
 from hcskit.training._batches import RandomCrops, tiles
 from hcskit.training._card import ModelCard, save_model
 from hcskit.training._fields import NEGATIVE, Normalisation, TrainingFields, label_fields, read_fields
@@ -53,7 +53,7 @@ class TrainingResult:
 
 def train(
     plates: Mapping[str, xr.Dataset],
-    profiles: Mapping[str, xr.Dataset],
+    profiles: xr.Dataset,
     recipe: Recipe,
     out: str | Path,
     *,
@@ -65,8 +65,8 @@ def train(
     ----------
     plates : mapping of str to xarray.Dataset
         Plates by name.
-    profiles : mapping of str to xarray.Dataset
-        Illumination of each plate, as `hcskit.preprocess.estimate_illumination` returns it.
+    profiles : xarray.Dataset
+        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel).
     recipe : Recipe
         Everything else.
     out : path-like

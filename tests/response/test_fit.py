@@ -1,0 +1,242 @@
+"""Fits against known truth, an independent oracle, and symmetries that must hold for any data."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import curve_fit
+
+from hcskit.errors import InputError
+from hcskit.response import fit_hill, hill
+
+SERIES = np.geomspace(1.0, 3.0**9, 10)
+TREATED = SERIES.repeat(2)
+WELLS = np.concatenate([np.zeros(8), TREATED])
+
+
+def noisy(seed: int, sd: float, bottom: float = 0.0, top: float = 1.0, ec50: float = 300.0, slope: float = 1.3):
+    truth = hill(WELLS, bottom, top, ec50, slope)
+    return truth + np.random.default_rng(seed).normal(0.0, sd, len(WELLS))
+
+
+@pytest.mark.parametrize(("bottom", "top"), [(0.0, 1.0), (1.0, 0.0), (-3.0, 250.0), (2.0, -5.0)])
+@pytest.mark.parametrize("slope", [0.6, 1.0, 4.0])
+def test_exact_data_give_back_their_parameters(bottom: float, top: float, slope: float) -> None:
+    fit = fit_hill(WELLS, hill(WELLS, bottom, top, 100.0, slope))
+
+    assert fit.category == "active"
+    assert [fit.bottom, fit.top, fit.ec50, fit.hill_slope] == pytest.approx(
+        [bottom, top, 100.0, slope], rel=1e-5, abs=1e-5
+    )
+    assert fit.ec50_low < 100.0 < fit.ec50_high
+    assert fit.hill_slope_low < slope < fit.hill_slope_high
+    assert fit.r2 == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_optimum_is_that_of_an_independent_least_squares_fit(seed: int) -> None:
+    c = TREATED
+    y = noisy(seed, 0.06)[8:]
+
+    fit = fit_hill(c, y)
+
+    def model(x, bottom, top, log_ec50, slope):
+        return bottom + (top - bottom) / (1 + (10**log_ec50 / x) ** slope)
+
+    found, _ = curve_fit(
+        model, c, y, p0=[0, 1, np.log10(300), 1.3], bounds=([-9, -9, -2, 0.2], [9, 9, 6, 20]), xtol=1e-12
+    )
+    assert [fit.bottom, fit.top, np.log10(fit.ec50), fit.hill_slope] == pytest.approx(found, rel=1e-4, abs=1e-4)
+    assert fit.rmse == pytest.approx(np.sqrt(np.mean((y - model(c, *found)) ** 2)), rel=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_ends_of_the_interval_are_equally_implausible(seed: int) -> None:
+    c = TREATED
+    y = noisy(seed, 0.08)[8:]
+    fit = fit_hill(c, y)
+
+    def best_with(ec50: float) -> float:
+        def model(x, bottom, top, slope):
+            return hill(x, bottom, top, ec50, slope)
+
+        found, _ = curve_fit(model, c, y, p0=[fit.bottom, fit.top, fit.hill_slope], bounds=([-9, -9, 0.2], [9, 9, 20]))
+        return float(((y - model(c, *found)) ** 2).sum())
+
+    low, best, high = best_with(fit.ec50_low), best_with(fit.ec50), best_with(fit.ec50_high)
+    assert low == pytest.approx(high, rel=0.01)
+    assert low / best >= 1 + 4.49 / 16 * 0.99  # F(0.95; 1, 16) = 4.49: never narrower than Bates & Watts
+
+
+@settings(max_examples=12, deadline=None)
+@given(exponent=st.floats(-12, 3), seed=st.integers(0, 99))
+def test_scaling_the_concentrations_scales_the_ec50_and_nothing_else(exponent: float, seed: int) -> None:
+    y = noisy(seed, 0.05)
+    factor = 10.0**exponent
+
+    plain, scaled = fit_hill(WELLS, y), fit_hill(WELLS * factor, y)
+
+    assert scaled.category == plain.category
+    assert scaled.ec50 / factor == pytest.approx(plain.ec50, rel=1e-5)
+    assert scaled.ec50_low / factor == pytest.approx(plain.ec50_low, rel=1e-3)
+    assert scaled.ec50_high / factor == pytest.approx(plain.ec50_high, rel=1e-3)
+    assert [scaled.hill_slope, scaled.top] == pytest.approx([plain.hill_slope, plain.top], rel=1e-5)
+
+
+@settings(max_examples=12, deadline=None)
+@given(factor=st.sampled_from([-1000.0, -1.0, 1e-6, 3.0, 1e6]), offset=st.floats(-10, 10), seed=st.integers(0, 99))
+def test_an_affine_map_of_the_response_maps_the_asymptotes_and_leaves_the_ec50(
+    factor: float, offset: float, seed: int
+) -> None:
+    y = noisy(seed, 0.05)
+
+    plain, mapped = fit_hill(WELLS, y), fit_hill(WELLS, factor * (y + offset))
+
+    assert mapped.category == plain.category
+    assert mapped.ec50 == pytest.approx(plain.ec50, rel=1e-4)
+    assert [mapped.ec50_low, mapped.ec50_high] == pytest.approx([plain.ec50_low, plain.ec50_high], rel=1e-3)
+    assert mapped.bottom == pytest.approx(factor * (plain.bottom + offset), abs=1e-4 * abs(factor))
+    assert mapped.top == pytest.approx(factor * (plain.top + offset), abs=1e-4 * abs(factor))
+    assert mapped.p_value == pytest.approx(plain.p_value, rel=1e-3)
+
+
+def test_the_order_of_the_wells_does_not_matter() -> None:
+    y = noisy(3, 0.05)
+    order = np.random.default_rng(0).permutation(len(y))
+
+    one, other = fit_hill(WELLS, y), fit_hill(WELLS[order], y[order])
+
+    assert other.ec50 == pytest.approx(one.ec50, rel=1e-5)
+    assert other.ec50_high == pytest.approx(one.ec50_high, rel=1e-3)
+    assert fit_hill(WELLS, y) == one
+
+
+def test_many_controls_at_an_offset_do_not_bend_the_curve() -> None:
+    treated = noisy(1, 0.03)[8:]
+    alone = fit_hill(TREATED, treated)
+
+    with_controls = fit_hill(
+        np.concatenate([np.zeros(300), TREATED]),
+        np.concatenate([np.random.default_rng(2).normal(0.1, 0.03, 300), treated]),
+    )
+
+    assert with_controls.n_zero == 300
+    assert with_controls.ec50 == pytest.approx(alone.ec50, rel=0.2)
+    assert with_controls.ec50_low < 300 < with_controls.ec50_high
+
+
+def test_an_ec50_above_the_tested_range_is_only_bounded_from_below() -> None:
+    fit = fit_hill(WELLS, noisy(0, 0.02, ec50=1e5, slope=1.0))
+
+    assert fit.category == "outside the tested range"
+    assert "above the highest" in fit.note
+    assert np.isnan(fit.ec50)
+    assert np.isnan(fit.top)
+    assert 1000 < fit.ec50_low < 1e5
+    assert fit.ec50_high == np.inf
+    assert fit.curve(SERIES[-1]) == pytest.approx(hill(SERIES[-1], 0, 1, 1e5, 1.0), abs=0.05)
+
+
+def test_an_ec50_below_the_tested_range_is_only_bounded_from_above() -> None:
+    fit = fit_hill(WELLS, noisy(0, 0.02, ec50=0.1, slope=1.0))
+
+    assert fit.category == "outside the tested range"
+    assert "below the lowest" in fit.note
+    assert np.isnan(fit.ec50)
+    assert fit.ec50_low == 0.0
+    assert 0.1 < fit.ec50_high < 1.0
+    assert [fit.bottom, fit.top] == pytest.approx([0, 1], abs=0.05)
+
+
+def test_a_curve_that_does_not_reach_its_top_is_partial() -> None:
+    fit = fit_hill(WELLS, noisy(0, 0.02, ec50=9000.0, slope=1.0))
+
+    assert fit.category == "partial"
+    assert "still changing" in fit.note
+    assert fit.ec50_low < 9000 < fit.ec50_high
+
+
+@pytest.mark.parametrize(("top", "category"), [(0.9, "active"), (0.3, "partial"), (0.05, "inactive")])
+def test_the_effect_is_weighed_against_that_of_the_positive_controls(top: float, category: str) -> None:
+    fit = fit_hill(WELLS, noisy(0, 0.002, top=top), full_scale=-1.0)
+
+    assert fit.category == category
+    assert fit_hill(WELLS, noisy(0, 0.002, top=top)).category == "active"
+
+
+def test_noise_alone_is_inactive_and_gives_no_number() -> None:
+    fits = [fit_hill(WELLS, np.random.default_rng(seed).normal(5.0, 1.0, len(WELLS))) for seed in range(60)]
+
+    inactive = [fit for fit in fits if fit.category == "inactive"]
+    assert len(inactive) >= 59
+    assert np.isnan([[fit.ec50, fit.ec50_low, fit.ec50_high, fit.hill_slope] for fit in inactive]).all()
+    assert np.mean([fit.p_value < 0.05 for fit in fits]) <= 0.1
+    low, high = inactive[0].band(SERIES)
+    assert inactive[0].curve(SERIES) == pytest.approx(np.full(10, inactive[0].bottom))
+    assert (low < inactive[0].bottom).all()
+    assert (high > inactive[0].bottom).all()
+
+
+def test_a_significant_but_tiny_effect_is_inactive() -> None:
+    concentration = np.concatenate([np.zeros(30), SERIES.repeat(30)])
+    truth = hill(concentration, 0.0, 1.5, 300.0, 1.3)
+
+    fit = fit_hill(concentration, truth + np.random.default_rng(0).normal(0, 1.0, len(truth)))
+
+    assert fit.p_value < 1e-6
+    assert fit.category == "inactive"
+    assert "standard deviations" in fit.note
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1 + 0.2])
+def test_equal_responses_are_inactive(value: float) -> None:
+    fit = fit_hill(WELLS, np.full(len(WELLS), value))
+
+    assert fit.category == "inactive"
+    assert [fit.p_value, fit.bottom, fit.top] == pytest.approx([1.0, value, value])
+
+
+@pytest.mark.parametrize("size", [0, 2, 6])
+def test_too_few_concentrations_are_said_to_be_too_few(size: int) -> None:
+    fit = fit_hill(TREATED[:size], np.linspace(0, 1, size))
+
+    assert fit.category == "not fitted"
+    assert "cannot show a curve" in fit.note
+    assert np.isnan(fit.ec50)
+    assert np.isnan(fit.curve([1.0, 2.0])).all()
+    assert np.isnan(fit.band([1.0, 2.0])).all()
+
+
+def test_missing_responses_are_left_out_and_counted() -> None:
+    y = noisy(4, 0.03)
+    gaps = y.copy()
+    gaps[[2, 9, 20]] = np.nan
+
+    fit = fit_hill(WELLS, gaps)
+
+    kept = np.isfinite(gaps)
+    assert (fit.n_wells, fit.n_zero, fit.n_missing) == (18, 7, 3)
+    assert fit.ec50 == fit_hill(WELLS[kept], y[kept]).ec50
+
+
+def test_a_curve_that_is_no_sigmoid_says_so() -> None:
+    bell = hill(WELLS, 0.0, 1.0, 100.0, 1.5) * (WELLS < 5000)
+
+    fit = fit_hill(WELLS, bell + np.random.default_rng(0).normal(0, 0.02, len(bell)))
+
+    assert "not with a sigmoid" in fit.note
+    assert "not with a sigmoid" not in fit_hill(WELLS, noisy(0, 0.02)).note
+
+
+@pytest.mark.parametrize(
+    ("concentration", "response", "message"),
+    [
+        ([1.0, 2.0], [1.0], "expected one value a well"),
+        ([1.0, -2.0], [1.0, 1.0], "concentration -2"),
+        ([1.0, np.nan], [1.0, 1.0], "concentration nan"),
+        ([1.0, 2.0], [1.0, np.inf], "concentration 2 is infinite"),
+    ],
+)
+def test_unusable_input_is_refused(concentration: list[float], response: list[float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fit_hill(concentration, response)

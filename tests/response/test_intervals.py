@@ -1,0 +1,109 @@
+"""Do the intervals hold the truth as often as they claim, and do they stay honest where data are too good?"""
+
+import numpy as np
+import pytest
+
+from hcskit.response import fit_hill, hill
+
+SERIES = np.geomspace(1.0, 3.0**9, 10)
+WELLS = np.concatenate([np.zeros(16), SERIES.repeat(2)])
+
+
+def simulated(seed: int, noise: float, slope: float, *, saturating: bool) -> tuple[float, np.ndarray]:
+    """One plate; noise is added to the response, or to the logit of a response that saturates at 0 and 1."""
+    rng = np.random.default_rng(seed)
+    ec50 = 10 ** rng.uniform(1.0, 3.3)
+    if saturating:
+        return ec50, hill(WELLS, 0.0, 1.0, ec50 * np.exp(rng.normal(0, noise, len(WELLS)) / slope), slope)
+    return ec50, hill(WELLS, 0.0, 1.0, ec50, slope) + rng.normal(0, noise, len(WELLS))
+
+
+@pytest.mark.parametrize(
+    ("noise", "slope", "saturating", "least"),
+    [(0.08, 1.2, False, 0.93), (0.5, 1.2, True, 0.9), (0.7, 4.0, True, 0.88)],
+)
+def test_intervals_and_bands_hold_the_truth(noise: float, slope: float, saturating: bool, least: float) -> None:
+    held, in_band, widths = [], [], []
+    for seed in range(100):
+        ec50, response = simulated(seed, noise, slope, saturating=saturating)
+        fit = fit_hill(WELLS, response)
+        held.append(fit.ec50_low <= ec50 <= fit.ec50_high)
+        low, high = fit.band(SERIES)
+        truth = hill(SERIES, 0.0, 1.0, ec50, slope)
+        in_band.append(np.mean((low <= truth) & (truth <= high)))
+        widths.append(fit.ec50_high / fit.ec50_low if fit.ec50_low > 0 else np.inf)
+
+    assert np.mean(held) >= least
+    assert np.mean(in_band) >= 0.93
+    assert np.median(widths) < 3.5  # honest by being informative, not by being endless
+
+
+def test_a_step_is_as_uncertain_as_the_gap_between_the_concentrations() -> None:
+    step = (WELLS > 100).astype(float)  # tested at 81 and 243
+
+    fit = fit_hill(WELLS, step)
+
+    assert fit.category == "active"
+    assert 81 <= fit.ec50_low < 84
+    assert 236 < fit.ec50_high <= 243
+    assert 81 < fit.ec50 < 243
+    assert fit.hill_slope_high == np.inf
+
+
+def test_a_step_at_the_last_concentration_has_no_upper_limit() -> None:
+    fit = fit_hill(WELLS, (WELLS > 1e4).astype(float))
+
+    assert fit.category in {"partial", "outside the tested range"}
+    assert fit.ec50_low == pytest.approx(3.0**8, rel=0.05)
+    assert fit.ec50_high == np.inf
+
+
+def test_one_lone_point_on_the_slope_does_not_pin_down_the_ec50() -> None:
+    response = (WELLS > 100).astype(float)
+    response[np.isclose(WELLS, 243)] = 0.6
+
+    fit = fit_hill(WELLS, response)
+
+    assert fit.ec50_low <= fit.ec50 <= fit.ec50_high
+    assert fit.ec50_low < 215
+    assert fit.ec50_high > 238
+
+
+def test_disagreeing_replicates_widen_the_interval() -> None:
+    truth = hill(WELLS, 0.0, 1.0, 300.0, 1.2)
+    apart = np.where(WELLS > 0, np.resize([0.1, -0.1], len(WELLS)), 0.0)
+
+    agreeing, disagreeing = fit_hill(WELLS, truth), fit_hill(WELLS, truth + apart)
+
+    assert disagreeing.ec50 == pytest.approx(agreeing.ec50, rel=0.01)
+    assert disagreeing.ec50_low < agreeing.ec50_low / 1.2
+    assert disagreeing.ec50_high > agreeing.ec50_high * 1.2
+
+
+def test_an_outlier_is_answered_with_a_wider_interval_that_still_holds_the_truth() -> None:
+    response = hill(WELLS, 0, 1, 300.0, 1.2) + np.random.default_rng(0).normal(0, 0.04, len(WELLS))
+    spoilt = response.copy()
+    spoilt[16 + 6] += 0.8
+
+    clean, fit = fit_hill(WELLS, response), fit_hill(WELLS, spoilt)
+
+    assert fit.ec50_low < clean.ec50_low < 300 < clean.ec50_high < fit.ec50_high
+
+
+def test_the_band_holds_the_curve_and_follows_the_interval() -> None:
+    _, response = simulated(1, 0.05, 1.2, saturating=False)
+    fit = fit_hill(WELLS, response)
+    concentration = np.concatenate([[0.0], np.geomspace(1e-3, 1e7, 50)])
+
+    low, high = fit.band(concentration)
+    curve = fit.curve(concentration)
+
+    assert (low < curve).all()
+    assert (curve < high).all()
+    assert curve == pytest.approx(hill(concentration, fit.bottom, fit.top, fit.ec50, fit.hill_slope))
+
+    middle = (fit.bottom + fit.top) / 2
+    low, high = fit.band([fit.ec50_low, fit.ec50_high])
+    assert high[0] == pytest.approx(middle, abs=0.05)  # a curve with the lowest plausible EC50 is half-way there
+    assert low[1] == pytest.approx(middle, abs=0.05)
+    assert np.shape(fit.band(np.ones((2, 3)))) == (2, 2, 3)

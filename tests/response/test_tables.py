@@ -1,0 +1,199 @@
+"""From a tidy table of wells to tables of fits, points and curves."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hcskit.errors import InputError, UnitError
+from hcskit.response import fit_hill, fit_responses, hill
+
+SERIES = np.geomspace(1.0, 3.0**9, 10)
+
+
+def plate(name: str = "p1", offset: float = 0.0, seed: int = 0, **ec50s: float) -> pd.DataFrame:
+    """One plate: eight wells of each control and two of each concentration; two readouts, the second upside down."""
+    rng = np.random.default_rng(seed)
+    wells = [("negative_control", "DMSO", np.nan, "")] * 8 + [("positive_control", "Max", 1e4, "nM")] * 8
+    wells += [("treatment", name, c, "nM") for name in ec50s for c in SERIES.repeat(2)]
+    wells += [("empty", "", np.nan, "")]
+    table = pd.DataFrame(wells, columns=["role", "compound", "concentration", "concentration_unit"])
+    strength = hill(table["concentration"].fillna(0.0), 0.0, 1.0, table["compound"].map(ec50s).fillna(1.0), 1.3)
+    strength[table["role"] == "negative_control"] = 0.0
+    table = table.assign(
+        plate=name, well=[f"{'ABCDEFGH'[i // 12]}{i % 12 + 1:02d}" for i in range(len(table))], moa="x"
+    )
+    values = strength + offset + rng.normal(0, 0.03, len(table))
+    return pd.concat(
+        [table.assign(readout="nuclear", value=values), table.assign(readout="diffuse", value=1 - values)],
+        ignore_index=True,
+    )
+
+
+def test_every_compound_and_readout_has_a_row_with_its_truth_inside_the_interval() -> None:
+    tables = fit_responses(plate(alpha=50.0, beta=900.0, nothing=1e12))
+
+    responses = tables.responses
+    assert list(responses.index) == [
+        (compound, readout) for compound in ("alpha", "beta", "nothing") for readout in ("diffuse", "nuclear")
+    ]
+    active = responses.drop(index="nothing")
+    truth = active.index.get_level_values("compound").map({"alpha": 50.0, "beta": 900.0})
+    assert (active["category"] == "active").all()
+    assert ((active["ec50_low"] < truth) & (truth < active["ec50_high"])).all()
+    assert (responses.loc["nothing", "category"] == "inactive").all()
+    assert responses.loc["nothing", "ec50"].isna().all()
+    assert active.loc["alpha", "top"].to_numpy() == pytest.approx([0.0, 1.0], abs=0.05)
+    assert (responses[["n_wells", "n_controls", "n_concentrations"]] == [20, 8, 10]).all(axis=None)
+    assert responses[["tested_low", "tested_high"]].to_numpy() == pytest.approx(np.tile([1.0, 3.0**9], (6, 1)))
+    assert (responses["concentration_unit"] == "nM").all()
+    assert (responses["note"] != "").all()
+
+
+def test_a_row_is_the_fit_of_the_treated_wells_and_the_negative_controls() -> None:
+    points = plate(alpha=50.0)
+    wells = points[(points["readout"] == "nuclear") & points["role"].isin(["treatment", "negative_control"])]
+
+    row = fit_responses(points).responses.loc[("alpha", "nuclear")]
+
+    fit = fit_hill(wells["concentration"].fillna(0.0), wells["value"])
+    assert [row["ec50"], row["ec50_low"], row["hill_slope"], row["p_value"]] == pytest.approx(
+        [fit.ec50, fit.ec50_low, fit.hill_slope, fit.p_value]
+    )
+
+
+def test_the_points_are_the_fitted_wells_as_given() -> None:
+    points = plate(alpha=50.0)
+    points.loc[20, "value"] = np.nan
+
+    fitted = fit_responses(points).points
+
+    assert len(fitted) == 2 * 28 - 1
+    assert set(fitted["role"]) == {"treatment", "negative_control"}
+    controls = fitted[fitted["role"] == "negative_control"]
+    assert (controls["concentration"] == 0).all()
+    assert (controls["compound"] == "").all()
+    assert (fitted["moa"] == "x").all()
+    assert list(fitted.columns) == list(points.columns)
+
+
+def test_the_curves_span_the_tested_range_inside_their_bands() -> None:
+    curves = fit_responses(plate(alpha=50.0, nothing=1e12)).curves
+
+    assert list(curves.columns) == [
+        *("compound", "readout", "concentration", "concentration_unit", "value", "low", "high")
+    ]
+    for _, curve in curves.groupby(["compound", "readout"]):
+        assert len(curve) == 100
+        assert curve["concentration"].iloc[[0, -1]].to_numpy() == pytest.approx([1.0, 3.0**9])
+        assert ((curve["low"] < curve["value"]) & (curve["value"] < curve["high"])).all()
+
+
+def test_only_the_controls_of_a_compounds_own_plates_count() -> None:
+    first, second = plate("p1", alpha=50.0), plate("p2", offset=5.0, seed=1, beta=50.0)
+
+    together = fit_responses(pd.concat([first, second])).responses
+
+    pd.testing.assert_frame_equal(together.loc[["alpha"]], fit_responses(first).responses)
+    assert together.loc[("beta", "nuclear"), "bottom"] == pytest.approx(5.0, abs=0.05)
+
+
+def test_an_offset_between_plates_is_named_and_widens_the_interval() -> None:
+    aligned = fit_responses(pd.concat([plate("p1", alpha=50.0), plate("p2", seed=1, alpha=50.0)])).responses
+    shifted = fit_responses(pd.concat([plate("p1", alpha=50.0), plate("p2", 0.4, 1, alpha=50.0)])).responses
+
+    one, other = aligned.loc[("alpha", "nuclear")], shifted.loc[("alpha", "nuclear")]
+    assert (one["n_wells"], one["n_controls"]) == (40, 16)
+    assert "normalise the plates" not in one["note"]
+    assert "normalise the plates" in other["note"]
+    assert other["ec50_high"] / other["ec50_low"] > 2 * one["ec50_high"] / one["ec50_low"]
+
+
+def test_the_positive_controls_are_the_full_scale() -> None:
+    points = plate(alpha=50.0)
+    treated = points["role"] == "treatment"
+    base = points["readout"].map({"nuclear": 0.0, "diffuse": 1.0})
+    points.loc[treated, "value"] = base + 0.25 * (points["value"] - base)
+
+    row = fit_responses(points).responses.loc[("alpha", "diffuse")]
+
+    assert row["category"] == "partial"
+    assert "positive controls" in row["note"]
+
+
+def test_it_works_without_any_control_and_with_categorical_columns() -> None:
+    points = plate(alpha=50.0).astype({"plate": "category", "compound": "category", "readout": "category"})
+
+    row = fit_responses(points[points["role"] == "treatment"]).responses.loc[("alpha", "nuclear")]
+
+    assert row["n_controls"] == 0
+    assert row["ec50_low"] < 50.0 < row["ec50_high"]
+
+
+def test_a_treatment_at_zero_concentration_is_a_control_of_its_compound_alone() -> None:
+    points = plate(alpha=50.0, beta=900.0)
+    zeros = points[(points["compound"] == "alpha") & (points["concentration"] == 1.0)].index
+    points.loc[zeros, "concentration"] = 0.0
+
+    responses = fit_responses(points).responses
+
+    assert responses.loc[("alpha", "nuclear"), ["n_wells", "n_controls", "n_concentrations"]].tolist() == [18, 10, 9]
+    assert responses.loc[("beta", "nuclear"), "n_controls"] == 8
+
+
+def test_missing_values_are_counted_and_a_compound_without_any_is_not_fitted() -> None:
+    points = plate(alpha=50.0, beta=900.0)
+    points.loc[points.index[points["compound"] == "alpha"][:3], "value"] = np.nan
+    points.loc[points["compound"] == "beta", "value"] = np.nan
+
+    tables = fit_responses(points)
+
+    alpha, beta = (tables.responses.loc[(name, "nuclear")] for name in ("alpha", "beta"))
+    assert (alpha["n_wells"], alpha["n_missing"]) == (17, 3)
+    assert "3 well(s) without a value" in alpha["note"]
+    assert (beta["category"], beta["n_wells"], beta["n_missing"]) == ("not fitted", 0, 20)
+    assert set(tables.curves["compound"]) == {"alpha"}
+
+
+def test_two_spellings_of_a_unit_are_one_and_two_units_are_refused() -> None:
+    points = plate(alpha=50.0)
+    treated = points.index[points["role"] == "treatment"]
+    points.loc[treated, "concentration_unit"] = "µM"
+    points.loc[treated[:5], "concentration_unit"] = "uM"
+    tables = fit_responses(points)
+    assert (tables.responses["concentration_unit"] == "uM").all()
+    assert (tables.points.loc[tables.points["role"] == "treatment", "concentration_unit"] == "uM").all()
+
+    points.loc[treated[:5], "concentration_unit"] = "nM"
+    with pytest.raises(UnitError, match=r"alpha is given in several units \(nM, uM\)"):
+        fit_responses(points)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("concentration", np.nan, "needs a concentration"),
+        ("concentration", -1.0, "needs a concentration"),
+        ("compound", "", "needs a compound"),
+        ("role", "sample", "role is not one of"),
+        ("well", "A01", "listed twice"),
+        ("readout", None, "readout is missing"),
+        ("value", np.inf, "the value is infinite"),
+    ],
+)
+def test_a_faulty_well_is_named(column: str, value: object, message: str) -> None:
+    points = plate(alpha=50.0)
+    points.loc[points.index[points["role"] == "treatment"][0], column] = value
+
+    with pytest.raises(InputError, match=message) as error:
+        fit_responses(points)
+
+    assert "plate p1, well" in str(error.value)
+
+
+def test_a_missing_column_and_a_plate_without_treatments_are_refused() -> None:
+    points = plate(alpha=50.0)
+
+    with pytest.raises(InputError, match="lacks role, value"):
+        fit_responses(points.drop(columns=["role", "value"]))
+    with pytest.raises(InputError, match="nothing to fit"):
+        fit_responses(points[points["role"] != "treatment"])
