@@ -170,6 +170,8 @@ def _read_field(info: PlateInfo, paths: pd.Series) -> npt.NDArray[Any]:
 def _write_field(path: Path, info: PlateInfo, image: npt.NDArray[Any]) -> None:
     _layout.write_group(path, _layout.field_attributes(info))
     for level in range(_layout.pyramid_depth(info.shape)):
+        if level > 0:
+            image = _half(image)
         array = zarr.create_array(
             store=str(path / str(level)),
             shape=image.shape,
@@ -181,12 +183,11 @@ def _write_field(path: Path, info: PlateInfo, image: npt.NDArray[Any]) -> None:
             overwrite=True,
         )
         array[...] = image
-        image = _half(image)
 
 
 def _half(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Average 2×2 pixels; an odd last row or column is averaged with itself."""
-    padded = np.pad(image, ((0, 0), (0, image.shape[1] % 2), (0, image.shape[2] % 2)), mode="edge").astype(np.float32)
-    blocks = padded.reshape(image.shape[0], padded.shape[1] // 2, 2, padded.shape[2] // 2, 2)
-    half: npt.NDArray[Any] = np.rint(blocks.mean(axis=(2, 4))).astype(image.dtype)
+    """Average 2×2 pixels, rounded; an odd last row or column is averaged with itself."""
+    padded = np.pad(image, ((0, 0), (0, image.shape[1] % 2), (0, image.shape[2] % 2)), mode="edge")
+    rows = padded[:, ::2].astype(np.uint32) + padded[:, 1::2]
+    half: npt.NDArray[Any] = ((rows[:, :, ::2] + rows[:, :, 1::2] + 2) // 4).astype(image.dtype)
     return half

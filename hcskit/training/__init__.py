@@ -1,6 +1,6 @@
 """From labelled plates to a trained network and its card."""
 
-from hcskit.training._batches import tiles
+from hcskit.training._batches import RandomCrops, tiles
 from hcskit.training._card import ModelCard, load_model, save_model
 from hcskit.training._fields import Normalisation, TrainingFields, label_fields, read_fields
 from hcskit.training._fit import TrainingResult, train
@@ -10,6 +10,7 @@ from hcskit.training._split import split_groups
 __all__ = [
     "ModelCard",
     "Normalisation",
+    "RandomCrops",
     "Recipe",
     "TrainingFields",
     "TrainingResult",

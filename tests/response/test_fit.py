@@ -165,10 +165,10 @@ def test_the_effect_is_weighed_against_that_of_the_positive_controls(top: float,
 
 
 def test_noise_alone_is_inactive_and_gives_no_number() -> None:
-    fits = [fit_hill(WELLS, np.random.default_rng(seed).normal(5.0, 1.0, len(WELLS))) for seed in range(60)]
+    fits = [fit_hill(WELLS, np.random.default_rng(seed).normal(5.0, 1.0, len(WELLS))) for seed in range(40)]
 
     inactive = [fit for fit in fits if fit.category == "inactive"]
-    assert len(inactive) >= 59
+    assert len(inactive) >= 39
     assert np.isnan([[fit.ec50, fit.ec50_low, fit.ec50_high, fit.hill_slope] for fit in inactive]).all()
     assert np.mean([fit.p_value < 0.05 for fit in fits]) <= 0.1
     low, high = inactive[0].band(SERIES)
