@@ -6,7 +6,10 @@ Exit codes: 0 done; 1 something failed; 2 the input is at fault; 130 stopped wit
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +23,8 @@ from hcskit.version import __version__
 # Imports of what a command needs are inside it: `hcskit --help` must answer at once.
 
 _FILE = click.Path(path_type=Path)
+_DEBUG = "hcskit.debug"
+_GO_ON = ("run", "import")
 
 
 class _BadInput(click.ClickException):
@@ -32,13 +37,24 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except HcskitError as error:
-            if ctx.params.get("debug"):
-                raise
+        except (HcskitError, OSError) as error:
+            if ctx.meta.get(_DEBUG):
+                traceback.print_exc()
             raise (_BadInput if isinstance(error, InputError) else click.ClickException)(str(error)) from error
         except KeyboardInterrupt:
-            click.echo("\nStopped. The same command, given again, goes on where this one was.", err=True)
+            goes_on = " The same command, given again, goes on where this one was."
+            click.echo(f"\nStopped.{goes_on if ctx.invoked_subcommand in _GO_ON else ''}", err=True)
             raise click.exceptions.Exit(130) from None
+
+
+def _remember(ctx: click.Context, _: click.Parameter, debug: bool) -> None:
+    ctx.meta[_DEBUG] = ctx.meta.get(_DEBUG, False) or debug
+
+
+# Taken before and after the command's name: one adds it to the line that has just failed.
+_debug = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_remember, help="Show the whole traceback of an error."
+)
 
 
 def _example(text: str) -> Callable[..., Any]:
@@ -53,35 +69,38 @@ def _example(text: str) -> Callable[..., Any]:
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hcskit")
-@click.option("--debug", is_flag=True, expose_value=False, help="Show the whole traceback of an error.")
+@_debug
 def main() -> None:
     """High-content screening, from a microscope's export folder to effective concentrations."""
     # TensorFlow's greetings are not for the people at this terminal; the notebooks' kernels inherit the setting.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # What a scheduler sends when the time is up is as good as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @_example("hcskit run pipelines/dose_response.yaml -p source=EXPORT -p plate_map=map.csv --out runs/plate7")
 @main.command()
 @click.argument("pipeline", type=_FILE)
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter of a step.")
-@click.option("--out", type=_FILE, required=True, help="Folder of the run. A run that was stopped there goes on.")
+@click.option("--out", type=_FILE, help="Folder of the run. A run that was stopped there goes on.")
 @click.option("--list", "list_", is_flag=True, help="List the pipeline's parameters, and run nothing.")
-def run(pipeline: Path, parameters: tuple[str, ...], out: Path, list_: bool) -> None:
+@_debug
+def run(pipeline: Path, parameters: tuple[str, ...], out: Path | None, list_: bool) -> None:
     """Run a PIPELINE (a YAML file of notebooks) into a folder."""
     from hcskit.pipeline import Pipeline, run_pipeline
 
     spec = Pipeline.from_yaml(pipeline)
     if list_:
-        for notebook, values in spec.bind(_pairs(parameters), out):
-            click.echo(notebook.name)
-            for name, value in values.items():
-                click.echo(f"  {name} = {value}")
+        for step, lines in spec.describe().items():
+            click.echo("\n  ".join([step, *lines]))
         return
-    run_pipeline(spec, _pairs(parameters), out, say=click.echo)
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
+    run_pipeline(spec, _pairs(parameters), out, say=click.echo, progress=sys.stderr)
     report = out.resolve() / "report.html"
     if report.exists():
         opener = "open" if sys.platform == "darwin" else "xdg-open"
-        click.echo(f"\nReport: {report}\nOpen it with:  {opener} {click.format_filename(report)}")
+        click.echo(f"\nReport: {report}\nOpen it with:  {opener} {shlex.quote(str(report))}")
 
 
 @_example("hcskit import EXPORT screens/plate7 --plate-map map.csv")
@@ -94,6 +113,7 @@ def run(pipeline: Path, parameters: tuple[str, ...], out: Path, list_: bool) -> 
 @click.option("--reader", help="Name of a layout, or a YAML file with its pattern. Default: what fits the file names.")
 @click.option("--plate", help="Name of the plate, where the file names do not say it.")
 @click.option("--allow-missing", is_flag=True, help="Accept wells of the plate map that have no image.")
+@_debug
 def import_(
     source: Path, screen: Path, plate_map: Path, reader: str | None, plate: str | None, allow_missing: bool
 ) -> None:
@@ -111,6 +131,7 @@ def import_(
 @_example("hcskit info screens/plate7")
 @main.command()
 @click.argument("screen", type=_FILE)
+@_debug
 def info(screen: Path) -> None:
     """Say what is in a SCREEN, a run or a plate."""
     from hcskit.store import open_screen
@@ -120,7 +141,8 @@ def info(screen: Path) -> None:
         present = int(plate["present"].sum())
         pixel = plate.attrs.get("pixel_size_um")
         click.echo(f"{name}: {plate.attrs['plate_format']}-well plate, from {plate.attrs['source']}")
-        click.echo(f"  images     {present} of {wells} wells × {fields} fields × {channels} channels")
+        whole = f"{wells} wells × {fields} fields × {channels} channels"
+        click.echo(f"  images     {present} of {wells * fields * channels} ({whole})")
         click.echo(f"  channels   {', '.join(plate['channel'].to_numpy())}")
         click.echo(
             f"  pixels     {plate.sizes['y']}×{plate.sizes['x']} {plate['image'].dtype}, "
@@ -138,6 +160,7 @@ def info(screen: Path) -> None:
 @main.command()
 @click.argument("folder", type=_FILE)
 @click.option("--seed", default=0, show_default=True, help="Root of all randomness: the same seed, the same plate.")
+@_debug
 def simulate(folder: Path, seed: int) -> None:
     """Write a simulated plate, with known effective concentrations, into a FOLDER."""
     from tqdm import tqdm
@@ -151,8 +174,8 @@ def simulate(folder: Path, seed: int) -> None:
 def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:
     pairs = {}
     for text in parameters:
-        name, sign, value = text.partition("=")
-        if not sign:
+        name, _, value = text.partition("=")
+        if not (name and value):
             raise InputError(f"-p {text!r} is not NAME=VALUE")
         if name in pairs:
             raise InputError(f"parameter {name} is given twice")

@@ -122,4 +122,5 @@ def format_for(wells: Iterable[Well]) -> PlateFormat:
     for size, format in sorted(FORMATS.items()):
         if size >= 96 and all(well in format for well in wanted):
             return format
-    raise InputError(f"no standard plate format holds the well {max(wanted).name}")
+    outside = next(well for well in wanted if well not in FORMATS[1536])
+    raise InputError(f"no standard plate format holds row {outside.row + 1}, column {outside.column + 1}")

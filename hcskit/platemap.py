@@ -19,6 +19,9 @@ ROLES = ("treatment", "negative_control", "positive_control", "empty")
 COLUMNS = ("well", "compound", "concentration", "concentration_unit", "role", "moa", "replicate")
 _REQUIRED = ("well", "compound", "concentration", "concentration_unit", "role")
 _TEXT = ("compound", "concentration_unit", "role", "moa")
+# Names that a plate gives itself. Row and column follow from the well, and many plate maps repeat them.
+_OWN = ("plate", "field", "channel", "y", "x", "image", "present", "excluded")
+_REPEATED = ("row", "column")
 
 
 def read_plate_map(path: str | Path) -> pd.DataFrame:
@@ -28,7 +31,7 @@ def read_plate_map(path: str | Path) -> pd.DataFrame:
     ----------
     path : path-like
         CSV with the columns ``well, compound, concentration, concentration_unit, role`` and, optionally,
-        ``moa``, ``replicate`` and any other.
+        ``moa``, ``replicate`` and others; ``row`` and ``column`` are left out, as the well says them.
 
     Returns
     -------
@@ -46,8 +49,20 @@ def read_plate_map(path: str | Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise PlateMapError(f"there is no plate map at {path}") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise PlateMapError(f"{path} cannot be read as a CSV plate map: {error}") from error
-    return check_plate_map(table, source=str(path))
+        raise PlateMapError(
+            f"{path} cannot be read as a CSV plate map: {error}; save it as comma-separated text in UTF-8"
+        ) from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus for row labels, and shifts the rest
+        raise PlateMapError(f"{path}: its rows have more cells than its header has names; name each column")
+    return check_plate_map(_without_blanks(table), source=str(path))
+
+
+def _without_blanks(table: pd.DataFrame) -> pd.DataFrame:
+    """Drop the rows without any text, and the columns without text and name, that spreadsheets append."""
+    blank = table.apply(lambda column: column.fillna("").str.strip()) == ""
+    surplus = [name for name in table.columns if str(name).startswith("Unnamed: ") and blank[name].all()]
+    kept: pd.DataFrame = table[~blank.all(axis=1)].drop(columns=surplus)
+    return kept
 
 
 def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.DataFrame:
@@ -71,22 +86,18 @@ def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.Da
     Raises
     ------
     PlateMapError
-        If a column is missing, a well is unknown or listed twice, a role or a unit is unknown, a concentration is
-        missing, negative or not a number, or one compound is given in several units.
+        If a column is missing or its name is not free, a well is unknown or listed twice, a role or a unit is unknown,
+        a concentration is missing, negative or not a number, or one compound is given in several units.
     """
     table = table.rename(columns=lambda name: str(name).strip())
-    missing = [name for name in _REQUIRED if name not in table.columns]
-    if missing:
-        raise PlateMapError(
-            f"{source}: column {', '.join(missing)} is missing; expected {', '.join(_REQUIRED)} (moa, replicate and "
-            f"others are optional), found {', '.join(map(str, table.columns)) or 'none'}"
-        )
+    _check_columns(list(table.columns), source)
     if table.empty:
         raise PlateMapError(f"{source}: no wells; expected one row for each well")
+    table = table.drop(columns=[name for name in _REPEATED if name in table.columns])
     faults: list[str] = []
     table = table.assign(moa=table["moa"] if "moa" in table.columns else "")
     for name in _TEXT:
-        table[name] = table[name].fillna("").astype(str).str.strip()
+        table[name] = _text(table[name])
     table["concentration"] = _numbers(table, faults)
     table["concentration_unit"] = [
         _unit(well, unit, faults) for well, unit in zip(table["well"], table["concentration_unit"], strict=True)
@@ -101,8 +112,29 @@ def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.Da
     return table.loc[sorted(table.index, key=parse_well)]
 
 
+def _check_columns(names: list[str], source: str) -> None:
+    missing = [name for name in _REQUIRED if name not in names]
+    if missing:
+        found = ", ".join(names) or "none"
+        raise PlateMapError(
+            f"{source}: column {', '.join(missing)} is missing; expected {', '.join(_REQUIRED)} (moa, replicate and "
+            f"others are optional) separated by commas, found {found[:200]!r}"
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    taken = [name for name in names if name in _OWN]
+    if twice or taken:
+        raise PlateMapError(
+            f"{source}: column {', '.join(twice or taken)} {'is there twice' if twice else 'has a name hcskit uses'}; "
+            "remove or rename it"
+        )
+
+
+def _text(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
+
+
 def _numbers(table: pd.DataFrame, faults: list[str]) -> pd.Series:
-    text = table["concentration"].fillna("").astype(str).str.strip()
+    text = _text(table["concentration"])
     numbers = pd.to_numeric(text.where(text != ""), errors="coerce").astype(float)
     for well, value in zip(table["well"], text.where(numbers.isna(), ""), strict=True):
         if value:

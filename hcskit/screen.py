@@ -2,7 +2,7 @@
 
 ::
 
-    /                    attrs: name, schema_version, created_by
+    /                    attrs: name, schema_version
     └── <plate id>       image (well, field, channel, y, x), present (well, field, channel)
         ├── quality      (well, field, channel)
         ├── predictions  (well, phenotype)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import tifffile
+
+from hcskit.plate import parse_well
+from hcskit.platemap import check_plate_map
 
 # TensorFlow reads it once, when it is first imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,3 +27,49 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real plates are not at {folder}; HCSKIT_TEST_DATA names their folder")
     return folder
+
+
+CHANNELS = ("DNA", "GFP")
+Label = tuple[str, int, str]
+
+
+def stamp(label: Label) -> int:
+    """A count that no other (well, field up to 3, channel) has, on a plate of up to 1536 wells; never zero."""
+    well = parse_well(label[0])
+    return ((well.row * 48 + well.column) * 4 + label[1]) * 4 + CHANNELS.index(label[2]) + 1
+
+
+@pytest.fixture(scope="session")
+def code() -> Callable[[Label], int]:
+    return stamp
+
+
+@pytest.fixture(scope="session")
+def export() -> Callable[..., Path]:
+    """Write images as hcskit.simulate names them: given ones, or ones that are full of their own code."""
+
+    def write(
+        folder: Path, images: Mapping[Label, np.ndarray] | Iterable[Label], plate: str = "P1", shape=(16, 24), **options
+    ) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not isinstance(images, Mapping):
+            images = {label: np.full(shape, stamp(label), np.uint16) for label in images}
+        for (well, field, channel), image in images.items():
+            path = folder / f"{plate}_{well}_f{field:02d}_{channel}.tif"
+            tifffile.imwrite(path, image, photometric="minisblack", metadata=None, **options)
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def treated() -> Callable[[Iterable[str]], pd.DataFrame]:
+    """Plate map with a treatment in every well."""
+
+    def table(wells: Iterable[str]) -> pd.DataFrame:
+        names = list(wells)
+        doses = [10.0 * (number + 1) for number in range(len(names))]
+        columns = {"well": names, "compound": "A", "concentration": doses, "concentration_unit": "nM"}
+        return check_plate_map(pd.DataFrame({**columns, "role": "treatment"}))
+
+    return table

@@ -23,9 +23,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from hcskit.errors import InputError
 
-__all__ = ["Parameter", "StepNotebook"]
+__all__ = ["Parameter", "StepNotebook", "what_is_wrong"]
 
-_TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path, "None": None}
+_TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path, "None": type(None)}
 _REQUIRED = object()
 
 
@@ -52,6 +52,12 @@ class Parameter:
         """Whether a value must be given."""
         return self.default is _REQUIRED
 
+    @property
+    def type_name(self) -> str:
+        """The type as it is written in the cell: ``Path | None``."""
+        names = {type: name for name, type in _TYPES.items()}
+        return " | ".join(names[type] for type in get_args(self.type) or [self.type])
+
     def convert(self, value: Any, base: Path) -> Any:
         """Convert a value to the parameter's type; a path is taken from `base` and becomes absolute text.
 
@@ -62,8 +68,8 @@ class Parameter:
         """
         try:
             checked = TypeAdapter(self.type).validate_python(value)
-        except ValidationError as error:
-            raise InputError(f"parameter {self.name} is {value!r}: {error.errors()[0]['msg']}") from None
+        except ValidationError:
+            raise InputError(f"parameter {self.name} is {value!r}; expected {self.type_name}") from None
         return str((base / checked).resolve()) if isinstance(checked, Path) else checked
 
 
@@ -99,7 +105,11 @@ class StepNotebook:
             If the notebook cannot be read, has no parameters cell, or the cell is not of the form above.
         """
         found = {}
-        for node in ast.parse(self._source()).body:
+        try:
+            cell = ast.parse(self._source())
+        except SyntaxError as error:
+            raise InputError(f"{self.path}, parameters cell: {error.msg} in line {error.lineno}") from error
+        for node in cell.body:
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 default = _REQUIRED if node.value is None else self._value(node.value)
                 found[node.target.id] = Parameter(node.target.id, self._type(node.annotation), default)
@@ -117,8 +127,10 @@ class StepNotebook:
     def _source(self) -> str:
         try:
             notebook = nbformat.read(self.path, as_version=4)  # type: ignore[no-untyped-call]
+        except FileNotFoundError:
+            raise InputError(f"there is no notebook {self.path}") from None
         except (OSError, ValueError, nbformat.ValidationError) as error:
-            raise InputError(f"{self.path} is not a notebook that can be read: {error}") from error
+            raise InputError(f"{self.path} is not a notebook that can be read: {what_is_wrong(error)}") from error
         for cell in notebook.cells:
             if "parameters" in cell.metadata.get("tags", []):
                 return str(cell.source)
@@ -129,7 +141,7 @@ class StepNotebook:
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "Path":
                 return Path(*(ast.literal_eval(argument) for argument in node.args))
             return ast.literal_eval(node)
-        except ValueError:
+        except (TypeError, ValueError):
             raise self._fault(node, "the value of a parameter must be a literal or Path('…')") from None
 
     def _type(self, node: ast.expr) -> Any:
@@ -142,3 +154,10 @@ class StepNotebook:
 
     def _fault(self, node: ast.AST, what: str) -> InputError:
         return InputError(f"{self.path}, parameters cell: {what}; found {ast.unparse(node)!r}")
+
+
+def what_is_wrong(error: Exception) -> str:
+    """Say in one line what a file lacks that could not be read."""
+    if isinstance(error, ValidationError):
+        return "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors())
+    return " ".join(str(error).split())

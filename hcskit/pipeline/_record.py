@@ -14,7 +14,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hcskit.errors import RunError
+from hcskit.errors import InputError, StoreError
+from hcskit.pipeline._notebook import what_is_wrong
 
 __all__ = ["InputRecord", "RunRecord", "StepRecord"]
 
@@ -52,6 +53,10 @@ class StepRecord(_Record):
     output: str | None = None
     error: str | None = None
 
+    def done(self, run: Path) -> bool:
+        """Whether the step was completed and its notebook is still in the run."""
+        return self.status == "completed" and (run / str(self.output)).exists()
+
 
 class InputRecord(_Record):
     """A file or folder that a parameter named; a folder is known by the names and sizes of its files."""
@@ -85,25 +90,49 @@ class RunRecord(_Record):
 
         Raises
         ------
-        RunError
-            If there are other files in the folder, or the record cannot be read.
+        InputError
+            If `run` is a file, there are other files in the folder, or the record cannot be read.
         """
         path = run / "run.json"
+        if run.exists() and not run.is_dir():
+            raise InputError(f"{run} is a file; choose a new folder with --out")
         if not path.exists():
             others = sorted(entry.name for entry in run.iterdir() if entry.name != ".lock") if run.exists() else []
             if others:
-                raise RunError(f"{run} is not empty ({', '.join(others[:5])}) and holds no run; choose a new folder")
+                raise InputError(
+                    f"{run} is not empty ({', '.join(others[:5])}) and holds no run; choose a new folder with --out"
+                )
             return None
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except ValidationError as error:
-            raise RunError(f"{path} is not the record of a run: {error}; choose a new folder") from error
+        except (UnicodeDecodeError, ValidationError) as error:
+            raise InputError(
+                f"{path} is not the record of a run ({what_is_wrong(error)}); choose a new folder with --out"
+            ) from error
 
     def write(self, run: Path) -> None:
-        """Write the record, whole or not at all."""
+        """Write the record, whole or not at all.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; the one before stays.
+        """
         partial = run / f".run.json.{os.getpid()}"
-        partial.write_text(self.model_dump_json(indent=1), encoding="utf-8")
-        partial.replace(run / "run.json")
+        try:
+            partial.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+            partial.replace(run / "run.json")
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise StoreError(
+                f"{run / 'run.json'} could not be written: {error.strerror}; mend the cause, and give the command again"
+            ) from error
+
+    def finish(self) -> None:
+        """Sum up how the steps ended; the time is that of the last step that was done."""
+        found = {step.status for step in self.steps}
+        self.status = "failed" if "failed" in found else "completed" if found <= {"completed"} else "stopped"
+        self.finished = self.finished or now()
 
 
 def now() -> str:
@@ -119,7 +148,7 @@ def versions() -> dict[str, str]:
 def describe_inputs(paths: Mapping[str, Path], run: Path) -> list[InputRecord]:
     """Describe the files and folders that parameters name, but for those inside the run."""
     outside = {name: path for name, path in paths.items() if run not in (path, *path.parents)}
-    return [_describe(name, path) for name, path in outside.items() if path.exists()]
+    return [_describe(name, path, run) for name, path in outside.items() if path.exists()]
 
 
 def step_key(parts: Iterable[str]) -> str:
@@ -127,14 +156,16 @@ def step_key(parts: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _describe(parameter: str, path: Path) -> InputRecord:
+def _describe(parameter: str, path: Path, run: Path) -> InputRecord:
     if path.is_file():
         content = path.read_bytes()
         return InputRecord(
             parameter=parameter, path=str(path), sha256=hashlib.sha256(content).hexdigest(), files=1, bytes=len(content)
         )
     files = sorted(
-        (file.relative_to(path).as_posix(), file.stat().st_size) for file in path.rglob("*") if file.is_file()
+        (file.relative_to(path).as_posix(), file.stat().st_size)
+        for file in path.rglob("*")
+        if file.is_file() and run not in file.parents  # the run may lie in the folder that it reads
     )
     digest = hashlib.sha256("\n".join(f"{name} {size}" for name, size in files).encode()).hexdigest()
     return InputRecord(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
@@ -23,8 +24,6 @@ from hcskit.store import locked
 
 __all__ = ["run_pipeline"]
 
-# Kernels are spoken to through files that only the user can open, not through network ports.
-_CONFIG = Config({"KernelManager": {"transport": "ipc"}})
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -34,7 +33,7 @@ def run_pipeline(
     out: str | Path,
     *,
     say: Callable[[str], None] = print,
-    progress: TextIO | None = sys.stderr,
+    progress: TextIO | None = None,
 ) -> RunRecord:
     """Run a pipeline into a folder.
 
@@ -49,7 +48,7 @@ def run_pipeline(
     say : callable
         Told of each step.
     progress : file, optional
-        Where the notebooks' progress bars go.
+        Where the notebooks' progress bars go, besides into the executed notebooks.
 
     Returns
     -------
@@ -59,15 +58,18 @@ def run_pipeline(
     Raises
     ------
     InputError
-        If a parameter is wrong, or a step found its input to be.
+        If a parameter is wrong, the folder holds something else or another run, or a step found its input at fault.
     RunError
-        If the folder holds another run, or a step failed.
+        If a step failed.
+    StoreError
+        If another process runs in that folder, or the disk is full.
     """
     run = Path(out).resolve()
     bound = pipeline.bind(parameters, run)
-    record = _record(pipeline, bound, run)
+    RunRecord.read(run)  # refuses a folder that holds something else, before the lock is put there
     run.mkdir(parents=True, exist_ok=True)
     with locked(run):
+        record = _record(pipeline, bound, run)
         try:
             for number, (step, (notebook, _)) in enumerate(zip(record.steps, bound, strict=True), start=1):
                 label = f"[{number}/{len(bound)}] {step.name}"
@@ -77,11 +79,8 @@ def run_pipeline(
                 say(label)
                 _run_step(record, step, notebook, run, progress)
                 say(f"{label}: {step.seconds:.0f} s")
-            record.status = "completed"
         finally:
-            if record.status == "running":
-                record.status = "failed" if any(step.status == "failed" for step in record.steps) else "stopped"
-            record.finished = now()
+            record.finish()
             record.write(run)
     return record
 
@@ -99,7 +98,7 @@ def _record(pipeline: Pipeline, bound: list[tuple[StepNotebook, dict[str, Any]]]
         )
         if before.pipeline != pipeline.name or changed:
             what = f"of the pipeline {before.pipeline}" if before.pipeline != pipeline.name else "with other parameters"
-            raise RunError(
+            raise InputError(
                 f"{run} already holds another run {what} (started {before.started}"
                 + (f"; different: {', '.join(changed)}" if changed else "")
                 + "); choose a new folder with --out"
@@ -108,14 +107,15 @@ def _record(pipeline: Pipeline, bound: list[tuple[StepNotebook, dict[str, Any]]]
         pipeline=pipeline.name,
         description=pipeline.description,
         parameters=everything,
-        started=now(),
+        started=before.started if before else now(),
         versions=versions(),
         inputs=describe_inputs(paths, run),
     )
-    done = {step.key: step for step in before.steps if step.status == "completed"} if before else {}
-    key = json.dumps([record.versions, [source.model_dump() for source in record.inputs]])
+    done = {step.key: step for step in before.steps if step.done(run)} if before else {}
+    key = json.dumps(record.versions)
     for number, (notebook, values) in enumerate(bound, start=1):
-        key = step_key([key, notebook.sha256, json.dumps(values, sort_keys=True)])
+        read = [source.model_dump() for source in record.inputs if source.parameter in notebook.paths]
+        key = step_key([key, notebook.sha256, json.dumps([values, read], sort_keys=True)])
         new = StepRecord(
             name=notebook.name,
             notebook=str(notebook.path),
@@ -125,6 +125,8 @@ def _record(pipeline: Pipeline, bound: list[tuple[StepNotebook, dict[str, Any]]]
             output=f"notebooks/{number:02d}_{notebook.name}.ipynb",
         )
         record.steps.append(done.get(key, new))
+    if before and all(step.status == "completed" for step in record.steps):
+        record.finished = before.finished
     return record
 
 
@@ -137,16 +139,19 @@ def _run_step(record: RunRecord, step: StepRecord, notebook: StepNotebook, run: 
     # Papermill reads parameters by a regular expression that knows no `X | None`; ours are checked already.
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
-        papermill.execute_notebook(
-            str(notebook.path),
-            str(output),
-            parameters=step.parameters,
-            cwd=str(run),
-            progress_bar=False,
-            config=_CONFIG,
-            stderr_file=progress,
-            request_save_on_cell_execute=True,
-        )
+        with tempfile.TemporaryDirectory(prefix="hcskit-") as private:
+            papermill.execute_notebook(
+                _unformatted(notebook.path),
+                _unformatted(output),
+                parameters=step.parameters,
+                cwd=str(run),
+                progress_bar=False,
+                kernel_name="python3",  # this Python, whatever the notebook was last opened with
+                language="python",
+                config=_kernel_config(private),
+                stderr_file=progress,
+                request_save_on_cell_execute=True,
+            )
         step.status = "completed"
     except PapermillExecutionError as error:
         step.status = "stopped" if error.ename == "KeyboardInterrupt" else "failed"
@@ -157,9 +162,39 @@ def _run_step(record: RunRecord, step: StepRecord, notebook: StepNotebook, run: 
     except BaseException as error:
         step.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         step.error = f"{type(error).__name__}: {error}"
+        if isinstance(error, DeadKernelError):
+            raise RunError(
+                f"step {step.name} failed: its process was killed, perhaps for lack of memory (how far it came is in "
+                f"{output}); the same command goes on at this step"
+            ) from error
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"step {step.name} could not be written to {run}: {error.strerror or error}; mend the cause, and "
+                "give the command again"
+            ) from error
         raise
     finally:
         step.seconds = round(time.perf_counter() - began, 2)
+
+
+def _kernel_config(private: str) -> Config:
+    """Speak to the kernel through sockets in a folder that only the user can open, not through network ports."""
+    return Config(
+        {
+            "KernelManager": {
+                "transport": "ipc",
+                "ip": f"{private}/kernel",
+                "connection_file": f"{private}/kernel.json",
+            },
+            # A kernel that is stopped in mid-cell complains of its closed sockets; that is no news to anyone.
+            "NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=50"]},
+        }
+    )
+
+
+def _unformatted(path: Path) -> str:
+    """Quote braces: papermill fills them in with parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _as_raised(step: StepRecord, error: PapermillExecutionError, output: Path) -> HcskitError:

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hcskit.errors import InputError
-from hcskit.pipeline._notebook import StepNotebook
+from hcskit.pipeline._notebook import StepNotebook, what_is_wrong
 
 __all__ = ["Pipeline"]
 
@@ -71,7 +72,24 @@ class Pipeline(BaseModel):
         except FileNotFoundError:
             raise InputError(f"there is no pipeline at {path}") from None
         except (OSError, ValueError, yaml.YAMLError, ValidationError) as error:
-            raise InputError(f"{path} is not a pipeline: {error}") from error
+            raise InputError(f"{path} is not a pipeline: {what_is_wrong(error)}") from error
+
+    @cached_property
+    def notebooks(self) -> list[StepNotebook]:
+        """The steps."""
+        return [StepNotebook((self.folder / step).resolve()) for step in self.steps]
+
+    def describe(self) -> dict[str, list[str]]:
+        """Tell of each step its parameters: name, type, and the value where none is given."""
+        told: dict[str, list[str]] = {}
+        for notebook in self.notebooks:
+            lines = told[notebook.name] = []
+            for name, parameter in notebook.parameters.items():
+                if name != RUN:
+                    required = name in self.required or (parameter.required and name not in self.parameters)
+                    value = "required" if required else self.parameters.get(name, parameter.default)
+                    lines.append(f"{name}: {parameter.type_name} = {value}")
+        return told
 
     def bind(self, given: Mapping[str, Any], run: Path) -> list[tuple[StepNotebook, dict[str, Any]]]:
         """Check all parameters of all steps before anything runs.
@@ -93,8 +111,7 @@ class Pipeline(BaseModel):
         InputError
             If no step has a parameter of that name, or a value is of the wrong type or missing.
         """
-        notebooks = [StepNotebook((self.folder / step).resolve()) for step in self.steps]
-        known = {name for notebook in notebooks for name in notebook.parameters} - {RUN}
+        known = {name for notebook in self.notebooks for name in notebook.parameters} - {RUN}
         unknown = [name for name in (*given, *self.parameters) if name not in known]
         if unknown:
             raise InputError(
@@ -106,7 +123,7 @@ class Pipeline(BaseModel):
                 f"the pipeline {self.name} needs {', '.join(lacking)}: give "
                 + " ".join(f"-p {name}=…" for name in lacking)
             )
-        return [(notebook, self._values(notebook, {**given, RUN: run})) for notebook in notebooks]
+        return [(notebook, self._values(notebook, {**given, RUN: run})) for notebook in self.notebooks]
 
     def _values(self, notebook: StepNotebook, given: Mapping[str, Any]) -> dict[str, Any]:
         values = {}

@@ -3,8 +3,8 @@ r"""Is this field worth looking at? Focus and saturation of every image, and whi
 Focus is the mean squared gradient of the lightly smoothed, corrected image :math:`L` over its squared mean,
 :math:`F = \langle |\nabla (G_1 * L)|^2 \rangle / \langle L \rangle^2` (the Tenengrad measure, normalised; see Pertuz et
 al., Pattern Recognition 46:1415, 2013). Its logarithm is compared with the plate's other fields by a robust z-score,
-:math:`(\log F - \mathrm{median}) / (1.4826\,\mathrm{MAD})`. A field is out of focus if *every* channel is far below the
-others: blur takes all channels, a phenotype rarely does.
+:math:`(\log F - \mathrm{median}) / (1.4826\,\mathrm{MAD})`. A field is out of focus if its channels are far below the
+others on average and *every* one of them is clearly below: blur takes all channels, a phenotype rarely does.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Limits:
     Attributes
     ----------
     focus_z : float
-        A field is out of focus below this robust z-score in all channels.
+        A field is out of focus if the mean robust z-score of its channels is below this, and each below half of it.
     saturation : float
         A field is overexposed if more than this fraction of a channel's pixels is at the camera's maximum.
     """
@@ -61,7 +61,6 @@ def assess_fields(plate: xr.Dataset, profile: xr.Dataset, limits: Limits | None 
         channels of a field) and ``reason`` (text, empty where nothing is wrong).
     """
     limits = limits or Limits()
-    ceiling = _camera_maximum(plate)
     labels = plate["present"].to_series()
     labels = labels[labels]
     measured = [
@@ -69,12 +68,12 @@ def assess_fields(plate: xr.Dataset, profile: xr.Dataset, limits: Limits | None 
             plate["image"].sel(well=well, field=field, channel=channel).data,
             profile["flat"].sel(channel=channel).values,
             float(profile["dark"].sel(channel=channel)),
-            ceiling,
         )
         for well, field, channel in labels.index
     ]
     table = pd.DataFrame(compute(*measured, scheduler="threads"), index=labels.index)  # type: ignore[no-untyped-call]
     table.insert(1, "focus_z", np.log(table["focus"]).groupby("channel").transform(_robust_z))
+    table.insert(2, "saturation", _saturation(table.pop("highest"), table.pop("at_highest"), plate["image"].dtype))
     table["reason"] = _reasons(table, limits, plate.sizes["channel"])
     table["excluded"] = table["reason"] != ""
     return (
@@ -84,25 +83,30 @@ def assess_fields(plate: xr.Dataset, profile: xr.Dataset, limits: Limits | None 
     )
 
 
-def _measure(image: npt.NDArray[Any], flat: npt.NDArray[np.float32], dark: float, ceiling: float) -> dict[str, float]:
+def _measure(image: npt.NDArray[Any], flat: npt.NDArray[np.float32], dark: float) -> dict[str, float]:
     light = (image.astype(np.float32) - dark) / flat
     smooth = ndimage.gaussian_filter(light, 1.0)
     energy = float(np.mean(np.diff(smooth, axis=0) ** 2) + np.mean(np.diff(smooth, axis=1) ** 2))
     mean = float(light.mean())
     tiny = float(np.finfo(np.float32).tiny)
+    highest = int(image.max())
     return {
         "focus": max(energy, tiny) / max(mean**2, 1.0),
-        "saturation": float(np.mean(image >= ceiling)),
         "mean": mean,
         "sd": float(light.std()),
+        "highest": highest,
+        "at_highest": float(np.mean(image == highest)),
     }
 
 
-def _camera_maximum(plate: xr.Dataset) -> float:
-    """Return the pixel type's highest count, or that of 10, 12 or 14 bits if it is exactly the plate's highest."""
-    highest = int(plate["image"].max().compute(scheduler="threads"))
-    full = int(np.iinfo(plate["image"].dtype).max)
-    return float(highest if highest in {2**10 - 1, 2**12 - 1, 2**14 - 1} else full)
+def _saturation(highest: pd.Series[int], share: pd.Series[float], dtype: np.dtype[Any]) -> pd.Series[float]:
+    """Return the share of each image's pixels at the camera's maximum.
+
+    That is the pixel type's highest count, or that of 10, 12 or 14 bits if it is exactly the plate's highest.
+    """
+    top = int(highest.max())
+    ceiling = top if top in {2**10 - 1, 2**12 - 1, 2**14 - 1} else int(np.iinfo(dtype).max)
+    return share.where(highest == ceiling, 0.0)
 
 
 def _robust_z(values: pd.Series[float]) -> pd.Series[float]:
@@ -114,7 +118,8 @@ def _robust_z(values: pd.Series[float]) -> pd.Series[float]:
 def _reasons(table: pd.DataFrame, limits: Limits, channels: int) -> pd.Series:
     """Why a field is left out, the same text for all its channels."""
     fields = ["well", "field"]
-    blurred = (table["focus_z"] < limits.focus_z).groupby(fields).transform("all")
+    focus = table["focus_z"].groupby(fields)
+    blurred = (focus.transform("mean") < limits.focus_z) & (focus.transform("max") < limits.focus_z / 2)
     bright = table["saturation"].groupby(fields).transform("max")
     lacking = channels - table["focus"].groupby(fields).transform("size")
     reasons = pd.Series("", index=table.index)

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from hcskit.errors import InputError, ReaderError
+from hcskit.errors import ReaderError
 from hcskit.plate import parse_well
 from hcskit.readers._index import ImageIndex
 
@@ -35,6 +35,8 @@ class FilePattern(BaseModel):
         Channel as the name spells it, to the channel's name, in order; empty: names as found, sorted.
     pixel_size_um : float, optional
         Edge of a pixel in micrometre.
+    pixel_size_from_tiff : bool
+        The files' resolution tags say the edge of the specimen's pixels (they may also be the camera's).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +46,7 @@ class FilePattern(BaseModel):
     pattern: str
     channels: dict[str, str] = {}
     pixel_size_um: float | None = None
+    pixel_size_from_tiff: bool = False
 
     @field_validator("pattern")
     @classmethod
@@ -58,6 +61,13 @@ class FilePattern(BaseModel):
             raise ValueError("the pattern must name the group well, or row and column")
         return pattern
 
+    @field_validator("channels")
+    @classmethod
+    def _names_differ(cls, channels: dict[str, str]) -> dict[str, str]:
+        if len(set(channels.values())) < len(channels):
+            raise ValueError(f"two channels have one name; found {', '.join(channels.values())}")
+        return channels
+
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
         """Read a pattern from a YAML file.
@@ -69,7 +79,7 @@ class FilePattern(BaseModel):
         """
         try:
             return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-        except (OSError, yaml.YAMLError, ValidationError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
             raise ReaderError(f"{path} is not a file-name pattern: {error}") from error
 
     def index(self, folder: Path, files: list[Path], plate: str | None = None) -> ImageIndex:
@@ -83,7 +93,9 @@ class FilePattern(BaseModel):
                 f"{folder}: channel {', '.join(unknown)} is not in the channel table of {self.name}; "
                 f"it knows {', '.join(self.channels)}"
             )
-        return ImageIndex(table, names, self.pixel_size_um, source=f"{folder} ({self.name})")
+        return ImageIndex(
+            table, names, self.pixel_size_um, source=f"{folder} ({self.name})", tagged=self.pixel_size_from_tiff
+        )
 
     def matches(self, file: Path) -> bool:
         """Whether a file's name fits the pattern."""
@@ -96,13 +108,14 @@ class FilePattern(BaseModel):
         found = {name: text for name, text in match.groupdict().items() if text is not None}
         try:
             well = parse_well(found.get("well") or found["row"] + found["column"]).name
-        except InputError as error:
-            raise ReaderError(f"{file}: {error}") from error
+            field = int(found.get("field", 1))
+        except ValueError as error:  # InputError is one
+            raise ReaderError(f"{file}: {error}; the pattern of {self.name} does not fit it") from error
         channel = found.get("channel", "1")
         return {
             "plate": found.get("plate"),
             "well": well,
-            "field": int(found.get("field", 1)),
+            "field": field,
             "channel": self.channels.get(channel, channel),
             "path": str(file),
         }
@@ -140,7 +153,7 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise ReaderError(f"there is no folder {folder}")
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    files = sorted(file for file in folder.rglob("*") if _is_image(file))
     if not files:
         raise ReaderError(f"{folder} holds no TIFF file (.tif, .tiff), and neither do its subfolders")
     known = presets()
@@ -160,3 +173,8 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
             "describe the layout in a YAML file and give it as the reader"
         )
     return pattern.index(folder, files, plate)
+
+
+def _is_image(file: Path) -> bool:
+    """Whether a file is a TIFF by its name; macOS leaves ``._name.tif`` beside each file that it copies."""
+    return file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") and file.is_file()

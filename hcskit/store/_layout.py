@@ -81,14 +81,14 @@ def read_attributes(path: Path) -> dict[str, Any]:
     """
     try:
         attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]["hcskit"]
-    except FileNotFoundError:
+        version = attributes["schema_version"]
+    except (FileNotFoundError, NotADirectoryError):
         raise NotAScreenError(f"{path} is not an OME-Zarr plate: it has no zarr.json") from None
     except (KeyError, TypeError, ValueError) as error:
         raise NotAScreenError(f"{path} is not a plate that hcskit wrote: {error!r} in zarr.json") from error
-    if attributes["schema_version"] != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION:
         raise NotAScreenError(
-            f"{path} has schema version {attributes['schema_version']}; this hcskit reads {SCHEMA_VERSION}: "
-            "import it again"
+            f"{path} has schema version {version}; this hcskit reads {SCHEMA_VERSION}: import it again"
         )
     return dict(attributes)
 

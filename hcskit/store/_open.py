@@ -54,7 +54,9 @@ def open_screen(path: str | Path) -> xr.DataTree:
         for result in _PLATE_RESULTS:
             table = _result_of(_screen_of(path), result, name)
             if table is not None:
-                nodes[f"{name}/{result}"] = table.to_xarray().reindex(well=plate["well"])
+                labelled = table.to_xarray()
+                shared = [name for name in labelled.dims if name in plate.dims]
+                nodes[f"{name}/{result}"] = labelled.reindex({name: plate[name].to_numpy() for name in shared})
     return screen_tree(nodes, Path(path).resolve().name)
 
 
@@ -112,7 +114,9 @@ def open_plate(path: str | Path) -> xr.Dataset:
     quality = _result_of(path.parent, "quality", info.name)
     if quality is not None:
         excluded = quality["excluded"].groupby(level=["well", "field"]).any()
-        plate["excluded"] = excluded.to_xarray().reindex_like(plate["present"].isel(channel=0), fill_value=False)
+        fields = pd.MultiIndex.from_product([info.wells, info.fields])
+        flags = excluded.reindex(fields, fill_value=False).to_numpy(dtype=bool)
+        plate["excluded"] = ("well", "field"), flags.reshape(len(info.wells), len(info.fields))
     return plate
 
 
@@ -151,6 +155,8 @@ def _read_block(
         return np.zeros((1, 1, 1, *info.shape), info.dtype)
     folder = _layout.well_folder(path, info.wells[well]) / str(info.fields[field]) / "0"
     try:
+        if not (folder / "c" / "0" / "0" / "0").is_file():  # Zarr would make it zeros
+            raise FileNotFoundError("its pixels are gone")
         pixels = np.asarray(zarr.open_array(str(folder), mode="r")[channel])
     except (OSError, ValueError, RuntimeError) as error:
         raise StoreError(f"{folder} cannot be read: {error}; was the plate copied whole?") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from hcskit.errors import NotAScreenError
+from hcskit.errors import NotAScreenError, StoreError
 
 __all__ = ["read_profiles", "read_result", "result_path", "write_profile", "write_result"]
 
@@ -26,14 +26,27 @@ def result_path(screen: str | Path, name: str) -> Path:
 
 
 def write_result(screen: str | Path, name: str, table: pd.DataFrame) -> Path:
-    """Write a table as Parquet and CSV, each whole or not at all; the index levels are its labels."""
+    """Write a table as Parquet and CSV, whole or not at all; the index levels are its labels.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; the table that was there stays.
+    """
     path = result_path(screen, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{name}.{os.getpid()}")
-    table.to_parquet(partial)
-    partial.replace(path)
-    table.to_csv(partial, index=table.index.names[0] is not None)
-    partial.replace(path.with_suffix(".csv"))
+    partial_csv = partial.with_name(f"{partial.name}.csv")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_parquet(partial)
+        table.to_csv(partial_csv, index=table.index.names[0] is not None)
+        partial.replace(path)
+        partial_csv.replace(path.with_suffix(".csv"))
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {error}; make room or give access, then try again") from error
+    finally:
+        partial.unlink(missing_ok=True)
+        partial_csv.unlink(missing_ok=True)
     return path
 
 
@@ -44,11 +57,16 @@ def read_result(screen: str | Path, name: str) -> pd.DataFrame:
     ------
     NotAScreenError
         If the step that makes it has not run.
+    StoreError
+        If the file is damaged.
     """
     path = result_path(screen, name)
     if not path.exists():
         raise NotAScreenError(f"there is no {path}; run the step that makes it first")
-    return pd.read_parquet(path)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read: {error}; run the step that makes it again") from error
 
 
 def write_profile(screen: str | Path, plate: str, profile: xr.Dataset) -> Path:

@@ -89,17 +89,22 @@ def import_plate(
 def _import(path: Path, info: PlateInfo, rows: pd.DataFrame, plate_map: pd.DataFrame, progress: bool) -> None:
     missing = _missing(info, rows)
     describe = partial(_layout.plate_attributes, info, missing, plate_map)
-    if path.exists() and not _goes_on(path, describe):
+    if _is_complete(path, describe):
         return
-    _layout.write_group(path, describe(complete=False))
+    path.mkdir(parents=True, exist_ok=True)
     with locked(path):
+        if _is_complete(path, describe):  # another import has ended meanwhile
+            return
+        _layout.write_group(path, describe(complete=False))
         _write_wells(path, info, rows, progress)
-    _layout.write_group(path, describe(complete=True))
+        _layout.write_group(path, describe(complete=True))
 
 
 def _write_wells(path: Path, info: PlateInfo, rows: pd.DataFrame, progress: bool) -> None:
     for leftover in path.glob(".partial-*"):
         shutil.rmtree(leftover)
+    for leftover in (*path.glob(".zarr.json.*"), *path.glob("*/.zarr.json.*")):
+        leftover.unlink()
     for row in {_layout.well_folder(path, well).parent for well in info.wells}:
         _layout.write_group(row, {})
     todo = [(well, files) for well, files in rows.groupby("well") if not _layout.well_folder(path, str(well)).exists()]
@@ -108,8 +113,10 @@ def _write_wells(path: Path, info: PlateInfo, rows: pd.DataFrame, progress: bool
         _in_threads([partial(_write_well, path, info, str(well), files) for well, files in todo], bar.update)
 
 
-def _goes_on(path: Path, describe: Callable[..., dict[str, Any]]) -> bool:
-    """Whether the plate that is there is this one, not yet complete."""
+def _is_complete(path: Path, describe: Callable[..., dict[str, Any]]) -> bool:
+    """Whether this very plate is there; anything else that is in its place is an error."""
+    if not path.exists() or (path.is_dir() and all(entry.name.startswith(".") for entry in path.iterdir())):
+        return False  # hidden files are what an import leaves that was stopped before it wrote anything
     try:
         there = _layout.read_attributes(path)
     except NotAScreenError as error:
@@ -119,9 +126,9 @@ def _goes_on(path: Path, describe: Callable[..., dict[str, Any]]) -> bool:
     if there | {"complete": True} != describe(complete=True)["hcskit"]:
         raise InputError(
             f"{path} already holds another plate (from {there['source']}, {len(there['wells'])} wells), or this one "
-            "with another plate map; import into another folder, or remove it first"
+            "with other images or another plate map; import into another folder, or remove it first"
         )
-    return not there["complete"]
+    return bool(there["complete"])
 
 
 def _missing(info: PlateInfo, rows: pd.DataFrame) -> list[tuple[str, int, str]]:
@@ -161,8 +168,11 @@ def _read_field(info: PlateInfo, paths: pd.Series) -> npt.NDArray[Any]:
     for number, channel in enumerate(info.channels):
         if channel in paths.index:
             pixels = read_image(paths[channel])
-            if pixels.shape != info.shape:
-                raise ReaderError(f"{paths[channel]} has changed during the import: now {pixels.shape}")
+            if (pixels.shape, pixels.dtype.newbyteorder("=")) != (info.shape, info.dtype):
+                raise ReaderError(
+                    f"{paths[channel]} has changed during the import: now {pixels.shape} {pixels.dtype}, was "
+                    f"{info.shape} {info.dtype}; wait until nothing writes to the folder, then import again"
+                )
             image[number] = pixels
     return image
 
@@ -180,7 +190,8 @@ def _write_field(path: Path, info: PlateInfo, image: npt.NDArray[Any]) -> None:
             dtype=image.dtype,
             compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
             dimension_names=("c", "y", "x"),
-            overwrite=True,
+            # A black image is written too: a shard that is not there is then a shard that was lost.
+            config={"write_empty_chunks": True},
         )
         array[...] = image
 

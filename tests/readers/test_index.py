@@ -1,0 +1,136 @@
+"""Headers of image files: what is one plate, and which files are not fit to be imported."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from hcskit.errors import ReaderError
+from hcskit.readers import read_folder, read_image
+
+RNG = np.random.default_rng(0)
+IMAGE = RNG.integers(0, 4000, (16, 24)).astype(np.uint16)
+LABELS = [("A01", 1, "DNA"), ("A02", 1, "DNA"), ("A03", 1, "DNA")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, export: Callable[..., Path]) -> Path:
+    return export(tmp_path / "images", LABELS)
+
+
+def refused(folder: Path) -> str:
+    """The message with which a folder whose file of well A02 is at fault is refused."""
+    with pytest.raises(ReaderError) as caught:
+        list(read_folder(folder).plates())
+    assert "P1_A02_f01_DNA.tif" in str(caught.value)
+    return str(caught.value)
+
+
+def bad(folder: Path) -> Path:
+    return folder / "P1_A02_f01_DNA.tif"
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("lacking", [1, 100])
+def test_cut_in_the_pixels(folder: Path, compression: str | None, lacking: int) -> None:
+    tifffile.imwrite(bad(folder), IMAGE, photometric="minisblack", compression=compression, metadata=None)
+    whole = bad(folder).read_bytes()
+    bad(folder).write_bytes(whole[:-lacking])
+    assert f"is truncated: its header asks for {len(whole):,} bytes, the file has {len(whole) - lacking:,}" in refused(
+        folder
+    )
+
+
+@pytest.mark.parametrize("length", [0, 3, 8, 60])
+def test_cut_in_the_header(folder: Path, length: int) -> None:
+    bad(folder).write_bytes(bad(folder).read_bytes()[:length])
+    assert "is not a readable TIFF" in refused(folder)
+
+
+def test_another_file_in_disguise(folder: Path) -> None:
+    bad(folder).write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    assert "is not a readable TIFF" in refused(folder)
+
+
+def test_strips_that_were_never_written(folder: Path) -> None:
+    """A program that writes the header first and dies leaves strips of no bytes, which decode as zeros."""
+    with tifffile.TiffFile(bad(folder), mode="r+b") as tiff:
+        tiff.pages.first.tags["StripByteCounts"].overwrite(0)
+    assert "parts that were never written" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "message"),
+    [
+        (np.zeros((16, 24, 3), np.uint8), {"photometric": "rgb"}, r"shape (16, 24, 3) and type uint8"),
+        (IMAGE.astype(np.float32), {}, "type float32"),
+        (IMAGE.astype(np.int16), {}, "type int16"),
+        (np.stack([IMAGE, IMAGE]), {"photometric": "minisblack"}, "2 image(s)"),
+    ],
+)
+def test_not_one_grey_image(folder: Path, image: np.ndarray, options: dict[str, str], message: str) -> None:
+    tifffile.imwrite(bad(folder), image, **options)
+    assert message in refused(folder)
+    assert "expected one 2-D unsigned grey image" in refused(folder)
+
+
+@pytest.mark.parametrize("image", [IMAGE[:, :20], IMAGE[:10], IMAGE.astype(np.uint8)])
+def test_another_size_or_type_than_the_plate(folder: Path, image: np.ndarray) -> None:
+    tifffile.imwrite(bad(folder), image)
+    message = refused(folder)
+    assert "plate P1 mixes images of different size or type: 2 are 16×24 uint16" in message
+    assert f"is {image.shape[0]}×{image.shape[1]} {image.dtype}" in message
+
+
+def test_two_plates_may_differ_in_size(tmp_path: Path, export: Callable[..., Path]) -> None:
+    export(tmp_path, LABELS, plate="P1")
+    export(tmp_path, LABELS[:1], plate="P2", shape=(8, 8))
+    assert [(info.name, info.shape, len(rows)) for info, rows in read_folder(tmp_path).plates()] == [
+        ("P1", (16, 24), 3),
+        ("P2", (8, 8), 1),
+    ]
+
+
+def test_byte_order_is_the_files_own_matter(folder: Path) -> None:
+    tifffile.imwrite(bad(folder), IMAGE, byteorder=">", photometric="minisblack")
+    ((info, _),) = read_folder(folder).plates()
+    assert info.dtype == np.dtype("uint16")
+    np.testing.assert_array_equal(read_image(bad(folder)), IMAGE)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits"])
+def test_a_strip_that_does_not_decode_names_its_file(tmp_path: Path, compression: str) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, IMAGE, compression=compression, photometric="minisblack", metadata=None)
+    np.testing.assert_array_equal(read_image(path), IMAGE)
+    with tifffile.TiffFile(path) as tiff:
+        start, size = tiff.pages.first.dataoffsets[0], tiff.pages.first.databytecounts[0]
+    content = bytearray(path.read_bytes())
+    content[start : start + size] = bytes(size)
+    path.write_bytes(content)
+    with pytest.raises(ReaderError, match=r"a.tif cannot be read as an image: .*is the copy complete"):
+        read_image(path)
+
+
+def test_resolution_tags_count_only_where_the_layout_vouches_for_them(
+    tmp_path: Path, export: Callable[..., Path]
+) -> None:
+    tags = {"resolution": (1e4 / 0.8, 1e4 / 0.8), "resolutionunit": "CENTIMETER"}
+    export(tmp_path / "ours", LABELS, **tags)
+    ((info, _),) = read_folder(tmp_path / "ours").plates()
+    assert info.pixel_size == 0.8
+    tifffile.imwrite(tmp_path / "Channel1-07-A-07.tif", IMAGE, **tags)
+    ((info, _),) = read_folder(tmp_path, "bbbc013").plates()
+    assert info.pixel_size is None
+
+
+def test_tags_that_disagree_or_speak_of_inches_say_nothing(tmp_path: Path, export: Callable[..., Path]) -> None:
+    export(tmp_path, LABELS[:1], resolution=(72, 72), resolutionunit="INCH")
+    ((info, _),) = read_folder(tmp_path).plates()
+    assert info.pixel_size is None
+    export(tmp_path, LABELS[:1], resolution=(5000, 5000), resolutionunit="CENTIMETER")
+    export(tmp_path, LABELS[1:], resolution=(9000, 9000), resolutionunit="CENTIMETER")
+    ((info, _),) = read_folder(tmp_path).plates()
+    assert info.pixel_size is None

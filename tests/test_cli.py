@@ -1,0 +1,129 @@
+"""The hcskit command on plates: import, info, simulate; its help. (For run see tests/pipeline.)"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hcskit.cli import main
+from hcskit.simulate import Compound, PlateDesign, SimulatedPlate, simulate_plate
+from hcskit.version import __version__
+
+DESIGN = PlateDesign(
+    name="tiny",
+    compounds=(Compound("TRL-1", "translocation", ec50=50.0), Compound("INA-1")),
+    concentrations=(10.0, 100.0),
+    replicates=1,
+    image_size=(48, 48),
+    missing_wells=("B03",),
+    missing_fields=(("A02", 2),),
+)
+
+
+@pytest.fixture
+def hcskit() -> Iterator[Any]:
+    def hcskit(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield hcskit
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> SimulatedPlate:
+    return simulate_plate(tmp_path / "export", DESIGN)
+
+
+def test_what_is_imported_is_what_info_tells(hcskit: Any, export: SimulatedPlate, tmp_path: Path) -> None:
+    screen = tmp_path / "it's a screen"
+    done = hcskit("import", export.images, screen, "--plate-map", export.plate_map, "--allow-missing")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"{len(list(export.images.iterdir()))} images found in {export.images} (simulated)",
+        f"imported {screen / 'tiny.zarr'}",
+    ]
+    for path in (screen, screen / "tiny.zarr"):
+        told = hcskit("info", path)
+        assert told.exit_code == 0, told.stderr
+        lines = [line.split() for line in told.stdout.splitlines()]
+        assert told.stdout.startswith("tiny: 96-well plate, from")
+        assert ["images", "26", "of", "28", "(7", "wells", "×", "2", "fields", "×", "2", "channels)"] in lines
+        assert ["channels", "DNA,", "GFP"] in lines
+        assert ["pixels", "48×48", "uint16,", "0.8", "µm"] in lines
+        assert ["treatment", "3", "wells"] in lines
+        assert ["negative_control", "2", "wells"] in lines
+        assert ["positive_control", "2", "wells"] in lines
+        assert "TRL-1" in told.stdout
+
+
+def test_missing_wells_are_refused_unless_allowed(hcskit: Any, export: SimulatedPlate, tmp_path: Path) -> None:
+    done = hcskit("import", export.images, tmp_path / "screen", "--plate-map", export.plate_map)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: plate tiny: 1 well(s) of the plate map have no image: B03;")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "screen").exists()
+
+
+def test_simulate_refuses_a_folder_in_use_and_a_seed_that_is_none(hcskit: Any, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "a.txt").touch()
+    refused = hcskit("simulate", taken)
+    assert refused.exit_code == 2
+    assert "is not empty" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert hcskit("simulate", tmp_path / "new", "--seed", "-1").exit_code == 2
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_a_simulated_plate_can_be_imported(hcskit: Any, tmp_path: Path) -> None:
+    done = hcskit("simulate", tmp_path / "export", "--seed", "7")
+    assert done.exit_code == 0, done.stderr
+    paths = dict(line.split(maxsplit=1) for line in done.stdout.replace("plate map", "map").splitlines())
+    assert simulate_plate(tmp_path / "same", seed=7).plate_map.read_bytes() == Path(paths["map"]).read_bytes()
+    name = "demo_B02_f01_DNA.tif"
+    assert (tmp_path / "same" / "images" / name).read_bytes() == Path(paths["images"], name).read_bytes()
+    screen = tmp_path / "screen"
+    assert hcskit("import", paths["images"], screen, "--plate-map", paths["map"], "--allow-missing").exit_code == 0
+    assert "378 of 380 (95 wells × 2 fields × 2 channels)" in hcskit("info", screen).stdout
+
+
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_info_on_what_is_no_screen_is_one_sentence(hcskit: Any, tmp_path: Path, name: str) -> None:
+    done = hcskit("info", tmp_path / name)
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith(f"Error: {tmp_path / name} holds no plate")
+
+
+@pytest.mark.parametrize("command", ["run", "import", "info", "simulate"])
+def test_each_command_shows_an_example_that_it_accepts(hcskit: Any, command: str) -> None:
+    text = hcskit(command, "--help").stdout
+    example = text.split("Example:\n")[1].strip()
+    assert example.startswith(f"hcskit {command} ")
+    context = main.commands[command].make_context(command, example.split()[2:])
+    assert context.params
+
+
+def test_help_and_version_load_no_library() -> None:
+    """They answer at once: nothing that takes seconds to load is loaded for them."""
+    code = (
+        "import sys\nfrom hcskit.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "sys.exit(bool({'numpy', 'pandas', 'zarr', 'tensorflow', 'papermill'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+
+
+def test_version(hcskit: Any) -> None:
+    assert hcskit("--version").stdout == f"hcskit, version {__version__}\n"
