@@ -1,0 +1,47 @@
+"""The network against the publication's table (Godinez et al. 2017)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hcskit.errors import InputError
+from hcskit.models import mcnn
+
+
+def test_the_published_network_has_its_published_size() -> None:
+    model = mcnn((1024, 1280, 3), 13)
+    assert model.count_params() == 42_577_261
+    assert model.get_layer("scales").output.shape == (None, 16, 20, 208)
+    assert model.output_shape == (None, 13)
+
+
+def test_a_pooled_head_does_not_depend_on_image_size() -> None:
+    sizes = {mcnn((side, side, 2), 3, head="pool", scales=5).count_params() for side in (64, 96, 128)}
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize(("side", "scales"), [(64, 5), (128, 6), (256, 7), (2048, 7), (4, 1)])
+def test_as_many_scales_as_fit(side: int, scales: int) -> None:
+    model = mcnn((side, side, 1), 2, head="pool", features=4, hidden=4)
+    assert sum(layer.name.endswith("conv1") for layer in model.layers) == scales
+
+
+def test_any_image_size_joins_on_one_grid() -> None:
+    model = mcnn((75, 101, 2), 3, head="pool", features=4, hidden=4)
+    probability = model.predict_on_batch(np.random.default_rng(0).random((2, 75, 101, 2), dtype=np.float32))
+    np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"n_classes": 1}, "at least 2"),
+        ({"head": "dense"}, "head"),
+        ({"scales": 9}, "room for"),
+        ({"input_shape": (3, 3, 1)}, "room for"),
+    ],
+)
+def test_impossible_networks_are_refused(arguments: dict[str, object], word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        mcnn(**({"input_shape": (64, 64, 1), "n_classes": 2} | arguments))  # type: ignore[arg-type]
