@@ -35,7 +35,7 @@ lint: $(STAMP) ## Style, types, and which module may import which
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml, and install it
 	@$(UV) pip compile --universal --generate-hashes --all-extras --group dev --no-header --no-annotate --quiet \
