@@ -10,7 +10,7 @@ import pytest
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     groups: dict[str, dict[str, Any]] = {}
-    for result in config._benchmarksession.benchmarks:  # type: ignore[attr-defined]
+    for result in (result for result in config._benchmarksession.benchmarks if result.stats.data):  # type: ignore[attr-defined]
         groups.setdefault(result.group, {})[result.extra_info["what"]] = result
     for group, results in groups.items():
         bare = results.get("bare")
@@ -18,6 +18,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             amount, unit = result.extra_info["amount"], result.extra_info["unit"]
             ratio = "" if bare is None else f", {bare.stats.median / result.stats.median:.2f} × bare"
             rounds = len(result.stats.data)
-            terminalreporter.write_line(
-                f"{group}: {what}: {amount / result.stats.median:.1f} {unit}/s (median of {rounds}{ratio})"
-            )
+            note = f"; {result.extra_info['note']}" if "note" in result.extra_info else ""
+            speed = f"{amount / result.stats.median:.1f} {unit}/s"
+            terminalreporter.write_line(f"{group}: {what}: {speed} (median of {rounds}{ratio}){note}")

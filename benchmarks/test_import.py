@@ -1,8 +1,14 @@
-"""Import against the least that must be done: read every TIFF, write all pixels with the same codec."""
+"""Import against the least that must be done: read every TIFF, write all pixels at once with the same codec.
+
+The bare one writes a single array without the half-size levels that viewers want, and holds the whole plate in memory.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,55 +18,94 @@ import tifffile
 import zarr
 from zarr.codecs import BloscCodec
 
-from hcskit.platemap import read_plate_map
-from hcskit.readers import ImageIndex, read_folder
-from hcskit.simulate import PlateDesign, simulate_plate
-from hcskit.store import import_plate
+from hcskit.plate import FORMATS, Well
+from hcskit.readers import Export, read_folder
+from hcskit.store import import_plates
 
+SHAPE = (1080, 1080)
+CHANNELS = ("DNA", "ER", "RNA", "AGP")
 ROUNDS = 5
 
 
-@pytest.fixture(scope="module")
-def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A 96-well plate, 192 fields of two channels, 512×512: 200 MB of pixels."""
-    folder = tmp_path_factory.mktemp("bench") / "export"
-    simulate_plate(folder, PlateDesign(image_size=(512, 512)))
+def write_export(folder: Path, wells: int, shape: tuple[int, int] = SHAPE) -> Path:
+    """Write one field of four channels a well: even light with camera noise, which compresses to about a half."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    images = [rng.poisson(level, shape).astype(np.uint16) for level in (300, 700, 1500, 3000)]
+    format = FORMATS[384 if wells > 96 else 96]
+    names = [Well(row, column).name for row in range(format.rows) for column in range(format.columns)][:wells]
+    for name in names:
+        for number, channel in enumerate(CHANNELS):
+            tifffile.imwrite(folder / f"bench_{name}_f01_{channel}.tif", np.roll(images[number], hash(name) % 997))
     return folder
 
 
-def _megabytes(index: ImageIndex) -> float:
-    return len(index.table) * 512 * 512 * 2 / 1e6
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """24 wells: 224 MB of pixels."""
+    return read_folder(write_export(tmp_path_factory.mktemp("bench") / "export", 24))
 
 
-def _bare(index: ImageIndex, out: Path) -> None:
-    """One array for the whole plate, one shard a field, one chunk a channel, as the plates have them; no pyramid."""
+def _bare(export: Export, out: Path) -> None:
+    """One array of the whole plate, one shard a field and one chunk an image, as our plates have them."""
+    (index,) = export
     fields = [rows.sort_values("channel").path for _, rows in index.table.groupby(["well", "field"])]
-    first = np.stack([tifffile.imread(path) for path in fields[0]])
+    pixels = np.stack([np.stack([tifffile.imread(path) for path in paths]) for paths in fields])
     array = zarr.create_array(
         store=str(out),
-        shape=(len(fields), *first.shape),
-        shards=(1, *first.shape),
-        chunks=(1, 1, *first.shape[1:]),
-        dtype=first.dtype,
+        shape=pixels.shape,
+        shards=(1, *pixels.shape[1:]),
+        chunks=(1, 1, *pixels.shape[2:]),
+        dtype=pixels.dtype,
         compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
     )
-    for number, paths in enumerate(fields):
-        array[number] = np.stack([tifffile.imread(path) for path in paths])
+    array[...] = pixels
 
 
 @pytest.mark.parametrize("what", ["bare", "hcskit"])
-@pytest.mark.benchmark(group="import")
-def test_import(what: str, export: Path, tmp_path: Path, benchmark: Any) -> None:
-    plate_map = read_plate_map(export / "plate_map.csv")
-    index = read_folder(export / "images")
+@pytest.mark.parametrize("cores", [1, 2])
+def test_import(what: str, cores: int, export: Export, tmp_path: Path, benchmark: Any) -> None:
+    all_cores = os.sched_getaffinity(0)
+    if len(all_cores) < cores:
+        pytest.skip(f"this machine has {len(all_cores)} core")
 
     def run() -> None:
         if what == "bare":
-            _bare(index, tmp_path / "out")
+            _bare(export, tmp_path / "out")
         else:
-            import_plate(index, tmp_path / "out", plate_map, progress=False)
+            import_plates(export, tmp_path / "out", progress=False)
 
-    benchmark.extra_info.update(what=what, amount=_megabytes(index), unit="MB")
-    benchmark.pedantic(
-        run, setup=lambda: shutil.rmtree(tmp_path / "out", ignore_errors=True), rounds=ROUNDS, warmup_rounds=1
-    )
+    amount = len(export.plates[0].table) * np.prod(SHAPE) * 2 / 1e6
+    benchmark.group = f"import, {cores} core(s)"
+    benchmark.extra_info.update(what=what, amount=amount, unit="MB")
+    os.sched_setaffinity(0, set(sorted(all_cores)[:cores]))
+    try:
+        benchmark.pedantic(
+            run, setup=lambda: shutil.rmtree(tmp_path / "out", ignore_errors=True), rounds=ROUNDS, warmup_rounds=1
+        )
+    finally:
+        os.sched_setaffinity(0, all_cores)
+
+
+PEAK = """
+import re, sys
+from hcskit.readers import read_folder
+from hcskit.store import import_plates
+import_plates(read_folder(sys.argv[1]), sys.argv[2], progress=False)
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+"""
+
+
+@pytest.mark.parametrize("wells", [48, 384])
+@pytest.mark.benchmark(group="import, peak memory")
+def test_peak_memory(wells: int, tmp_path: Path, benchmark: Any) -> None:
+    """Print the peak of a process of its own that imports so many wells."""
+    folder = write_export(tmp_path / "export", wells, (512, 512))
+
+    def run() -> str:
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        command = [sys.executable, "-c", PEAK, str(folder), str(tmp_path / "out")]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+
+    peak = int(benchmark.pedantic(run, rounds=1)) * 1024
+    benchmark.extra_info.update(what=f"{wells} wells", amount=wells, unit="wells", note=f"peak {peak / 1e6:.0f} MB")

@@ -13,10 +13,12 @@ import xarray as xr
 
 from hcskit.errors import InputError
 from hcskit.plate import FORMATS, format_for, parse_well, row_name
+from hcskit.screen import project
 
 __all__ = ["PlateAccessor"]
 
-_AVERAGED = ("field", "channel")
+_PLURAL = {"z": " planes", "time": " points"}
+_AVERAGED = ("field", "time", "channel", "z")
 
 
 @xr.register_dataset_accessor("hcs")  # type: ignore[no-untyped-call]
@@ -94,7 +96,33 @@ class PlateAccessor:
         """
         from hcskit.dashboard import montage
 
-        return montage(self._plate, wells, **options)
+        return montage(project(self._plate), wells, **options)
+
+    def describe(self) -> list[str]:
+        """Say in a few lines what is on the plate."""
+        plate = self._plate
+        axes = [f"{size} {dim}{_PLURAL.get(str(dim), 's')}" for dim, size in plate["present"].sizes.items()]
+        pixel = plate.attrs.get("pixel_size_um")
+        lines = [
+            f"{plate.attrs['plate_format']}-well plate, from {plate.attrs.get('source', 'memory')}",
+            f"images     {int(plate['present'].sum())} of {plate['present'].size} ({' × '.join(axes)})",
+            f"channels   {', '.join(plate['channel'].to_numpy())}",
+            f"pixels     {plate.sizes['y']}×{plate.sizes['x']} {plate['image'].dtype}, "
+            + (f"{pixel:g} µm" if pixel else "size unknown"),
+        ]
+        if plate.attrs.get("absent_files"):
+            lines.append(f"absent     {plate.attrs['absent_files']} files that the export names are not there")
+        if "compound" in plate.coords:
+            compounds = sorted(set(plate["compound"].to_numpy()) - {""})
+            lines.append(f"compounds  {len(compounds)}: {', '.join(compounds[:8])}{' …' if len(compounds) > 8 else ''}")
+        if "role" in plate.coords:
+            roles = plate["role"].to_series().value_counts()
+            lines += [f"{role:<18}{count} wells" for role, count in roles.items()]
+        else:
+            lines.append("no plate map yet")
+        if "excluded" in plate:
+            lines.append(f"excluded   {int(plate['excluded'].sum())} fields")
+        return lines
 
     @property
     def _name(self) -> str:

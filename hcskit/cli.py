@@ -24,7 +24,7 @@ from hcskit.version import __version__
 
 _FILE = click.Path(path_type=Path)
 _DEBUG = "hcskit.debug"
-_GO_ON = ("run", "import")
+_GO_ON = ("run", "import", "fetch")
 
 
 class _BadInput(click.ClickException):
@@ -108,24 +108,44 @@ def run(pipeline: Path, parameters: tuple[str, ...], out: Path | None, list_: bo
 @click.argument("source", type=_FILE)
 @click.argument("screen", type=_FILE)
 @click.option(
-    "--plate-map", type=_FILE, required=True, help="CSV: well, compound, concentration, concentration_unit, role."
+    "--plate-map", type=_FILE, help="Treatments: CSV, TSV, Excel or Harmony's assay layout. May be given later."
 )
-@click.option("--reader", help="Name of a layout, or a YAML file with its pattern. Default: what fits the file names.")
-@click.option("--plate", help="Name of the plate, where the file names do not say it.")
-@click.option("--allow-missing", is_flag=True, help="Accept wells of the plate map that have no image.")
+@click.option(
+    "--reader", help="Name of a reader, or a YAML file with a pattern. Default: the one that knows the layout."
+)
+@click.option("--plate", help="What to call the plate. Default: as the export does.")
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Accept files that the export names, and wells of the map, that are not there.",
+)
+@click.option("--wells", help="Import only these wells now, such as A01,A02; several imports share one plate.")
+@click.option(
+    "--replace-plate-map", is_flag=True, help="Put this plate map in the place of the one that the plate has."
+)
 @_debug
-def import_(
-    source: Path, screen: Path, plate_map: Path, reader: str | None, plate: str | None, allow_missing: bool
-) -> None:
+def import_(source: Path, screen: Path, plate_map: Path | None, wells: str | None, **options: Any) -> None:
     """Import the images of a SOURCE folder into a SCREEN, as OME-Zarr plates."""
     from hcskit.platemap import read_plate_map
     from hcskit.readers import read_folder
-    from hcskit.store import import_plate
+    from hcskit.store import import_plates
 
-    index = read_folder(source, reader, plate)
-    click.echo(f"{len(index.table)} images found in {index.source}")
-    for path in import_plate(index, screen, read_plate_map(plate_map), allow_missing=allow_missing):
+    found = read_folder(source, options.pop("reader"), options.pop("plate"))
+    click.echo(found.describe())
+    maps = None if plate_map is None else {index.plate: read_plate_map(plate_map, index.plate) for index in found}
+    for path in import_plates(found, screen, maps, wells=wells and wells.split(","), **options):
         click.echo(f"imported {path}")
+
+
+@main.command()
+@_debug
+def readers() -> None:
+    """List the layouts that can be imported."""
+    from hcskit.readers import readers
+
+    for name, reader in readers().items():
+        about = str(getattr(reader, "description", None) or reader.__doc__ or "").strip().split("\n\n")[0]
+        click.echo(f"{name:<24}{' '.join(about.replace('``', '').split())}")
 
 
 @_example("hcskit info screens/plate7")
@@ -133,27 +153,58 @@ def import_(
 @click.argument("screen", type=_FILE)
 @_debug
 def info(screen: Path) -> None:
-    """Say what is in a SCREEN, a run or a plate."""
-    from hcskit.store import open_screen
+    """Say what is in a SCREEN, a run or a plate, or in a folder of images that was not imported."""
+    import hcskit
 
-    for name, plate in open_screen(screen).children.items():
-        wells, fields, channels = (plate.sizes[dim] for dim in ("well", "field", "channel"))
-        present = int(plate["present"].sum())
-        pixel = plate.attrs.get("pixel_size_um")
-        click.echo(f"{name}: {plate.attrs['plate_format']}-well plate, from {plate.attrs['source']}")
-        whole = f"{wells} wells × {fields} fields × {channels} channels"
-        click.echo(f"  images     {present} of {wells * fields * channels} ({whole})")
-        click.echo(f"  channels   {', '.join(plate['channel'].to_numpy())}")
-        click.echo(
-            f"  pixels     {plate.sizes['y']}×{plate.sizes['x']} {plate['image'].dtype}, "
-            + (f"{pixel:g} µm" if pixel else "size unknown")
-        )
-        compounds = sorted(set(plate["compound"].to_numpy()) - {""})
-        click.echo(f"  compounds  {len(compounds)}: {', '.join(compounds[:8])}{' …' if len(compounds) > 8 else ''}")
-        for role, count in plate["role"].to_series().value_counts().items():
-            click.echo(f"  {role:<18}{count} wells")
-        if "excluded" in plate:
-            click.echo(f"  excluded   {int(plate['excluded'].sum())} fields")
+    for name, plate in hcskit.open_screen(screen).children.items():
+        click.echo("\n".join([name, *(f"  {line}" for line in plate.to_dataset().hcs.describe())]))
+
+
+@_example("hcskit export runs/plate7 plate7-results --format anndata")
+@main.command()
+@click.argument("screen", type=_FILE)
+@click.argument("out", type=_FILE)
+@click.option("--format", type=click.Choice(["csv", "anndata"]), default="csv", show_default=True, help="Kind of file.")
+@_debug
+def export(screen: Path, out: Path, format: str) -> None:
+    """Write the results of a SCREEN or a run for other programs, into the folder OUT."""
+    from hcskit.export import export_screen
+
+    for path in export_screen(screen, out, format):
+        click.echo(f"wrote {path}")
+
+
+@main.group()
+def fetch() -> None:
+    """Download public image sets of the Broad Bioimage Benchmark Collection."""
+
+
+@_example("hcskit fetch bbbc013 --out data/bbbc013")
+@fetch.command()
+@click.option("--out", type=_FILE, default=Path("bbbc013"), show_default=True, help="Folder; a download goes on there.")
+@click.option("--base-url", help="A mirror.")
+@_debug
+def bbbc013(out: Path, base_url: str | None) -> None:
+    """Fetch BBBC013: translocation of FKHR-GFP, 96 wells, two compounds."""
+    from hcskit.fetch import BASE_URL, fetch_bbbc013
+
+    folder = fetch_bbbc013(out, base_url=base_url or BASE_URL)
+    told = f"hcskit import {shlex.quote(str(folder))} SCREEN --plate-map {shlex.quote(str(out / 'platemap.csv'))}"
+    click.echo(f"BBBC013 is in {folder}; import it with: {told}")
+
+
+@_example("hcskit fetch bbbc021 --plates Week1_22123,Week1_22141 --out data/bbbc021")
+@fetch.command()
+@click.option("--plates", required=True, help="Names of plates, separated by commas, such as Week1_22123.")
+@click.option("--out", type=_FILE, default=Path("bbbc021"), show_default=True, help="Folder; a download goes on there.")
+@click.option("--base-url", help="A mirror.")
+@_debug
+def bbbc021(plates: str, out: Path, base_url: str | None) -> None:
+    """Fetch plates of BBBC021: MCF-7 cells, 113 compounds at eight concentrations."""
+    from hcskit.fetch import BASE_URL, fetch_bbbc021
+
+    fetch_bbbc021(out, plates.split(","), base_url=base_url or BASE_URL)
+    click.echo(f"BBBC021 is in {out}; import it with: hcskit import {shlex.quote(str(out))} SCREEN")
 
 
 @_example("hcskit simulate exports/demo --seed 7")

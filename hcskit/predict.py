@@ -15,7 +15,7 @@ from tqdm import tqdm
 from hcskit.errors import InputError
 from hcskit.models.backend import keras
 from hcskit.preprocess import control_statistics
-from hcskit.screen import field_table
+from hcskit.screen import field_table, treated_fields
 from hcskit.training import ModelCard, read_fields, tiles
 
 __all__ = ["Predictions", "phenotype_controls", "predict", "readout_points"]
@@ -97,7 +97,7 @@ def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negati
         ``plate, well, role, compound, concentration, concentration_unit, moa, readout, value, sd, n_fields`` and what
         else the plate map has.
     """
-    treatments = pd.concat([field_table(plate) for plate in plates.values()], ignore_index=True)
+    treatments = treated_fields(plates)
     treatments = treatments.drop(columns="field").drop_duplicates(["plate", "well"])
     values = wells.reset_index().rename(columns={"phenotype": "readout", "probability": "value"})
     return treatments.merge(values[values["readout"] != negative_class], on=["plate", "well"])

@@ -6,31 +6,66 @@
     └── <plate id>       image (well, field, channel, y, x), present (well, field, channel)
         ├── quality      (well, field, channel)
         ├── predictions  (well, phenotype)
+        ├── profiles     (well, feature)
         └── responses    (compound, readout)
 
-Everything is addressed by label. A field that was not acquired is ``present == False`` and zero in ``image``; it
-never shifts its neighbours.
+``time`` and ``z`` stand before ``channel`` and before ``y`` where more than one was acquired. Everything is addressed
+by label. An image that was not acquired is ``present == False`` and zero in ``image``; it never shifts its neighbours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
+from dask.delayed import delayed
 
 from hcskit.errors import InputError, PlateMapError
+from hcskit.flatfield import Flatfield
 from hcskit.plate import format_for, parse_well, row_name
 
-__all__ = ["DIMS", "SCHEMA_VERSION", "PlateInfo", "field_table", "make_plate", "match_plate_map", "screen_tree"]
+__all__ = [
+    "DIMS",
+    "SCHEMA_VERSION",
+    "Coordinate",
+    "PlateInfo",
+    "describe_plate",
+    "field_table",
+    "make_plate",
+    "match_plate_map",
+    "project",
+    "screen_tree",
+    "treated_fields",
+]
 
-#: Dimensions of ``image``, in order.
-DIMS = ("well", "field", "channel", "y", "x")
+#: Dimensions of ``image``, in order (that of OME-Zarr); ``time`` and ``z`` only where more than one was acquired.
+DIMS = ("well", "field", "time", "channel", "z", "y", "x")
 #: Version of the layout described above; written with every plate.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinate:
+    """A further coordinate of a plate, such as the exposure of each channel.
+
+    Attributes
+    ----------
+    dims : tuple of str
+        Dimensions, out of `DIMS`.
+    values : nested sequence of float
+        One value for each label; NaN where it is not known.
+    unit : str
+        Unit of the values, as UCUM writes it (``um``, ``s``, ``nm``).
+    """
+
+    dims: tuple[str, ...]
+    values: Any
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +86,16 @@ class PlateInfo:
         Edge of a pixel in micrometre, where the export says it.
     source : str
         Where the images came from.
+    time, z : tuple of int
+        Numbers of the time points and planes; empty where only one was acquired.
+    z_step : float or None
+        Distance of two planes in micrometre.
+    plate_format : int or None
+        Number of wells of the plate, where the export says it.
+    coordinates : mapping of str to Coordinate
+        What else the export says: ``exposure`` (channel), ``position_x`` (well, field) …
+    flatfield : mapping of str to Flatfield
+        The vendor's illumination profile of a channel.
     """
 
     name: str
@@ -61,6 +106,23 @@ class PlateInfo:
     dtype: np.dtype[Any]
     pixel_size: float | None = None
     source: str = ""
+    time: tuple[int, ...] = ()
+    z: tuple[int, ...] = ()
+    z_step: float | None = None
+    plate_format: int | None = None
+    coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
+    flatfield: Mapping[str, Flatfield] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> dict[str, tuple[Any, ...]]:
+        """Labels of the dimensions of ``present``, in order."""
+        axes = (self.wells, self.fields, self.time, self.channels, self.z)
+        return {dim: axis for dim, axis in zip(DIMS, axes, strict=False) if dim not in ("time", "z") or axis}
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Dimensions of ``image``, in order."""
+        return (*self.labels, "y", "x")
 
 
 def make_plate(info: PlateInfo, image: Any, present: Any, plate_map: pd.DataFrame | None = None) -> xr.Dataset:
@@ -71,51 +133,139 @@ def make_plate(info: PlateInfo, image: Any, present: Any, plate_map: pd.DataFram
     info : PlateInfo
         Labels and constants.
     image : array-like
-        Shape (well, field, channel, y, x); normally a lazy Dask array.
+        Shape (well, field, [time,] channel, [z,] y, x); normally lazy.
     present : array-like of bool
-        Shape (well, field, channel): was this image acquired?
+        The same without y and x: was this image acquired?
     plate_map : pandas.DataFrame, optional
         As `hcskit.platemap.check_plate_map` returns it; its columns become coordinates of ``well``.
 
     Returns
     -------
     xarray.Dataset
-        Variables ``image`` and ``present``; coordinates ``well, field, channel, row, column`` and those of the map.
-        ``concentration`` is in the well's own ``concentration_unit``; a compound has one unit.
+        Variables ``image`` and ``present``, and ``flatfield`` (channel, y, x) where the export has it; coordinates
+        ``well, field, channel, row, column``, those of the map and those of `info`. ``concentration`` is in the well's
+        own ``concentration_unit``; a compound has one unit.
 
     Raises
     ------
     InputError
         If the arrays do not fit the labels.
     """
-    shape = (len(info.wells), len(info.fields), len(info.channels), *info.shape)
-    if np.shape(image) != shape or np.shape(present) != shape[:3]:
+    shape = (*map(len, info.labels.values()), *info.shape)
+    if np.shape(image) != shape or np.shape(present) != shape[:-2]:
         raise InputError(
             f"plate {info.name}: image has shape {np.shape(image)} and present {np.shape(present)}; "
-            f"the labels ask for {shape} and {shape[:3]}"
+            f"the labels ask for {shape} and {shape[:-2]}"
         )
     positions = [parse_well(name) for name in info.wells]
     coordinates: dict[str, Any] = {
-        "well": ("well", np.array(info.wells, dtype=object)),
-        "field": ("field", np.array(info.fields, dtype=np.int64)),
-        "channel": ("channel", np.array(info.channels, dtype=object)),
+        dim: (dim, np.array(labels, dtype=object if dim in ("well", "channel") else np.int64))
+        for dim, labels in info.labels.items()
+    }
+    coordinates |= {
         "row": ("well", [row_name(well.row) for well in positions]),
         "column": ("well", [well.column + 1 for well in positions]),
+    }
+    coordinates |= {
+        name: (extra.dims, np.asarray(extra.values, dtype=float), {"units": extra.unit})
+        for name, extra in info.coordinates.items()
+        if set(extra.dims) <= set(info.labels)
     }
     if plate_map is not None:
         rows = plate_map.reindex(list(info.wells))
         coordinates |= {str(name): ("well", rows[name].to_numpy()) for name in rows.columns}
+    variables: dict[str, Any] = {
+        "image": image if isinstance(image, xr.Variable) else (info.dims, image),
+        "present": (info.dims[:-2], np.asarray(present, dtype=bool)),
+    }
+    if info.flatfield:
+        polynomials = {name: asdict(profile) for name, profile in info.flatfield.items()}
+        variables["flatfield"] = ("channel", "y", "x"), _flatfields(info), {"polynomials": polynomials}
     attributes = {
         "plate": info.name,
-        "plate_format": format_for(positions).size,
+        "plate_format": info.plate_format or format_for(positions).size,
         "pixel_size_um": info.pixel_size,
+        "z_step_um": info.z_step,
         "source": info.source,
     }
     return xr.Dataset(
-        {"image": (DIMS, image), "present": (DIMS[:3], np.asarray(present, dtype=bool))},
-        coords=coordinates,
-        attrs={name: value for name, value in attributes.items() if value is not None},
+        variables, coords=coordinates, attrs={name: value for name, value in attributes.items() if value is not None}
     )
+
+
+def describe_plate(plate: xr.Dataset) -> tuple[PlateInfo, pd.DataFrame | None]:
+    """Return what `make_plate` was given: a plate's labels, and its plate map if it has one.
+
+    Raises
+    ------
+    InputError
+        If a variable or an attribute of a plate is missing.
+    """
+    lacking = [name for name in ("image", "present", "well", "field", "channel") if name not in plate.variables]
+    if lacking or "plate" not in plate.attrs:
+        raise InputError(f"this is no plate: it has no {', '.join(lacking) or 'attribute plate'}; see make_plate")
+    labels = {dim: tuple(plate[dim].to_numpy().tolist()) for dim in DIMS[:-2] if dim in plate.dims}
+    own = [name for name in plate.coords if plate[name].dims == ("well",) and name not in ("well", "row", "column")]
+    extra = {
+        str(name): Coordinate(tuple(map(str, plate[name].dims)), plate[name].to_numpy(), plate[name].attrs["units"])
+        for name in plate.coords
+        if name not in plate.dims and "units" in plate[name].attrs
+    }
+    polynomials = plate["flatfield"].attrs["polynomials"] if "flatfield" in plate else {}
+    info = PlateInfo(
+        name=plate.attrs["plate"],
+        wells=labels["well"],
+        fields=labels["field"],
+        channels=labels["channel"],
+        shape=(plate.sizes["y"], plate.sizes["x"]),
+        dtype=plate["image"].dtype,
+        pixel_size=plate.attrs.get("pixel_size_um"),
+        source=plate.attrs.get("source", ""),
+        time=labels.get("time", ()),
+        z=labels.get("z", ()),
+        z_step=plate.attrs.get("z_step_um"),
+        plate_format=plate.attrs.get("plate_format"),
+        coordinates=extra,
+        flatfield={name: Flatfield(**profile) for name, profile in polynomials.items()},
+    )
+    table = [name for name in own if name not in extra]
+    return info, plate[table].to_dataframe()[table] if table else None
+
+
+def _flatfields(info: PlateInfo) -> Any:
+    """Draw the profiles when they are asked for; a channel without one is even."""
+    profiles = [info.flatfield.get(channel, Flatfield()) for channel in info.channels]
+    return da.stack(  # type: ignore[no-untyped-call]
+        [
+            da.from_delayed(delayed(profile.draw)(info.shape), info.shape, np.float32)  # type: ignore[no-untyped-call]
+            for profile in profiles
+        ]
+    )
+
+
+def project(plate: xr.Dataset) -> xr.Dataset:
+    """Bring a plate to two-dimensional images: the brightest of each pixel's planes.
+
+    Raises
+    ------
+    InputError
+        If the plate has several time points.
+
+    See Also
+    --------
+    field_table : wants such a plate.
+    """
+    if "time" in plate.dims:
+        times = ", ".join(map(str, plate["time"].to_numpy()[:6]))
+        raise InputError(
+            f"plate {plate.attrs['plate']} has {plate.sizes['time']} time points ({times} …), and this looks at one; "
+            f"choose it: plate.sel(time={plate['time'].to_numpy()[-1]})"
+        )
+    if "z" not in plate.dims:
+        return plate
+    brightest = plate["image"].max("z")
+    flat = plate.drop_dims("z").assign(image=brightest, present=plate["present"].any("z"))
+    return flat.assign_attrs({name: value for name, value in plate.attrs.items() if name != "z_step_um"})
 
 
 def match_plate_map(
@@ -173,6 +323,23 @@ def field_table(plate: xr.Dataset) -> pd.DataFrame:
     table.insert(0, "plate", plate.attrs["plate"])
     wells = plate.coords.to_dataset()[[name for name in plate.coords if plate[name].dims == ("well",)]]
     return table.merge(wells.to_dataframe().reset_index(), on="well", how="left")
+
+
+def treated_fields(plates: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """List the usable fields of plates with their treatments; as `field_table`.
+
+    Raises
+    ------
+    InputError
+        If a plate has no plate map.
+    """
+    for name, plate in plates.items():
+        if "role" not in plate.coords:
+            raise InputError(
+                f"plate {name} has no plate map, so nothing is known of its wells; give it one: import it again with "
+                "a plate map (hcskit import … --plate-map FILE)"
+            )
+    return pd.concat([field_table(plate) for plate in plates.values()], ignore_index=True)
 
 
 def screen_tree(plates: Mapping[str, xr.Dataset], name: str) -> xr.DataTree:

@@ -47,14 +47,15 @@ def test_what_is_imported_is_what_info_tells(hcskit: Any, export: SimulatedPlate
     done = hcskit("import", export.images, screen, "--plate-map", export.plate_map, "--allow-missing")
     assert done.exit_code == 0, done.stderr
     assert done.stdout.splitlines() == [
-        f"{len(list(export.images.iterdir()))} images found in {export.images} (simulated)",
+        "reader simulated: 26 of 26 files are named like tiny_A01_f01_DNA.tif",
+        "plate tiny: 26 images of 7 wells",
         f"imported {screen / 'tiny.zarr'}",
     ]
     for path in (screen, screen / "tiny.zarr"):
         told = hcskit("info", path)
         assert told.exit_code == 0, told.stderr
         lines = [line.split() for line in told.stdout.splitlines()]
-        assert told.stdout.startswith("tiny: 96-well plate, from")
+        assert told.stdout.startswith("tiny\n  96-well plate, from")
         assert ["images", "26", "of", "28", "(7", "wells", "×", "2", "fields", "×", "2", "channels)"] in lines
         assert ["channels", "DNA,", "GFP"] in lines
         assert ["pixels", "48×48", "uint16,", "0.8", "µm"] in lines
@@ -97,12 +98,12 @@ def test_a_simulated_plate_can_be_imported(hcskit: Any, tmp_path: Path) -> None:
     assert "378 of 380 (95 wells × 2 fields × 2 channels)" in hcskit("info", screen).stdout
 
 
-@pytest.mark.parametrize("name", ["nowhere", "."])
-def test_info_on_what_is_no_screen_is_one_sentence(hcskit: Any, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "said"), [("nowhere", "there is no folder {}"), (".", "{} holds no plate")])
+def test_info_on_what_is_no_screen_is_one_sentence(hcskit: Any, tmp_path: Path, name: str, said: str) -> None:
     done = hcskit("info", tmp_path / name)
     assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith(f"Error: {tmp_path / name} holds no plate")
+    assert done.stderr.startswith(f"Error: {said.format(tmp_path / name)}")
 
 
 @pytest.mark.parametrize("command", ["run", "import", "info", "simulate"])

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from hcskit.dashboard._style import INK, MUTED
 from hcskit.errors import InputError
+from hcskit.screen import project
 
 __all__ = ["Figures", "ReportData", "write_report"]
 
@@ -114,7 +115,9 @@ class ReportData:
     def plates(self) -> dict[str, xr.Dataset]:
         """The plates by id, each with the exclusions of the quality table."""
         plates = {
-            name: node.to_dataset(inherit=False) for name, node in self.screen.children.items() if "image" in node
+            name: project(node.to_dataset(inherit=False))
+            for name, node in self.screen.children.items()
+            if "image" in node
         }
         if self.quality is None:
             return plates

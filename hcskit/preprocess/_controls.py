@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from hcskit.screen import field_table
+from hcskit.screen import treated_fields
 
 __all__ = ["control_statistics", "image_readouts", "ssmd", "z_prime"]
 
@@ -100,7 +100,7 @@ def image_readouts(plates: Mapping[str, xr.Dataset], quality: pd.DataFrame) -> p
     pandas.DataFrame
         Tidy: the plate map's columns, ``readout`` (``DNA mean``, ``DNA sd`` …) and ``value`` in counts.
     """
-    usable = pd.concat([field_table(plate) for plate in plates.values()], ignore_index=True)
+    usable = treated_fields(plates)
     long = quality[["mean", "sd"]].reset_index().melt(["plate", "well", "field", "channel"], var_name="statistic")
     long["readout"] = long["channel"] + " " + long["statistic"]
     joined = usable.merge(long, on=["plate", "well", "field"])

@@ -1,10 +1,27 @@
-"""Vendor folders into image indexes: which file holds which plate, well, field and channel.
+"""Vendor folders into image indexes: which file holds which plate, well, field, channel, plane and time point.
 
-A reader opens no pixels. A layout that is only file names needs no Python: a YAML file with a pattern
-(see ``presets/``) is enough.
+A reader opens no image. One is a small module (see `Reader`) or, where a layout is only file names, a YAML file
+(see ``presets/``). `read_folder` finds the one that knows a folder.
 """
 
-from hcskit.readers._index import ImageIndex, read_image
-from hcskit.readers._pattern import FilePattern, presets, read_folder
+from hcskit.readers._claim import Claim
+from hcskit.readers._files import read_image
+from hcskit.readers._index import ImageIndex, inside
+from hcskit.readers._lazy import FileImages, file_images
+from hcskit.readers._pattern import FilePattern, presets
+from hcskit.readers._registry import Export, Reader, read_folder, readers
 
-__all__ = ["FilePattern", "ImageIndex", "presets", "read_folder", "read_image"]
+__all__ = [
+    "Claim",
+    "Export",
+    "FileImages",
+    "FilePattern",
+    "ImageIndex",
+    "Reader",
+    "file_images",
+    "inside",
+    "presets",
+    "read_folder",
+    "read_image",
+    "readers",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -11,14 +12,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from hcskit.errors import ReaderError
-from hcskit.plate import parse_well
+from hcskit.plate import parse_well, row_name
+from hcskit.readers._claim import Claim
+from hcskit.readers._files import IMAGE_SUFFIXES
 from hcskit.readers._index import ImageIndex
 
-__all__ = ["FilePattern", "presets", "read_folder"]
+__all__ = ["FilePattern", "presets"]
 
 _PRESETS = Path(__file__).with_name("presets")
-_SUFFIXES = {".tif", ".tiff"}
-_GROUPS = {"plate", "well", "row", "column", "field", "channel"}
+_GROUPS = {"plate", "well", "row", "column", "field", "channel", "z", "time"}
 
 
 class FilePattern(BaseModel):
@@ -30,11 +32,12 @@ class FilePattern(BaseModel):
         What the layout is called, and where it comes from.
     pattern : str
         Regular expression for a whole file name, with the named groups ``well`` (or ``row`` and ``column``) and, where
-        the name has them, ``plate``, ``field`` and ``channel``. Files of other names are left out.
+        the name has them, ``plate``, ``field``, ``channel``, ``z`` and ``time``. With slashes it describes as many
+        folders above the file too. Files of other names are left out.
     channels : dict of str to str
         Channel as the name spells it, to the channel's name, in order; empty: names as found, sorted.
-    pixel_size_um : float, optional
-        Edge of a pixel in micrometre.
+    pixel_size_um, z_step_um : float, optional
+        Edge of a pixel and distance of two planes in micrometre.
     pixel_size_from_tiff : bool
         The files' resolution tags say the edge of the specimen's pixels (they may also be the camera's).
     """
@@ -46,6 +49,7 @@ class FilePattern(BaseModel):
     pattern: str
     channels: dict[str, str] = {}
     pixel_size_um: float | None = None
+    z_step_um: float | None = None
     pixel_size_from_tiff: bool = False
 
     @field_validator("pattern")
@@ -82,10 +86,19 @@ class FilePattern(BaseModel):
         except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
             raise ReaderError(f"{path} is not a file-name pattern: {error}") from error
 
-    def index(self, folder: Path, files: list[Path], plate: str | None = None) -> ImageIndex:
-        """Index the files whose names match, out of those found in `folder`."""
-        rows = [row for file in files if (row := self._labels(file)) is not None]
-        table = pd.DataFrame(rows).fillna({"plate": plate or folder.name})
+    def claim(self, folder: Path, files: Sequence[Path]) -> Claim | None:
+        """Claim the files whose names fit."""
+        fits = [file for file in files if self._match(folder, file)]
+        if not fits:
+            return None
+        return Claim(f"{len(fits)} of {len(files)} files are named like {fits[0].name}", len(fits))
+
+    def index(self, folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
+        """Index the files whose names fit; where these do not say the plate, it has the folder's name."""
+        rows = [row for file in files if (row := self._labels(folder, file)) is not None]
+        if not rows:
+            return []
+        table = pd.DataFrame(rows).fillna({"plate": folder.name})
         names = tuple(self.channels.values()) or tuple(sorted(set(table.channel)))
         unknown = sorted(set(table.channel) - set(names))
         if unknown:
@@ -93,32 +106,49 @@ class FilePattern(BaseModel):
                 f"{folder}: channel {', '.join(unknown)} is not in the channel table of {self.name}; "
                 f"it knows {', '.join(self.channels)}"
             )
-        return ImageIndex(
-            table, names, self.pixel_size_um, source=f"{folder} ({self.name})", tagged=self.pixel_size_from_tiff
-        )
+        return [
+            ImageIndex(
+                str(plate),
+                images,
+                names,
+                source=f"{folder} ({self.name})",
+                pixel_size=self.pixel_size_um,
+                z_step=self.z_step_um,
+                tagged=self.pixel_size_from_tiff,
+            )
+            for plate, images in table.groupby("plate")
+        ]
 
-    def matches(self, file: Path) -> bool:
-        """Whether a file's name fits the pattern."""
-        return re.fullmatch(self.pattern, file.name) is not None
+    def _match(self, folder: Path, file: Path) -> re.Match[str] | None:
+        if file.suffix.lower() not in IMAGE_SUFFIXES:
+            return None
+        parts = (folder.name, *file.relative_to(folder).parts)
+        depth = re.sub(r"\[[^]]*\]", "", self.pattern).count("/")  # a slash inside brackets is no folder
+        return re.fullmatch(self.pattern, "/".join(parts[-1 - depth :]))
 
-    def _labels(self, file: Path) -> dict[str, object] | None:
-        match = re.fullmatch(self.pattern, file.name)
+    def _labels(self, folder: Path, file: Path) -> dict[str, object] | None:
+        match = self._match(folder, file)
         if match is None:
             return None
         found = {name: text for name, text in match.groupdict().items() if text is not None}
         try:
-            well = parse_well(found.get("well") or found["row"] + found["column"]).name
-            field = int(found.get("field", 1))
+            well = parse_well(found.get("well") or _row(found["row"]) + found["column"]).name
+            numbers = {name: int(found.get(name, 1)) for name in ("field", "z", "time")}
         except ValueError as error:  # InputError is one
             raise ReaderError(f"{file}: {error}; the pattern of {self.name} does not fit it") from error
         channel = found.get("channel", "1")
         return {
             "plate": found.get("plate"),
             "well": well,
-            "field": field,
+            **numbers,
             "channel": self.channels.get(channel, channel),
             "path": str(file),
         }
+
+
+def _row(text: str) -> str:
+    """Letters of a row that a name gives as letters or as a number from 1."""
+    return row_name(int(text) - 1) if text.isdigit() and int(text) > 0 else text
 
 
 def presets() -> dict[str, FilePattern]:
@@ -131,50 +161,3 @@ def presets() -> dict[str, FilePattern]:
     """
     patterns = map(FilePattern.from_yaml, sorted(_PRESETS.glob("*.yaml")))
     return {pattern.name: pattern for pattern in patterns}
-
-
-def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str | None = None) -> ImageIndex:
-    """Index the TIFF files under a folder.
-
-    Parameters
-    ----------
-    folder : path-like
-        Searched with its subfolders.
-    reader : str or path-like, optional
-        Name of a preset, or a YAML file that describes a `FilePattern`; by default the preset that fits most files.
-    plate : str, optional
-        What to call the plate where the file names do not; by default the folder's name.
-
-    Raises
-    ------
-    ReaderError
-        If the folder is missing or holds no TIFF, no preset fits, or an image is there twice.
-    """
-    folder = Path(folder).resolve()
-    if not folder.is_dir():
-        raise ReaderError(f"there is no folder {folder}")
-    files = sorted(file for file in folder.rglob("*") if _is_image(file))
-    if not files:
-        raise ReaderError(f"{folder} holds no TIFF file (.tif, .tiff), and neither do its subfolders")
-    known = presets()
-    if reader is None:
-        pattern = max(known.values(), key=lambda candidate: sum(map(candidate.matches, files)))
-    elif str(reader) in known:
-        pattern = known[str(reader)]
-    elif Path(reader).suffix in {".yaml", ".yml"}:
-        pattern = FilePattern.from_yaml(reader)
-    else:
-        raise ReaderError(
-            f"there is no reader {str(reader)!r}; known: {', '.join(known)}, or the path of a YAML pattern"
-        )
-    if not any(map(pattern.matches, files)):
-        raise ReaderError(
-            f"{folder}: no reader fits file names such as {files[0].name!r} (tried {reader or ', '.join(known)}); "
-            "describe the layout in a YAML file and give it as the reader"
-        )
-    return pattern.index(folder, files, plate)
-
-
-def _is_image(file: Path) -> bool:
-    """Whether a file is a TIFF by its name; macOS leaves ``._name.tif`` beside each file that it copies."""
-    return file.suffix.lower() in _SUFFIXES and not file.name.startswith(".") and file.is_file()

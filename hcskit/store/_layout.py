@@ -5,7 +5,7 @@
     <screen>/<plate>.zarr/zarr.json        OME-Zarr plate, and hcskit's own index of the plate
                           A/01/zarr.json   well
                           A/01/1/zarr.json field: multiscales
-                          A/01/1/0         (channel, y, x): one shard, one chunk a channel
+                          A/01/1/0         ([time,] channel, [z,] y, x): one shard, one chunk an image
                           A/01/1/1 …       the same at half the resolution, for viewers
 
 Layout: OME-Zarr 0.5, https://ngff.openmicroscopy.org/0.5/ (Zarr v3).
@@ -14,21 +14,25 @@ Layout: OME-Zarr 0.5, https://ngff.openmicroscopy.org/0.5/ (Zarr v3).
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import InputError, NotAScreenError
+from hcskit.flatfield import Flatfield
 from hcskit.plate import column_name, parse_well, row_name
-from hcskit.screen import SCHEMA_VERSION, PlateInfo
+from hcskit.screen import SCHEMA_VERSION, Coordinate, PlateInfo
 
 OME_VERSION = "0.5"
 _VIEW_SIZE = 256  # viewers need no level smaller than a thumbnail
+_AXES = {"time": "t", "channel": "c", "z": "z", "y": "y", "x": "x"}
 _PALETTE = ("00FF00", "0080FF", "FF0000", "FFFF00", "FF00FF", "00FFFF")
 
 
@@ -66,7 +70,7 @@ def write_group(path: Path, attributes: dict[str, Any]) -> None:
     """Write a Zarr group's metadata, whole or not at all."""
     path.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=1)
-    partial = path / f".zarr.json.{os.getpid()}"
+    partial = path / f".zarr.json.{uuid4().hex}"  # several processes may write it at once
     partial.write_text(text, encoding="utf-8")
     partial.replace(path / "zarr.json")
 
@@ -94,7 +98,12 @@ def read_attributes(path: Path) -> dict[str, Any]:
 
 
 def plate_attributes(
-    info: PlateInfo, missing: Sequence[tuple[str, int, str]], plate_map: pd.DataFrame, *, complete: bool
+    info: PlateInfo,
+    present: npt.NDArray[np.bool_],
+    plate_map: pd.DataFrame | None,
+    *,
+    fingerprint: str,
+    complete: bool,
 ) -> dict[str, Any]:
     """Describe a plate: ``ome`` for everyone, ``hcskit`` for opening it with one read."""
     wells = [parse_well(name) for name in info.wells]
@@ -118,36 +127,75 @@ def plate_attributes(
             "field_count": len(info.fields),
         },
     }
-    table = plate_map.reset_index()
     own = {
         "schema_version": SCHEMA_VERSION,
         "complete": complete,
+        "fingerprint": fingerprint,
         "name": info.name,
-        "wells": list(info.wells),
-        "fields": list(info.fields),
-        "channels": list(info.channels),
+        "labels": {dim: list(labels) for dim, labels in info.labels.items()},
         "shape": list(info.shape),
         "dtype": info.dtype.name,
         "pixel_size_um": info.pixel_size,
+        "z_step_um": info.z_step,
+        "plate_format": info.plate_format,
         "source": info.source,
-        "missing": [list(image) for image in missing],
-        "plate_map": table.astype(object).where(table.notna(), None).to_dict("list"),
+        "coordinates": {
+            name: {"dims": list(extra.dims), "values": _without_nan(extra.values), "unit": extra.unit}
+            for name, extra in info.coordinates.items()
+        },
+        "flatfield": {name: asdict(profile) for name, profile in info.flatfield.items()},
+        # Where each image that was not acquired is, as positions on the axes of `labels`.
+        "missing": np.argwhere(~present).tolist(),
+        "plate_map": None if plate_map is None else _columns(plate_map),
     }
-    return {"ome": ome, "hcskit": own}
+    plain: dict[str, Any] = json.loads(
+        json.dumps({"ome": ome, "hcskit": own})
+    )  # tuples as lists, as they are read back
+    return plain
 
 
 def plate_info(own: dict[str, Any]) -> PlateInfo:
     """Read back what `plate_attributes` wrote."""
+    labels = {dim: tuple(values) for dim, values in own["labels"].items()}
     return PlateInfo(
         name=own["name"],
-        wells=tuple(own["wells"]),
-        fields=tuple(own["fields"]),
-        channels=tuple(own["channels"]),
+        wells=labels["well"],
+        fields=labels["field"],
+        channels=labels["channel"],
         shape=(own["shape"][0], own["shape"][1]),
         dtype=np.dtype(own["dtype"]),
         pixel_size=own["pixel_size_um"],
         source=own["source"],
+        time=labels.get("time", ()),
+        z=labels.get("z", ()),
+        z_step=own["z_step_um"],
+        plate_format=own["plate_format"],
+        coordinates={
+            name: Coordinate(tuple(extra["dims"]), np.array(extra["values"], dtype=float), extra["unit"])
+            for name, extra in own["coordinates"].items()
+        },
+        flatfield={
+            name: Flatfield(
+                tuple(map(tuple, profile["coefficients"])), tuple(profile["origin"]), tuple(profile["scale"])
+            )
+            for name, profile in own["flatfield"].items()
+        },
     )
+
+
+def plate_presence(own: dict[str, Any]) -> npt.NDArray[np.bool_]:
+    """Return which images were acquired, on the axes of the plate's labels."""
+    present = np.ones([len(values) for values in own["labels"].values()], dtype=bool)
+    if own["missing"]:
+        present[tuple(np.array(own["missing"]).T)] = False
+    return present
+
+
+def plate_map(own: dict[str, Any]) -> pd.DataFrame | None:
+    """Return the plate map that was kept with a plate; it was checked then."""
+    if own["plate_map"] is None:
+        return None
+    return pd.DataFrame(own["plate_map"]).astype({"concentration": float}).set_index("well")
 
 
 def well_attributes(fields: Sequence[int]) -> dict[str, Any]:
@@ -155,21 +203,41 @@ def well_attributes(fields: Sequence[int]) -> dict[str, Any]:
     return {"ome": {"version": OME_VERSION, "well": {"images": [{"path": str(field)} for field in fields]}}}
 
 
+def field_axes(info: PlateInfo) -> tuple[str, ...]:
+    """Names of a field's axes, as OME-Zarr spells them: out of t, c, z, y, x."""
+    return tuple(_AXES[dim] for dim in info.dims[2:])
+
+
+def field_shape(info: PlateInfo, level: int) -> tuple[int, ...]:
+    """Return the shape of a field's array; each level has half the rows and columns of the one before, rounded up."""
+    leading = [len(labels) for labels in list(info.labels.values())[2:]]
+    return (*leading, *(-(-size // 2**level) for size in info.shape))
+
+
+def shard_path(field: Path, level: int, axes: int) -> Path:
+    """Return the file of a level's only shard."""
+    return field.joinpath(str(level), "c", *"0" * axes)
+
+
 def field_attributes(info: PlateInfo) -> dict[str, Any]:
     """Describe a field: its pyramid, its axes in micrometre and its channels."""
-    unit = {} if info.pixel_size is None else {"unit": "micrometer"}
-    size = info.pixel_size or 1.0
+    size = {"z": info.z_step, "y": info.pixel_size, "x": info.pixel_size}
+    kinds = {"t": "time", "c": "channel"}
+    axes = [
+        {"name": name, "type": kinds.get(name, "space"), **({"unit": "micrometer"} if size.get(name) else {})}
+        for name in field_axes(info)
+    ]
     levels = [
         {
             "path": str(level),
-            "coordinateTransformations": [{"type": "scale", "scale": [1.0, size * 2**level, size * 2**level]}],
+            "coordinateTransformations": [
+                {
+                    "type": "scale",
+                    "scale": [(size.get(axis) or 1.0) * (2**level if axis in "yx" else 1) for axis in field_axes(info)],
+                }
+            ],
         }
         for level in range(pyramid_depth(info.shape))
-    ]
-    axes = [
-        {"name": "c", "type": "channel"},
-        {"name": "y", "type": "space", **unit},
-        {"name": "x", "type": "space", **unit},
     ]
     top = float(np.iinfo(info.dtype).max)
     channels = [
@@ -187,4 +255,18 @@ def field_attributes(info: PlateInfo) -> dict[str, Any]:
             "multiscales": [{"name": "field", "axes": axes, "datasets": levels}],
             "omero": {"channels": channels},
         }
+    }
+
+
+def _without_nan(values: Any) -> Any:
+    array = np.asarray(values, dtype=float)
+    known = array.astype(object)
+    known[np.isnan(array)] = None
+    return known.tolist()
+
+
+def _columns(plate_map: pd.DataFrame) -> dict[str, list[Any]]:
+    table = plate_map.reset_index()
+    return {
+        str(name): values for name, values in table.astype(object).where(table.notna(), None).to_dict("list").items()
     }

@@ -1,12 +1,11 @@
-"""Import: an image index becomes an OME-Zarr plate, well by well, so that a killed import goes on where it stopped."""
+"""Import: images become an OME-Zarr plate, well by well, so that a killed import goes on where it stopped."""
 
 from __future__ import annotations
 
 import errno
-import os
-import shutil
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,42 +13,84 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import zarr
+import xarray as xr
+from dask.base import tokenize
 from tqdm import tqdm
-from zarr.codecs import BloscCodec
 
 from hcskit.errors import InputError, NotAScreenError, ReaderError, StoreError
-from hcskit.readers import ImageIndex, read_image
-from hcskit.screen import PlateInfo, match_plate_map
+from hcskit.plate import parse_well
+from hcskit.readers import FileImages, ImageIndex
+from hcskit.screen import PlateInfo, describe_plate, match_plate_map
 from hcskit.store import _layout
-from hcskit.store._lock import locked
+from hcskit.store._distribute import executor
+from hcskit.store._lock import shared
+from hcskit.store._well import ReadImage, remove_leftovers, write_well
 
-__all__ = ["import_plate"]
+__all__ = ["import_plates", "write_plate"]
 
 
-def import_plate(
-    index: ImageIndex,
+@dataclass(frozen=True)
+class _Plate:
+    """A plate that has been checked and may be written.
+
+    Attributes
+    ----------
+    info : PlateInfo
+        Its labels.
+    present : numpy.ndarray of bool
+        Which images were acquired, on the axes of the labels.
+    images_of : callable
+        From a well's number to what reads its images.
+    plate_map : pandas.DataFrame or None
+        Treatments.
+    fingerprint : str
+        Digest of its images.
+    """
+
+    info: PlateInfo
+    present: npt.NDArray[np.bool_]
+    images_of: Callable[[int], ReadImage]
+    plate_map: pd.DataFrame | None
+    fingerprint: str
+
+    def describe(self, *, complete: bool) -> dict[str, Any]:
+        """Return the plate's metadata."""
+        return _layout.plate_attributes(
+            self.info, self.present, self.plate_map, fingerprint=self.fingerprint, complete=complete
+        )
+
+
+def import_plates(
+    plates: Iterable[ImageIndex],
     screen: str | Path,
-    plate_map: pd.DataFrame,
+    plate_map: pd.DataFrame | Mapping[str, pd.DataFrame | None] | None = None,
     *,
     allow_missing: bool = False,
+    wells: Collection[str] | None = None,
+    replace_plate_map: bool = False,
     progress: bool = True,
 ) -> list[Path]:
-    """Write every plate of an index into a screen.
+    """Write plates into a screen, in parallel: on the Dask cluster whose client is open, else on this machine's cores.
 
     Everything is checked before anything is written. A well appears whole or not at all; an import that was stopped
-    goes on with the wells that are not there yet.
+    goes on with the wells that are not there yet. Several imports of one plate, from several processes or machines,
+    share the work. A plate that is there already gets a plate map, if it had none.
 
     Parameters
     ----------
-    index : ImageIndex
-        What `hcskit.readers.read_folder` found.
+    plates : iterable of ImageIndex
+        The ``plates`` that `hcskit.readers.read_folder` found.
     screen : path-like
         Folder of the screen; made if need be.
-    plate_map : pandas.DataFrame
-        As `hcskit.platemap.read_plate_map` returns it; one map for all plates of the index.
+    plate_map : pandas.DataFrame or mapping of str to DataFrame, optional
+        As `hcskit.platemap.read_plate_map` returns it: one for all plates, or one for each by name, which then must
+        all be there. By default the export's own, or none.
     allow_missing : bool
-        Accept wells of the map that were not imaged.
+        Accept files that the export names and wells of the map that are not there.
+    wells : collection of str, optional
+        Write only these wells now. The plate is complete when all its wells are there, whoever wrote them.
+    replace_plate_map : bool
+        Let the plate map take the place of the one that a plate has.
     progress : bool
         Show a progress bar.
 
@@ -65,140 +106,193 @@ def import_plate(
     StoreError
         If the disk is full or cannot be written; the wells that are there stay.
     """
-    checked = [
-        (info, rows, match_plate_map(info.wells, plate_map, plate=info.name, allow_missing=allow_missing))
-        for info, rows in index.plates()
-    ]
-    paths = []
-    for info, rows, wells in checked:
-        path = _layout.plate_path(screen, info.name)
-        try:
-            _import(path, info, rows, wells, progress)
-        except OSError as error:
-            if isinstance(error, StoreError | NotAScreenError):
-                raise
-            what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
-            raise StoreError(
-                f"plate {info.name} could not be written to {path}: {what}; the wells that are complete stay: "
-                "mend the cause and import again to go on"
-            ) from error
-        paths.append(path)
-    return paths
+    checked = [_check(index, _map_of(index, plate_map), allow_missing) for index in plates]
+    return [_write(plate, screen, wells, replace_plate_map, progress) for plate in checked]
 
 
-def _import(path: Path, info: PlateInfo, rows: pd.DataFrame, plate_map: pd.DataFrame, progress: bool) -> None:
-    missing = _missing(info, rows)
-    describe = partial(_layout.plate_attributes, info, missing, plate_map)
-    if _is_complete(path, describe):
-        return
-    path.mkdir(parents=True, exist_ok=True)
-    with locked(path):
-        if _is_complete(path, describe):  # another import has ended meanwhile
-            return
-        _layout.write_group(path, describe(complete=False))
-        _write_wells(path, info, rows, progress)
-        _layout.write_group(path, describe(complete=True))
+def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True) -> Path:
+    """Write a plate that is at hand, such as a corrected or a computed one, into a screen; however it is chunked.
+
+    Parameters
+    ----------
+    plate : xarray.Dataset
+        As `hcskit.screen.make_plate` makes it; ``image`` of unsigned integers, in memory or lazy.
+    screen : path-like
+        Folder of the screen; made if need be.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    pathlib.Path
+        The plate's folder.
+
+    Raises
+    ------
+    InputError
+        If the pixels are of another type, or another plate of that name is there already.
+    StoreError
+        If the disk is full or cannot be written; the wells that are there stay.
+    """
+    info, plate_map = describe_plate(plate)
+    if info.dtype.kind != "u":
+        raise InputError(
+            f"plate {info.name}: its pixels are {info.dtype}; a store holds unsigned integers, such as uint16"
+        )
+    image = plate["image"].transpose(*info.dims)
+    present = plate["present"].transpose(*info.dims[:-2]).to_numpy()
+    return _write(
+        _Plate(info, present, partial(_ArrayImages, image.data), plate_map, tokenize(image.data, present)),
+        screen,
+        None,
+        False,
+        progress,
+    )
 
 
-def _write_wells(path: Path, info: PlateInfo, rows: pd.DataFrame, progress: bool) -> None:
-    for leftover in path.glob(".partial-*"):
-        shutil.rmtree(leftover)
-    for leftover in (*path.glob(".zarr.json.*"), *path.glob("*/.zarr.json.*")):
-        leftover.unlink()
-    for row in {_layout.well_folder(path, well).parent for well in info.wells}:
-        _layout.write_group(row, {})
-    todo = [(well, files) for well, files in rows.groupby("well") if not _layout.well_folder(path, str(well)).exists()]
-    with tqdm(total=len(info.wells), initial=len(info.wells) - len(todo), unit="well", disable=not progress) as bar:
-        bar.set_description(f"import {info.name}")
-        _in_threads([partial(_write_well, path, info, str(well), files) for well, files in todo], bar.update)
+@dataclass(frozen=True, eq=False)
+class _ArrayImages:
+    """Reads the images of a well out of an array, in memory or of Dask."""
+
+    array: Any
+    well: int
+
+    def __call__(self, position: tuple[int, ...]) -> npt.NDArray[Any]:
+        image = self.array[(self.well, *position)]
+        # Within a worker or a thread of ours: a second pool of threads would only be in the way.
+        return np.asarray(image.compute(scheduler="synchronous") if hasattr(image, "compute") else image)
 
 
-def _is_complete(path: Path, describe: Callable[..., dict[str, Any]]) -> bool:
-    """Whether this very plate is there; anything else that is in its place is an error."""
-    if not path.exists() or (path.is_dir() and all(entry.name.startswith(".") for entry in path.iterdir())):
-        return False  # hidden files are what an import leaves that was stopped before it wrote anything
+def _write(
+    plate: _Plate, screen: str | Path, wells: Collection[str] | None, replace_plate_map: bool, progress: bool
+) -> Path:
+    path = _layout.plate_path(screen, plate.info.name)
+    chosen = plate.info.wells if wells is None else _known(wells, plate.info)
     try:
-        there = _layout.read_attributes(path)
+        _write_plate(path, plate, chosen, replace_plate_map, progress)
+    except OSError as error:
+        if isinstance(error, StoreError | NotAScreenError):
+            raise
+        what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+        raise StoreError(
+            f"plate {plate.info.name} could not be written to {path}: {what}; the wells that are complete stay: "
+            "mend the cause and import again to go on"
+        ) from error
+    return path
+
+
+def _map_of(
+    index: ImageIndex, plate_map: pd.DataFrame | Mapping[str, pd.DataFrame | None] | None
+) -> pd.DataFrame | None:
+    if plate_map is None or isinstance(plate_map, pd.DataFrame):
+        return index.plate_map if plate_map is None else plate_map
+    own = plate_map.get(index.plate)
+    if own is None:
+        raise InputError(
+            f"there is no plate map for plate {index.plate}, and its export has none: give one (plate_map)"
+        )
+    return own
+
+
+def _check(index: ImageIndex, plate_map: pd.DataFrame | None, allow_missing: bool) -> _Plate:
+    if index.absent and not allow_missing:
+        shown = "".join(f"\n  - {path}" for path in index.absent[:20])
+        rest = f"\n  - and {len(index.absent) - 20} more" if len(index.absent) > 20 else ""
+        raise ReaderError(
+            f"{index.source}: {len(index.absent)} file(s) that plate {index.plate} names are not there:{shown}{rest}\n"
+            "copy them again, or accept the gaps with --allow-missing"
+        )
+    info = index.info()
+    wells = None
+    if plate_map is not None:
+        wells = match_plate_map(info.wells, plate_map, plate=info.name, allow_missing=allow_missing)
+    files = FileImages.of_index(index, info)
+    return _Plate(info, files.present, files.of_well, wells, index.fingerprint())
+
+
+def _known(wells: Collection[str], info: PlateInfo) -> tuple[str, ...]:
+    wanted = {parse_well(name).name for name in wells}
+    unknown = sorted(wanted - set(info.wells), key=parse_well)
+    if unknown:
+        raise InputError(f"plate {info.name} has no images of well {', '.join(unknown)}")
+    return tuple(well for well in info.wells if well in wanted)
+
+
+def _write_plate(path: Path, plate: _Plate, wells: tuple[str, ...], replace_plate_map: bool, progress: bool) -> None:
+    there = _attributes_there(path)
+    if there is not None:
+        plate = _same_plate(path, there, plate, replace_plate_map)
+        if there == plate.describe(complete=True)["hcskit"]:
+            return
+    with shared(path, partial(remove_leftovers, path)):
+        if there is None or not there["complete"]:
+            _layout.write_group(path, plate.describe(complete=False))
+        _write_wells(path, plate, wells, progress)
+        if all(_layout.well_folder(path, well).exists() for well in plate.info.wells):
+            _layout.write_group(path, plate.describe(complete=True))
+
+
+def _attributes_there(path: Path) -> dict[str, Any] | None:
+    """Attributes of the plate that is there; None if there is none."""
+    if not path.exists() or (path.is_dir() and all(entry.name.startswith(".") for entry in path.iterdir())):
+        return None  # hidden files are what an import leaves that was stopped before it wrote anything
+    try:
+        return _layout.read_attributes(path)
     except NotAScreenError as error:
         raise InputError(
             f"{path} is in the way: it is not a plate of hcskit; remove it or choose another folder"
         ) from error
-    if there | {"complete": True} != describe(complete=True)["hcskit"]:
+
+
+def _same_plate(path: Path, there: dict[str, Any], plate: _Plate, replace_plate_map: bool) -> _Plate:
+    """Bring a plate in line with what is there of it; another plate is an error."""
+    wanted = plate.describe(complete=True)["hcskit"]
+    free = ("complete", "plate_map", "source")  # an export may be moved, and a plate map be added later
+    if any(there[name] != wanted[name] for name in wanted if name not in free):
         raise InputError(
-            f"{path} already holds another plate (from {there['source']}, {len(there['wells'])} wells), or this one "
-            "with other images or another plate map; import into another folder, or remove it first"
+            f"{path} already holds another plate of the name {plate.info.name} (from {there['source']}, "
+            f"{len(there['labels']['well'])} wells), or this one with other images; import into another folder, give "
+            "it another name with --plate, or remove it first"
         )
-    return bool(there["complete"])
+    plate = replace(plate, info=replace(plate.info, source=there["source"]))
+    if plate.plate_map is None:
+        return replace(plate, plate_map=_layout.plate_map(there))
+    if there["plate_map"] not in (None, wanted["plate_map"]) and not replace_plate_map:
+        raise InputError(
+            f"{path} has another plate map; to put this one in its place, add --replace-plate-map (what was computed "
+            "with the old one is not computed anew)"
+        )
+    return plate
 
 
-def _missing(info: PlateInfo, rows: pd.DataFrame) -> list[tuple[str, int, str]]:
-    whole = pd.MultiIndex.from_product([info.wells, info.fields, info.channels])
-    there = pd.MultiIndex.from_frame(rows[["well", "field", "channel"]])
-    return [(str(well), int(field), str(channel)) for well, field, channel in whole[~whole.isin(there)]]
+def _write_wells(path: Path, plate: _Plate, wells: tuple[str, ...], progress: bool) -> None:
+    for row in {_layout.well_folder(path, well).parent for well in wells}:
+        _layout.write_group(row, {})
+    todo = [well for well in wells if not _layout.well_folder(path, well).exists()]
+    with (
+        executor() as pool,
+        tqdm(total=len(wells), initial=len(wells) - len(todo), unit="well", disable=not progress) as bar,
+    ):
+        bar.set_description(f"import {plate.info.name}")
+        numbers = {well: plate.info.wells.index(well) for well in todo}
+        _run(
+            pool,
+            [
+                partial(write_well, path, plate.info, well, plate.images_of(number), plate.present[number])
+                for well, number in numbers.items()
+            ],
+            bar.update,
+        )
 
 
-def _in_threads(jobs: list[Callable[[], None]], done: Callable[[], Any]) -> None:
-    """Run jobs, one a core at a time; the first error, or Ctrl-C, stops the rest."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        try:
-            for future in [pool.submit(job) for job in jobs]:
-                future.result()
-                done()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _write_well(plate: Path, info: PlateInfo, well: str, files: pd.DataFrame) -> None:
-    target = _layout.well_folder(plate, well)
-    partial = plate / f".partial-{well}-{os.getpid()}"
+def _run(pool: Executor, jobs: list[Callable[[], None]], done: Callable[[], Any]) -> None:
+    """Run jobs; the first error, or Ctrl-C, stops the rest."""
+    futures = [pool.submit(job) for job in jobs]
     try:
-        fields = sorted(set(map(int, files.field)))
-        _layout.write_group(partial, _layout.well_attributes(fields))
-        for field in fields:
-            paths = files[files.field == field].set_index("channel").path
-            _write_field(partial / str(field), info, _read_field(info, paths))
-        partial.replace(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _read_field(info: PlateInfo, paths: pd.Series) -> npt.NDArray[Any]:
-    image = np.zeros((len(info.channels), *info.shape), info.dtype)
-    for number, channel in enumerate(info.channels):
-        if channel in paths.index:
-            pixels = read_image(paths[channel])
-            if (pixels.shape, pixels.dtype.newbyteorder("=")) != (info.shape, info.dtype):
-                raise ReaderError(
-                    f"{paths[channel]} has changed during the import: now {pixels.shape} {pixels.dtype}, was "
-                    f"{info.shape} {info.dtype}; wait until nothing writes to the folder, then import again"
-                )
-            image[number] = pixels
-    return image
-
-
-def _write_field(path: Path, info: PlateInfo, image: npt.NDArray[Any]) -> None:
-    _layout.write_group(path, _layout.field_attributes(info))
-    for level in range(_layout.pyramid_depth(info.shape)):
-        if level > 0:
-            image = _half(image)
-        array = zarr.create_array(
-            store=str(path / str(level)),
-            shape=image.shape,
-            shards=image.shape,
-            chunks=(1, *image.shape[1:]),
-            dtype=image.dtype,
-            compressors=BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
-            dimension_names=("c", "y", "x"),
-            # A black image is written too: a shard that is not there is then a shard that was lost.
-            config={"write_empty_chunks": True},
-        )
-        array[...] = image
-
-
-def _half(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Average 2×2 pixels, rounded; an odd last row or column is averaged with itself."""
-    padded = np.pad(image, ((0, 0), (0, image.shape[1] % 2), (0, image.shape[2] % 2)), mode="edge")
-    rows = padded[:, ::2].astype(np.uint32) + padded[:, 1::2]
-    half: npt.NDArray[Any] = ((rows[:, :, ::2] + rows[:, :, 1::2] + 2) // 4).astype(image.dtype)
-    return half
+        for future in as_completed(futures):
+            future.result()
+            done()
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise

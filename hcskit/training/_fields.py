@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from hcskit.errors import InputError
 from hcskit.preprocess import correct_illumination
-from hcskit.screen import field_table
+from hcskit.screen import treated_fields
 from hcskit.training._recipe import DataSection
 
 __all__ = ["NEGATIVE", "Normalisation", "TrainingFields", "label_fields", "read_fields"]
@@ -82,8 +82,7 @@ def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.Data
     InputError
         If there is no such column, a class is empty, or fewer than two classes are left (no control wells, say).
     """
-    tables = [field_table(plate) for plate in plates.values()]
-    fields = pd.concat(tables, ignore_index=True)
+    fields = treated_fields(plates)
     if data.classes not in fields.columns:
         raise InputError(f"the plate map has no column {data.classes!r} to take the classes from")
     fields = fields[fields["role"].isin(data.roles)].reset_index(drop=True)

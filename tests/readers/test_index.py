@@ -4,11 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
+from PIL import Image
 
 from hcskit.errors import ReaderError
-from hcskit.readers import read_folder, read_image
+from hcskit.readers import Export, ImageIndex, inside, read_folder, read_image
+from hcskit.readers._files import read_header
+from hcskit.screen import PlateInfo
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 4000, (16, 24)).astype(np.uint16)
@@ -23,9 +27,15 @@ def folder(tmp_path: Path, export: Callable[..., Path]) -> Path:
 def refused(folder: Path) -> str:
     """The message with which a folder whose file of well A02 is at fault is refused."""
     with pytest.raises(ReaderError) as caught:
-        list(read_folder(folder).plates())
+        [index.info() for index in read_folder(folder)]
     assert "P1_A02_f01_DNA.tif" in str(caught.value)
     return str(caught.value)
+
+
+def only(export: Export) -> PlateInfo:
+    """What the headers say of the only plate."""
+    (index,) = export
+    return index.info()
 
 
 def bad(folder: Path) -> Path:
@@ -64,16 +74,20 @@ def test_strips_that_were_never_written(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "options", "message"),
     [
-        (np.zeros((16, 24, 3), np.uint8), {"photometric": "rgb"}, r"shape (16, 24, 3) and type uint8"),
+        (np.zeros((16, 24, 3), np.uint8), {"photometric": "rgb"}, r"images of shape (16, 24, 3) and type uint8"),
         (IMAGE.astype(np.float32), {}, "type float32"),
         (IMAGE.astype(np.int16), {}, "type int16"),
-        (np.stack([IMAGE, IMAGE]), {"photometric": "minisblack"}, "2 image(s)"),
     ],
 )
 def test_not_one_grey_image(folder: Path, image: np.ndarray, options: dict[str, str], message: str) -> None:
     tifffile.imwrite(bad(folder), image, **options)
     assert message in refused(folder)
-    assert "expected one 2-D unsigned grey image" in refused(folder)
+    assert "expected 2-D images of unsigned grey pixels" in refused(folder)
+
+
+def test_pages_that_nothing_names_are_refused(folder: Path) -> None:
+    tifffile.imwrite(bad(folder), np.stack([IMAGE, IMAGE]), photometric="minisblack")
+    assert "holds 2 images, and nothing says what the others are of" in refused(folder)
 
 
 @pytest.mark.parametrize("image", [IMAGE[:, :20], IMAGE[:10], IMAGE.astype(np.uint8)])
@@ -87,7 +101,7 @@ def test_another_size_or_type_than_the_plate(folder: Path, image: np.ndarray) ->
 def test_two_plates_may_differ_in_size(tmp_path: Path, export: Callable[..., Path]) -> None:
     export(tmp_path, LABELS, plate="P1")
     export(tmp_path, LABELS[:1], plate="P2", shape=(8, 8))
-    assert [(info.name, info.shape, len(rows)) for info, rows in read_folder(tmp_path).plates()] == [
+    assert [(index.plate, index.info().shape, len(index.table)) for index in read_folder(tmp_path)] == [
         ("P1", (16, 24), 3),
         ("P2", (8, 8), 1),
     ]
@@ -95,7 +109,7 @@ def test_two_plates_may_differ_in_size(tmp_path: Path, export: Callable[..., Pat
 
 def test_byte_order_is_the_files_own_matter(folder: Path) -> None:
     tifffile.imwrite(bad(folder), IMAGE, byteorder=">", photometric="minisblack")
-    ((info, _),) = read_folder(folder).plates()
+    info = only(read_folder(folder))
     assert info.dtype == np.dtype("uint16")
     np.testing.assert_array_equal(read_image(bad(folder)), IMAGE)
 
@@ -119,18 +133,50 @@ def test_resolution_tags_count_only_where_the_layout_vouches_for_them(
 ) -> None:
     tags = {"resolution": (1e4 / 0.8, 1e4 / 0.8), "resolutionunit": "CENTIMETER"}
     export(tmp_path / "ours", LABELS, **tags)
-    ((info, _),) = read_folder(tmp_path / "ours").plates()
+    info = only(read_folder(tmp_path / "ours"))
     assert info.pixel_size == 0.8
     tifffile.imwrite(tmp_path / "Channel1-07-A-07.tif", IMAGE, **tags)
-    ((info, _),) = read_folder(tmp_path, "bbbc013").plates()
+    info = only(read_folder(tmp_path, "bbbc013"))
     assert info.pixel_size is None
 
 
 def test_tags_that_disagree_or_speak_of_inches_say_nothing(tmp_path: Path, export: Callable[..., Path]) -> None:
     export(tmp_path, LABELS[:1], resolution=(72, 72), resolutionunit="INCH")
-    ((info, _),) = read_folder(tmp_path).plates()
+    info = only(read_folder(tmp_path))
     assert info.pixel_size is None
     export(tmp_path, LABELS[:1], resolution=(5000, 5000), resolutionunit="CENTIMETER")
     export(tmp_path, LABELS[1:], resolution=(9000, 9000), resolutionunit="CENTIMETER")
-    ((info, _),) = read_folder(tmp_path).plates()
+    info = only(read_folder(tmp_path))
     assert info.pixel_size is None
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".png"])
+def test_grey_pictures_are_images(tmp_path: Path, suffix: str) -> None:
+    grey = (IMAGE % 256).astype(np.uint8)
+    Image.fromarray(grey).save(tmp_path / f"Channel1-07-A-07{suffix}")
+    path = tmp_path / f"Channel1-07-A-07{suffix}"
+    np.testing.assert_array_equal(read_image(path), grey)
+    assert (read_header(path).shape, read_header(path).dtype) == ((16, 24), np.dtype("uint8"))
+    Image.fromarray(np.stack([grey] * 3, axis=-1)).save(path)
+    with pytest.raises(ReaderError, match="is a picture of mode RGB; expected grey"):
+        read_header(path)
+
+
+def test_files_that_are_not_there_are_listed(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {"well": ["A01", "A02"], "field": 1, "channel": "DNA", "path": [str(tmp_path / n) for n in "ab"]}
+    )
+    (tmp_path / "b").touch()
+    index = ImageIndex("P", table, ("DNA",), "a test").without_absent_files()
+    assert (list(index.table.well), index.absent) == (["A02"], (str(tmp_path / "a"),))
+    nothing = ImageIndex("P", table[:1], ("DNA",), "a test").without_absent_files()
+    with pytest.raises(ReaderError, match="plate P has no image: none of the 1 files it names is there"):
+        nothing.info()
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.tif", "/etc/passwd", "a/../../b", "C:\\a.tif", "..\\a.tif", "\\\\host\\a", "", "a\0b"]
+)
+def test_a_name_that_leads_out_of_the_folder_is_refused(name: str) -> None:
+    with pytest.raises(ReaderError, match="outside its own folder"):
+        inside(Path("export"), name)

@@ -11,10 +11,10 @@ PATTERN = r"(?P<well>[A-Z]+\d+)-(?P<field>\w+)-(?P<channel>\w+)\.tif"
 
 
 def labels(folder: Path, **options: str) -> set[tuple[str, str, int, str, str]]:
-    table = read_folder(folder, **options).table
     return {
-        (row.plate, row.well, row.field, row.channel, Path(row.path).name)
-        for row in table[["plate", "well", "field", "channel", "path"]].itertuples()
+        (index.plate, row.well, row.field, row.channel, Path(row.path).name)
+        for index in read_folder(folder, **options)
+        for row in index.table.itertuples()
     }
 
 
@@ -40,14 +40,15 @@ def test_each_layout_reads_its_own_names(tmp_path: Path) -> None:
 
 def test_a_reader_opens_no_file(tmp_path: Path) -> None:
     """Reading the names of unreadable files works; their plates do not."""
-    index = read_folder(touch(tmp_path, "P_A01_f01_DNA.tif"))
+    (index,) = read_folder(touch(tmp_path, "P_A01_f01_DNA.tif"))
     with pytest.raises(ReaderError, match=r"P_A01_f01_DNA\.tif is not a readable TIFF"):
-        list(index.plates())
+        index.info()
 
 
 def test_the_channel_table_gives_order_and_names(tmp_path: Path) -> None:
     touch(tmp_path, "Channel2-07-A-07.tif")
-    assert read_folder(tmp_path).channels == ("FKHR-GFP", "DNA")
+    (index,) = read_folder(tmp_path)
+    assert index.channels == ("FKHR-GFP", "DNA")
 
 
 def test_a_plate_is_called_as_asked_where_names_do_not_say_it(tmp_path: Path) -> None:
@@ -71,12 +72,12 @@ def test_one_image_in_two_files_is_refused_with_both(tmp_path: Path) -> None:
 def test_folders_without_a_plate_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ReaderError, match=r"there is no folder .*nowhere"):
         read_folder(tmp_path / "nowhere")
-    with pytest.raises(ReaderError, match="holds no TIFF file"):
+    with pytest.raises(ReaderError, match=r"no reader knows this layout .*it holds no image file \(.*\.tif"):
         read_folder(touch(tmp_path, "sub/readme.txt"))
     touch(tmp_path, "scan.tif")
-    with pytest.raises(ReaderError, match=r"no reader fits file names such as 'scan.tif' \(tried bbbc013, simulated"):
+    with pytest.raises(ReaderError, match=r"no reader knows this layout \(tried .*bbbc013.* named like 'scan.tif'"):
         read_folder(tmp_path)
-    with pytest.raises(ReaderError, match="there is no reader 'operetta'; known: bbbc013, simulated"):
+    with pytest.raises(ReaderError, match=r"there is no reader 'operetta'; known: .*bbbc013, .*simulated"):
         read_folder(tmp_path, "operetta")
 
 
@@ -88,7 +89,7 @@ def test_a_layout_in_yaml_needs_no_python(tmp_path: Path) -> None:
         ("images", "C03", 2, "GFP", "C3-2-w1.tif"),
         ("images", "C03", 2, "DNA", "C3-2-w2.tif"),
     }
-    index = read_folder(folder, layout)
+    (index,) = read_folder(folder, layout)
     assert (index.channels, index.pixel_size) == (("DNA", "GFP"), 0.3)
     touch(folder, "C3-2-w3.tif")
     with pytest.raises(ReaderError, match="channel w3 is not in the channel table of mine; it knows w2, w1"):
@@ -130,12 +131,11 @@ def test_a_missing_yaml_layout_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_real_plate_is_found_whole(shared_data: Path) -> None:
-    index = read_folder(shared_data / "bbbc013")
-    (info, rows), *others = index.plates()
-    assert not others
+    (index,) = read_folder(shared_data / "bbbc013")
+    info = index.info()
     assert (len(info.wells), info.fields, info.channels) == (48, (1,), ("FKHR-GFP", "DNA"))
-    assert (info.shape, info.dtype.name, info.pixel_size, len(rows)) == ((640, 640), "uint8", None, 96)
+    assert (info.shape, info.dtype.name, info.pixel_size, len(index.table)) == ((640, 640), "uint8", None, 96)
 
 
 def test_the_layouts_that_are_shipped() -> None:
-    assert list(presets()) == ["bbbc013", "simulated"]
+    assert list(presets()) == ["bbbc013", "harmony-names", "incell", "simulated"]

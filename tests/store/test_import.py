@@ -18,7 +18,7 @@ from hcskit.errors import InputError, NotAScreenError, PlateMapError, ReaderErro
 from hcskit.platemap import read_plate_map
 from hcskit.readers import read_folder
 from hcskit.simulate import Compound, PlateDesign, simulate_plate
-from hcskit.store import import_plate, open_plate, open_plates, open_screen, plate_path
+from hcskit.store import import_plates, open_plate, open_plates, open_screen, plate_path
 
 Label = tuple[str, int, str]
 WELLS = ("A01", "A02", "B01", "H12", "P24", "AA01", "AF48")
@@ -32,7 +32,7 @@ def bring(export, treated) -> Callable[..., Path]:
     def bring(folder: Path, images: Iterable[Label] | dict[Label, np.ndarray], **options) -> Path:
         wells = sorted({well for well, _, _ in images})
         index = read_folder(export(folder / "export", images, **options))
-        import_plate(index, folder / "screen", treated(wells), progress=False)
+        import_plates(index, folder / "screen", treated(wells), progress=False)
         return folder / "screen"
 
     return bring
@@ -96,16 +96,19 @@ def test_opening_reads_no_pixel(tmp_path: Path, bring, code) -> None:
     plate = open_screen(screen)["P1"]
     one = plate.image.sel(well="A01", field=2, channel="GFP")
     assert (one.compute() == code(("A01", 2, "GFP"))).all()
-    with pytest.raises(StoreError, match=r"A/02/2/0 cannot be read: its pixels are gone; was the plate copied whole"):
+    with pytest.raises(StoreError, match=r"A/02/2 cannot be read: its pixels are gone; was the plate copied whole"):
         plate.image.sel(well="A02", field=2, channel="GFP").compute()
 
 
 def test_a_damaged_shard_is_an_error_and_not_an_image(tmp_path: Path, bring) -> None:
     screen = bring(tmp_path, ALL[:2], shape=(64, 64))
     shard = screen / "P1.zarr/A/01/1/0/c/0/0/0"
-    shard.write_bytes(shard.read_bytes()[:-7])
-    with pytest.raises(StoreError, match=r"A/01/1/0 cannot be read"):
-        open_plate(screen / "P1.zarr").image.compute()
+    whole = shard.read_bytes()
+    flipped = whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]
+    for damaged, what in ((whole[:-7], "its index is damaged"), (b"", "cut off"), (flipped, "its pixels are damaged")):
+        shard.write_bytes(damaged)
+        with pytest.raises(StoreError, match=rf"A/01/1 cannot be read: .*{what}"):
+            open_plate(screen / "P1.zarr").image.compute()
 
 
 def test_a_black_image_is_present_and_zero(tmp_path: Path, bring) -> None:
@@ -130,7 +133,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     export = simulate_plate(folder / "export", design)
     table = read_plate_map(export.plate_map)
-    import_plate(read_folder(export.images), folder / "screen", table, allow_missing=True, progress=False)
+    import_plates(read_folder(export.images), folder / "screen", table, allow_missing=True, progress=False)
     return folder
 
 
@@ -175,7 +178,7 @@ def test_lower_levels_are_means_of_the_full_one(tmp_path: Path, bring) -> None:
 def test_several_plates_make_one_screen(tmp_path: Path, export, treated, code) -> None:
     export(tmp_path / "export", ALL[:6], plate="P1")
     export(tmp_path / "export", ALL[:2], plate="P2", shape=(8, 8))
-    paths = import_plate(read_folder(tmp_path / "export"), tmp_path / "screen", treated(["A01"]), progress=False)
+    paths = import_plates(read_folder(tmp_path / "export"), tmp_path / "screen", treated(["A01"]), progress=False)
     assert [path.name for path in paths] == ["P1.zarr", "P2.zarr"]
     plates = open_plates(tmp_path / "screen")
     assert {name: plate.image.shape for name, plate in plates.items()} == {
@@ -193,12 +196,12 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path,
     screen = tmp_path / "screen"
     index = read_folder(export(tmp_path / "export", ALL))
     with pytest.raises(PlateMapError, match=r"1 imaged well\(s\) are not in the plate map: AF48"):
-        import_plate(index, screen, treated(WELLS[:-1]), progress=False)
+        import_plates(index, screen, treated(WELLS[:-1]), progress=False)
     with pytest.raises(PlateMapError, match=r"1 well\(s\) of the plate map have no image: C01"):
-        import_plate(index, screen, treated([*WELLS, "C01"]), progress=False)
+        import_plates(index, screen, treated([*WELLS, "C01"]), progress=False)
     (tmp_path / "export" / "P1_H12_f03_GFP.tif").write_bytes(b"II*\0")
     with pytest.raises(ReaderError, match=r"P1_H12_f03_GFP\.tif is not a readable TIFF"):
-        import_plate(index, screen, treated(WELLS), progress=False)
+        import_plates(index, screen, treated(WELLS), progress=False)
     assert not screen.exists()
 
 
@@ -211,12 +214,35 @@ def test_a_plate_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) ->
 def test_another_plate_in_the_folder_is_refused_and_unharmed(tmp_path: Path, bring, export, treated) -> None:
     screen = bring(tmp_path, ALL[:6])
     before = contents(screen)
-    other_map = treated(["A01"]).assign(compound="B")
     other_images = read_folder(export(tmp_path / "other", ALL[:4]))
-    for index, table in ((read_folder(tmp_path / "export"), other_map), (other_images, treated(["A01"]))):
-        with pytest.raises(InputError, match=r"P1\.zarr already holds another plate"):
-            import_plate(index, screen, table, progress=False)
+    with pytest.raises(InputError, match=r"P1\.zarr already holds another plate of the name P1 \(from .*export"):
+        import_plates(other_images, screen, treated(["A01"]), progress=False)
+    other_pixels = export(tmp_path / "pixels", ALL[:6], compression="zlib")
+    with pytest.raises(InputError, match="or this one with other images"):
+        import_plates(read_folder(other_pixels), screen, treated(["A01"]), progress=False)
     assert contents(screen) == before
+
+
+def test_an_export_may_be_moved(tmp_path: Path, bring, treated) -> None:
+    screen = bring(tmp_path, ALL[:6])
+    before = contents(screen)
+    (tmp_path / "export").rename(tmp_path / "archive")
+    import_plates(read_folder(tmp_path / "archive"), screen, treated(["A01"]), progress=False)
+    assert contents(screen) == before
+
+
+def test_a_plate_map_may_come_later_and_is_replaced_only_on_request(tmp_path: Path, export, treated) -> None:
+    found, screen = read_folder(export(tmp_path / "export", ALL[:6])), tmp_path / "screen"
+    import_plates(found, screen, progress=False)
+    assert "compound" not in open_plate(screen / "P1.zarr").coords
+    import_plates(found, screen, treated(["A01"]), progress=False)
+    before = contents(screen)
+    import_plates(found, screen, progress=False)
+    with pytest.raises(InputError, match=r"has another plate map; .*--replace-plate-map"):
+        import_plates(found, screen, treated(["A01"]).assign(compound="B"), progress=False)
+    assert contents(screen) == before
+    import_plates(found, screen, treated(["A01"]).assign(compound="B"), replace_plate_map=True, progress=False)
+    assert list(open_plate(screen / "P1.zarr").compound.values) == ["B"]
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "zarr.json"])
@@ -226,14 +252,14 @@ def test_a_foreign_folder_is_refused_and_unharmed(tmp_path: Path, export, treate
     (foreign / name).write_text("{}")
     index = read_folder(export(tmp_path / "export", ALL[:1]))
     with pytest.raises(InputError, match=r"P1\.zarr is in the way: it is not a plate of hcskit"):
-        import_plate(index, tmp_path / "screen", treated(["A01"]), progress=False)
+        import_plates(index, tmp_path / "screen", treated(["A01"]), progress=False)
     assert contents(foreign) == {name: b"{}"}
 
 
 def test_a_complete_plate_is_not_written_again(tmp_path: Path, bring, treated) -> None:
     screen = bring(tmp_path, ALL[:6])
     times = {path: path.stat().st_mtime_ns for path in screen.rglob("*")}
-    import_plate(read_folder(tmp_path / "export"), screen, treated(["A01"]), progress=False)
+    import_plates(read_folder(tmp_path / "export"), screen, treated(["A01"]), progress=False)
     assert {path: path.stat().st_mtime_ns for path in screen.rglob("*")} == times
 
 
@@ -245,21 +271,24 @@ def test_a_file_that_does_not_decode_stops_the_import_which_then_goes_on(tmp_pat
         start = tiff.pages.first.dataoffsets[0]
     bad.write_bytes(good[: start + 4] + bytes(8) + good[start + 12 :])
     with pytest.raises(ReaderError, match=r"P1_P24_f02_GFP\.tif cannot be read as an image"):
-        import_plate(read_folder(folder), tmp_path / "screen", treated(WELLS), progress=False)
+        import_plates(read_folder(folder), tmp_path / "screen", treated(WELLS), progress=False)
     plate = tmp_path / "screen" / "P1.zarr"
     assert not (plate / "P" / "24").exists()
     done = {well: (plate / well).stat().st_mtime_ns for well in ("A/01", "A/02")}
     with pytest.raises(StoreError, match="was not finished"):
         open_plate(plate)
     bad.write_bytes(good)
-    import_plate(read_folder(folder), tmp_path / "screen", treated(WELLS), progress=False)
+    import_plates(read_folder(folder), tmp_path / "screen", treated(WELLS), progress=False)
     assert {well: (plate / well).stat().st_mtime_ns for well in done} == done
     assert_addressed(open_plate(plate), ALL, code)
 
 
 def test_what_is_no_screen_is_said_to_be_none(tmp_path: Path, bring) -> None:
-    for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(NotAScreenError, match="holds no plate"):
+    for path, said in (
+        (tmp_path, "holds no plate.*it holds no image file"),
+        (tmp_path / "nowhere", "there is no folder"),
+    ):
+        with pytest.raises(NotAScreenError, match=said):
             open_screen(path)
     (tmp_path / "file.zarr").touch()
     for path in (tmp_path / "nowhere.zarr", tmp_path / "file.zarr"):
@@ -275,7 +304,7 @@ def test_what_is_no_screen_is_said_to_be_none(tmp_path: Path, bring) -> None:
 
 def test_map_columns_survive_whatever_they_hold(tmp_path: Path, export, treated) -> None:
     table: pd.DataFrame = treated(["A01", "A02"]).assign(passage=[3, 4], purity=[0.5, np.nan], note=["", "µ"])
-    import_plate(read_folder(export(tmp_path / "export", [("A01", 1, "DNA"), ("A02", 1, "DNA")])), tmp_path, table)
+    import_plates(read_folder(export(tmp_path / "export", [("A01", 1, "DNA"), ("A02", 1, "DNA")])), tmp_path, table)
     plate = open_plate(tmp_path / "P1.zarr")
     assert list(plate.passage.values) == [3, 4]
     np.testing.assert_array_equal(plate.purity.astype(float), [0.5, np.nan])

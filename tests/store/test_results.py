@@ -14,7 +14,7 @@ from hcskit.errors import NotAScreenError, StoreError
 from hcskit.platemap import check_plate_map
 from hcskit.readers import read_folder
 from hcskit.store import (
-    import_plate,
+    import_plates,
     open_plate,
     open_screen,
     read_profiles,
@@ -37,7 +37,7 @@ def screen(tmp_path: Path, export) -> Path:
     images = [label for label in labels if label[:2] != ("A02", 2)]
     columns = {"well": ["A01", "A02", "B01"], "compound": "", "concentration": np.nan, "concentration_unit": ""}
     table = check_plate_map(pd.DataFrame({**columns, "role": "negative_control"}))
-    import_plate(read_folder(export(tmp_path / "export", images), layout), tmp_path / "screen", table, progress=False)
+    import_plates(read_folder(export(tmp_path / "export", images), layout), tmp_path / "screen", table, progress=False)
     return tmp_path / "screen"
 
 

@@ -1,8 +1,8 @@
-"""The plate map: which treatment each well received."""
+"""The one form of a plate map, and whether a table is fit to be one."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from hcskit.errors import InputError, PlateMapError
 from hcskit.plate import parse_well
 from hcskit.units import parse_unit
 
-__all__ = ["COLUMNS", "ROLES", "check_plate_map", "read_plate_map"]
+__all__ = ["COLUMNS", "ROLES", "check_plate_map", "raise_faults"]
 
 #: What a well can be for.
 ROLES = ("treatment", "negative_control", "positive_control", "empty")
@@ -19,50 +19,12 @@ ROLES = ("treatment", "negative_control", "positive_control", "empty")
 COLUMNS = ("well", "compound", "concentration", "concentration_unit", "role", "moa", "replicate")
 _REQUIRED = ("well", "compound", "concentration", "concentration_unit", "role")
 _TEXT = ("compound", "concentration_unit", "role", "moa")
-# Names that a plate gives itself. Row and column follow from the well, and many plate maps repeat them.
-_OWN = ("plate", "field", "channel", "y", "x", "image", "present", "excluded")
+# Names that a plate gives itself (see hcskit.screen). Row and column follow from the well, and many maps repeat them.
+_OWN = (
+    *("plate", "field", "time", "channel", "z", "y", "x", "image", "present", "excluded", "flatfield"),
+    *("exposure", "excitation", "emission", "position_x", "position_y"),
+)
 _REPEATED = ("row", "column")
-
-
-def read_plate_map(path: str | Path) -> pd.DataFrame:
-    """Read and check a plate map from a CSV file, one row a well.
-
-    Parameters
-    ----------
-    path : path-like
-        CSV with the columns ``well, compound, concentration, concentration_unit, role`` and, optionally,
-        ``moa``, ``replicate`` and others; ``row`` and ``column`` are left out, as the well says them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `check_plate_map` returns it.
-
-    Raises
-    ------
-    PlateMapError
-        If the file is missing, cannot be parsed, or fails a check.
-    """
-    path = Path(path)
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise PlateMapError(f"there is no plate map at {path}") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise PlateMapError(
-            f"{path} cannot be read as a CSV plate map: {error}; save it as comma-separated text in UTF-8"
-        ) from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus for row labels, and shifts the rest
-        raise PlateMapError(f"{path}: its rows have more cells than its header has names; name each column")
-    return check_plate_map(_without_blanks(table), source=str(path))
-
-
-def _without_blanks(table: pd.DataFrame) -> pd.DataFrame:
-    """Drop the rows without any text, and the columns without text and name, that spreadsheets append."""
-    blank = table.apply(lambda column: column.fillna("").str.strip()) == ""
-    surplus = [name for name in table.columns if str(name).startswith("Unnamed: ") and blank[name].all()]
-    kept: pd.DataFrame = table[~blank.all(axis=1)].drop(columns=surplus)
-    return kept
 
 
 def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.DataFrame:
@@ -80,8 +42,9 @@ def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.Da
     Returns
     -------
     pandas.DataFrame
-        Index ``well`` (``A01``), sorted by row and column. ``compound``, ``concentration_unit``, ``role`` and
-        ``moa`` are text, empty where there is none; ``concentration`` is float, NaN where there is none.
+        Index ``well`` (``A01``), sorted by row and column; the columns of `COLUMNS` first. ``compound``,
+        ``concentration_unit``, ``role`` and ``moa`` are text, empty where there is none; ``concentration`` is float,
+        NaN where there is none. A slash in the name of another column is an underscore.
 
     Raises
     ------
@@ -89,7 +52,8 @@ def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.Da
         If a column is missing or its name is not free, a well is unknown or listed twice, a role or a unit is unknown,
         a concentration is missing, negative or not a number, or one compound is given in several units.
     """
-    table = table.rename(columns=lambda name: str(name).strip())
+    # Labels of a plate are paths in a screen, so a slash in one would be a step down.
+    table = table.rename(columns=lambda name: str(name).strip().replace("/", "_"))
     _check_columns(list(table.columns), source)
     if table.empty:
         raise PlateMapError(f"{source}: no wells; expected one row for each well")
@@ -105,11 +69,17 @@ def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.Da
     table["well"] = [_well(name, faults) for name in table["well"].astype(str)]
     table = _one_row_a_well(table, faults)
     _check_treatments(table, faults)
+    raise_faults(source, faults)
+    known = [name for name in COLUMNS if name in table.columns]
+    return table.loc[sorted(table.index, key=parse_well), [*known, *table.columns.difference(known, sort=False)]]
+
+
+def raise_faults(source: str, faults: Sequence[str]) -> None:
+    """Report all faults of a plate map together, if there are any."""
     if faults:
         listed = "".join(f"\n  - {fault}" for fault in faults[:20])
         rest = f"\n  - and {len(faults) - 20} more" if len(faults) > 20 else ""
         raise PlateMapError(f"{source} has {len(faults)} fault(s):{listed}{rest}")
-    return table.loc[sorted(table.index, key=parse_well)]
 
 
 def _check_columns(names: list[str], source: str) -> None:
@@ -117,8 +87,8 @@ def _check_columns(names: list[str], source: str) -> None:
     if missing:
         found = ", ".join(names) or "none"
         raise PlateMapError(
-            f"{source}: column {', '.join(missing)} is missing; expected {', '.join(_REQUIRED)} (moa, replicate and "
-            f"others are optional) separated by commas, found {found[:200]!r}"
+            f"{source}: {', '.join(missing)} is missing; expected {', '.join(_REQUIRED)} (moa, replicate and others "
+            f"are optional), found {found[:200]}"
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     taken = [name for name in names if name in _OWN]

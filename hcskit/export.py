@@ -1,0 +1,219 @@
+"""The results of a screen for other programs: CSV tables, and AnnData.
+
+AnnData (Virshup et al., J. Open Source Softw. 9:4371, 2024, https://doi.org/10.21105/joss.04371) is what scanpy and its
+kin read: one row an observation, here a well.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from hcskit.errors import InputError, StoreError
+from hcskit.platemap import COLUMNS
+from hcskit.store import open_plate, plate_folders, read_result, result_path
+
+__all__ = ["export_screen"]
+
+_WELL = ["plate", "well"]
+#: Results that can be the matrix of an AnnData, the better first.
+_MAIN = ("profiles", "predictions")
+# Columns and index levels that say what a value is of, in the order they are written.
+_LABELS = (*_WELL, "field", "time", "channel", "z", "phenotype", "feature", "compound", "readout")
+_Writers: TypeAlias = dict[Path, Callable[[Path], object]]
+
+
+def export_screen(screen: str | Path, out: str | Path, format: str = "csv") -> list[Path]:
+    """Write the wells of a screen, with their treatments, and all its results.
+
+    Files of the same names are replaced once all are written; others in the folder stay.
+
+    Parameters
+    ----------
+    screen : path-like
+        Folder of a screen or a run.
+    out : path-like
+        Folder to write to.
+    format : {"csv", "anndata"}
+        - ``"csv"``: ``wells.csv``, and one file for each result; one that has wells has their treatments too.
+        - ``"anndata"``: ``<screen>.h5ad``. ``obs`` are the wells (``<plate>:<well>``) with their treatments; ``X`` and
+          ``var`` are the features of the profiles or, where there are none, the probabilities of the phenotypes; other
+          results with one value or row of values a well are in ``obsm``, the rest (such as the responses) in ``uns``.
+
+    Returns
+    -------
+    list of pathlib.Path
+        What was written.
+
+    Raises
+    ------
+    InputError
+        If the format is unknown, `out` is where the screen keeps its own tables, or a result has wells that the screen
+        has not.
+    NotAScreenError
+        If there is no plate.
+    StoreError
+        If a result cannot be read, or the files cannot be written; those that were there stay.
+    """
+    screen, out = Path(screen), Path(out)
+    plan = {"csv": _csv_files, "anndata": _anndata_file}.get(format)
+    if plan is None:
+        raise InputError(f"{format!r} is no format of export; expected csv or anndata")
+    results = result_path(screen, "any").parent
+    if out.resolve() == results.resolve():
+        raise InputError(f"{out} is where the screen keeps its own tables; export to another folder")
+    wells = _wells(screen)
+    tables = {path.stem: _labelled(path.stem, screen, wells) for path in sorted(results.glob("*.parquet"))}
+    return _write_together(plan(wells, tables, out, screen.resolve().name))
+
+
+def _wells(screen: Path) -> pd.DataFrame:
+    """Return one row a well: ``plate, well, row, column`` and what the plate maps have."""
+    plates = []
+    for plate in map(open_plate, plate_folders(screen)):
+        coordinates = [str(name) for name in plate.coords if plate[name].dims == ("well",)]
+        wells = plate.coords.to_dataset()[coordinates].to_dataframe().reset_index()
+        plates.append(wells.assign(plate=plate.attrs["plate"]))
+    table = pd.concat(plates, ignore_index=True)
+    first = [name for name in (*_WELL, "row", "column", *COLUMNS[1:]) if name in table]
+    return _plain(table[[*first, *table.columns.difference(first, sort=False)]])
+
+
+def _labelled(name: str, screen: Path, wells: pd.DataFrame) -> pd.DataFrame:
+    """Read a result with its labels as columns, the first ones; check that the screen has its wells."""
+    table = read_result(screen, name)
+    table = _plain(table if table.index.names == [None] else table.reset_index())
+    labels = [label for label in _LABELS if label in table]
+    if _has_wells(table):
+        strange = pd.MultiIndex.from_frame(table[_WELL]).difference(pd.MultiIndex.from_frame(wells[_WELL]))
+        if len(strange):
+            raise InputError(
+                f"{result_path(screen, name)} has {len(strange)} well(s) that the screen has not, such as plate "
+                f"{strange[0][0]}, well {strange[0][1]}; run the step that makes it again"
+            )
+    return table[[*labels, *table.columns.difference(labels, sort=False)]]
+
+
+def _has_wells(table: pd.DataFrame) -> bool:
+    return set(_WELL) <= set(table.columns)
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Return numbers and truth values as they are, and everything else as text, empty where there is none."""
+    plain = table.rename(columns=str)
+    for name, column in plain.items():
+        if not (pd.api.types.is_numeric_dtype(column) and isinstance(column.dtype, np.dtype)):
+            plain[name] = column.astype(object).where(column.notna(), "").astype(str)
+    return plain
+
+
+def _csv_files(wells: pd.DataFrame, tables: Mapping[str, pd.DataFrame], out: Path, _: str) -> _Writers:
+    joined = {name: _with_treatments(table, wells) for name, table in tables.items()}
+    return {
+        out / f"{name}.csv": partial(table.to_csv, index=False) for name, table in ({"wells": wells} | joined).items()
+    }
+
+
+def _with_treatments(table: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
+    """Put the columns of the plate map that the table lacks behind its labels."""
+    if not _has_wells(table):
+        return table
+    lacking = [*_WELL, *wells.columns.difference(table.columns, sort=False)]
+    labels = [name for name in table.columns if name in _LABELS]
+    values = table.columns.difference(labels, sort=False)
+    return table.merge(wells[lacking], on=_WELL, how="left")[[*labels, *lacking[len(_WELL) :], *values]]
+
+
+def _anndata_file(wells: pd.DataFrame, tables: Mapping[str, pd.DataFrame], out: Path, screen: str) -> _Writers:
+    import anndata  # here, as it takes its time
+    import h5py
+
+    names = pd.Index(wells["plate"] + ":" + wells["well"])
+    by_well = {name: _by_well(table, wells, names) for name, table in tables.items()}
+    found = {name: wide for name, wide in by_well.items() if wide is not None}
+    main = next((name for name in _MAIN if name in found), "")
+    measured = found.get(main, pd.DataFrame(index=names))
+    matrices = _matrices(measured.select_dtypes(exclude=object))
+    found[main] = measured.select_dtypes(object)  # text that a profile has besides its numbers
+    x = matrices.pop(0)[1]
+    data = anndata.AnnData(
+        X=x.to_numpy(dtype=float),
+        obs=_keyed(wells.set_index(names)).apply(_categories),
+        var=pd.DataFrame(index=x.columns.astype(str)),
+        layers={name: layer.to_numpy(dtype=float) for name, layer in matrices},
+        obsm={name: _keyed(_flat(wide)) for name, wide in found.items() if wide.size},
+        uns={name: _keyed(tables[name]) for name, wide in by_well.items() if wide is None},
+    )
+    # HDF5 cannot let go of a file on a full disk, so it writes to memory: a screen's tables are small.
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        anndata.io.write_elem(file, "/", data, dataset_kwargs={"compression": "gzip"})
+    return {out / f"{screen}.h5ad": lambda path: path.write_bytes(memory.getbuffer())}
+
+
+def _by_well(table: pd.DataFrame, wells: pd.DataFrame, names: pd.Index) -> pd.DataFrame | None:
+    """Return the table with one row a well, without its treatments; columns (value, label), where it has labels.
+
+    None if it is not of wells, or has more than one label besides.
+    """
+    if not _has_wells(table):
+        return None
+    own = table[[*_WELL, *table.columns.difference(wells.columns, sort=False)]]
+    labels = [name for name in own.columns if name in _LABELS and name not in _WELL]
+    if len(labels) > 1 or own.duplicated([*_WELL, *labels]).any():
+        return None
+    if labels:
+        values = own.columns.difference([*_WELL, *labels], sort=False)
+        order = pd.MultiIndex.from_product([values, own[labels[0]].unique()])
+        wide = own.pivot(index=_WELL, columns=labels[0]).reindex(columns=order)  # noqa: PD010 - nothing to average
+    else:
+        wide = own.set_index(_WELL)
+    return _plain(wide.reindex(pd.MultiIndex.from_frame(wells[_WELL])).set_axis(names))
+
+
+def _matrices(wide: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the numbers of a table by well as matrices of one shape, one for each value that a label has."""
+    if wide.columns.nlevels == 1:
+        return [("", wide)]
+    return [(str(value), wide[value]) for value in wide.columns.get_level_values(0).unique()]
+
+
+def _flat(wide: pd.DataFrame) -> pd.DataFrame:
+    """Name each column by its label and value: ``sick probability``."""
+    if wide.columns.nlevels == 1:
+        return wide
+    values, labels = (wide.columns.get_level_values(level) for level in (0, 1))
+    return wide.set_axis([f"{label} {value}" for value, label in zip(values, labels, strict=True)], axis=1)
+
+
+def _keyed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with names that HDF5 takes for columns, and an index of text, which AnnData wants."""
+    return table.rename(index=str, columns=lambda name: str(name).replace("/", "_"))
+
+
+def _categories(column: pd.Series) -> pd.Series:
+    return column.astype("category") if column.dtype == object else column
+
+
+def _write_together(files: _Writers) -> list[Path]:
+    """Write all files, or leave those that were there."""
+    partials = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
+    try:
+        for path, write in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(partials[path])
+        for path, partial_path in partials.items():
+            partial_path.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {error}; make room or give access, then try again") from error
+    finally:
+        for partial_path in filter(Path.exists, partials.values()):
+            partial_path.unlink()
+    return list(files)

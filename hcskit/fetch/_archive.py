@@ -1,0 +1,59 @@
+"""Zips of images, unpacked when they are whole and harmless."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from hcskit.errors import StoreError
+from hcskit.fetch._download import AGAIN, download
+
+__all__ = ["fetch_folder"]
+
+# A plate of BBBC021 has 2 GB. What unpacks to more than this is none of the collection's zips.
+_MOST_BYTES = 8 << 30
+
+
+def fetch_folder(url: str, folder: Path) -> Path:
+    """Fetch a zip and unpack it to a folder, unless that is there."""
+    archive = folder.with_name(url.rpartition("/")[2])
+    if not folder.is_dir():
+        download(url, folder.parent)
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        _unzip(archive, part)
+        inner = part
+        while len(entries := list(inner.iterdir())) == 1 and entries[0].is_dir():
+            inner = entries[0]
+        inner.rename(folder)
+        shutil.rmtree(part, ignore_errors=True)
+    archive.unlink(missing_ok=True)
+    return folder
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    """Unpack a zip whose every member is whole and stays inside the folder."""
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            _check_members(zipped.infolist())
+            if damaged := zipped.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
+            zipped.extractall(folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # an encrypted one is a RuntimeError
+        archive.unlink()
+        raise StoreError(f"{archive} is no sound zip and is removed: {error}; fetch it again") from error
+    except OSError as error:
+        raise StoreError(f"{archive} cannot be unpacked: {error}; then {AGAIN}") from error
+
+
+def _check_members(members: Sequence[zipfile.ZipInfo]) -> None:
+    size = sum(member.file_size for member in members)
+    if not 0 < size <= _MOST_BYTES:
+        raise zipfile.BadZipFile(f"it unpacks to {size:,} bytes; expected images, of {_MOST_BYTES:,} at most")
+    for member in members:
+        parts = member.filename.replace("\\", "/").split("/")
+        if not parts[0] or ":" in parts[0] or ".." in parts:
+            raise zipfile.BadZipFile(f"its member {member.filename!r} would leave the folder")

@@ -1,0 +1,10 @@
+"""The plate map: which treatment each well received.
+
+Laboratories write it as a table (one row a well), as a drawing of the plate (one block a variable) or in their
+microscope's own software. All become one table of text; `check_plate_map` then brings it to its one form.
+"""
+
+from hcskit.platemap._check import COLUMNS, ROLES, check_plate_map
+from hcskit.platemap._read import read_plate_map
+
+__all__ = ["COLUMNS", "ROLES", "check_plate_map", "read_plate_map"]

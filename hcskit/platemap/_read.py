@@ -1,0 +1,163 @@
+"""Plate maps out of files, whatever their form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from hcskit.errors import PlateMapError
+from hcskit.plate import row_name
+from hcskit.platemap._assay_layout import read_assay_layout
+from hcskit.platemap._check import check_plate_map
+from hcskit.platemap._doses import refuse_substitutes, spell_doses
+from hcskit.platemap._grid import find_blocks, table_of_blocks
+from hcskit.platemap._names import meaning, name_columns, spell_roles
+from hcskit.platemap._sheets import Sheet, excel_sheets, text_sheets
+
+__all__ = ["read_plate_map"]
+
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"  # byte order marks and blanks
+_EXPECTED = (
+    "expected a header with well (or row and column), compound, concentration, concentration_unit and role, or blocks "
+    "with row letters and column numbers"
+)
+
+
+def read_plate_map(path: str | Path, plate: str | None = None) -> pd.DataFrame:
+    """Read and check a plate map.
+
+    Parameters
+    ----------
+    path : path-like
+        One of these, told by its contents:
+
+        - CSV, with commas, tabs or semicolons (then also with a decimal comma), or an Excel workbook (.xlsx), with one
+          row a well: columns ``well`` (or ``row`` and ``column``, as letters or numbers from 1), ``compound``,
+          ``concentration``, ``concentration_unit``, ``role`` and, optionally, ``moa``, ``replicate`` and others;
+        - the same drawn as the plate: one block a variable, its title in the corner or above, column numbers across
+          and row letters down; blocks under one another, side by side or, in Excel, on a sheet each;
+        - XML, an assay layout of Harmony or Columbus with layers of these names.
+
+        Names are read in any case, with blanks or underscores. A unit may also be in the concentration's name
+        (``concentration (uM)``) or in its cells (``10 uM``). Usual words for a role are understood (``neg``,
+        ``poscon``, ``sample``, ``blank`` …) where they mean one thing only; ``control`` does not.
+    plate : str, optional
+        The plate's name, for a map of several plates: it has their names in a column ``plate`` (or ``barcode``).
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `check_plate_map` returns it.
+
+    Raises
+    ------
+    PlateMapError
+        If the file is missing, cannot be parsed or fails a check; if several parts of it look like a plate map; if it
+        holds several plates, or not the one wanted; if it has stock concentrations and volumes or logarithms, but not
+        the concentration in the well, which is never guessed.
+    """
+    path = Path(path)
+    source = str(path)
+    table, decimal_comma = _table(path, source)
+    table, unit = name_columns(table, source)
+    table = _one_plate(table, plate, source)
+    table = _with_wells(table)
+    if "concentration" not in table:
+        refuse_substitutes(list(table.columns), source)
+    elif "well" in table:
+        table = spell_doses(table, unit, source, decimal_comma=decimal_comma)
+    if "role" in table:
+        table = table.assign(role=spell_roles(table["role"]))
+    return check_plate_map(table, source)
+
+
+def _table(path: Path, source: str) -> tuple[pd.DataFrame, bool]:
+    """Return the file's cells as text under the names it gives them, and whether a comma may be a decimal sign."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise PlateMapError(f"there is no plate map at {path}") from None
+    except OSError as error:
+        raise PlateMapError(f"{path} cannot be read: {error}") from error
+    if data.startswith(_OLE):
+        raise PlateMapError(f"{path} is an old Excel workbook (.xls) or has a password; save it as .xlsx without one")
+    if data.startswith(_ZIP):
+        return _only_map(excel_sheets(path), source)
+    if data.lstrip(_BEFORE_XML).startswith(b"<"):
+        return read_assay_layout(path), False
+    return _only_map(text_sheets(data, source), source)
+
+
+def _only_map(sheets: Sequence[Sheet], source: str) -> tuple[pd.DataFrame, bool]:
+    headers = [(sheet, row) for sheet in sheets if (row := _header(sheet)) is not None]
+    listed = [sheet for sheet, _ in headers]
+    drawn = {sheet.name: found for sheet in sheets if sheet not in listed and (found := find_blocks(sheet, source))}
+    if len(listed) + bool(drawn) > 1:
+        names = ", ".join([*(sheet.name for sheet in listed), *drawn])
+        raise PlateMapError(f"{source}: several sheets look like plate maps: {names}; leave one in the file")
+    if listed:
+        return _below(*headers[0], source), listed[0].decimal_comma
+    if drawn:
+        comma = any(sheet.decimal_comma for sheet in sheets if sheet.name in drawn)
+        return table_of_blocks([block for found in drawn.values() for block in found], source), comma
+    rows = (" | ".join(row) for sheet in sheets for row in sheet.rows if any(row))
+    first = next((f"found {row!r:.200}" for row in rows), "it is empty")
+    raise PlateMapError(f"{source} holds no plate map: {first}; {_EXPECTED}")
+
+
+def _header(sheet: Sheet) -> int | None:
+    """Return the row that names the well, and not only columns 1, 2, 3 … as the corner of a drawing does."""
+    for number, row in enumerate(sheet.rows):
+        meant = {meaning(cell)[0] for cell in row if cell and not cell.isdecimal()}
+        if len(meant) > 1 and ("well" in meant or {"row", "column"} <= meant):
+            return number
+    return None
+
+
+def _below(sheet: Sheet, header: int, source: str) -> pd.DataFrame:
+    rows = [row for row in range(header + 1, len(sheet.rows)) if any(sheet.rows[row])]
+    columns: dict[str, list[str]] = {}
+    for number in range(max(len(sheet.rows[row]) for row in (header, *rows))):
+        name, cells = sheet.cell(header, number), [sheet.cell(row, number) for row in rows]
+        if not name and any(cells):
+            raise PlateMapError(
+                f"{source}: column {number + 1} has cells, but no name in the header; name each column, and put "
+                "quotation marks around a cell that has a comma"
+            )
+        if name in columns:
+            raise PlateMapError(f"{source}: column {name} is there twice; remove or rename it")
+        if name:
+            columns[name] = cells
+    return pd.DataFrame(columns, dtype=object)
+
+
+def _one_plate(table: pd.DataFrame, plate: str | None, source: str) -> pd.DataFrame:
+    if "plate" not in table:
+        return table
+    plates = sorted(set(table["plate"]))
+    if plates == [""]:
+        return table.drop(columns="plate")
+    if "" in plates:
+        raise PlateMapError(
+            f"{source}: {(table['plate'] == '').sum()} row(s) name no plate; fill the column, or drop it"
+        )
+    listed = f"{len(plates)} plate(s): {', '.join(plates)}"
+    if plate is None and len(plates) > 1:
+        raise PlateMapError(f"{source} is the map of {listed[:300]}; say which one is wanted")
+    if plate is not None and plate not in plates:
+        raise PlateMapError(f"{source} has no plate {plate}; it is the map of {listed[:300]}")
+    return table[table["plate"] == (plate or plates[0])].drop(columns="plate")
+
+
+def _with_wells(table: pd.DataFrame) -> pd.DataFrame:
+    if "well" in table or not {"row", "column"} <= set(table.columns):
+        return table
+    return table.assign(well=[_row(row) + column for row, column in zip(table["row"], table["column"], strict=True)])
+
+
+def _row(text: str) -> str:
+    """Letters of a row that is given as letters or as a number from 1."""
+    return row_name(int(text) - 1) if text.isdecimal() and int(text) > 0 else text

@@ -1,0 +1,174 @@
+"""Image files: their headers, checked, and their pixels; TIFF, PNG and BMP, and the arrays of an OME-Zarr."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from defusedxml.ElementTree import ParseError, fromstring
+from PIL import Image
+
+from hcskit.errors import ReaderError
+from hcskit.readers._vendor import number
+
+__all__ = ["IMAGE_SUFFIXES", "Header", "read_header", "read_image", "size_of"]
+
+_TIFF = frozenset({".tif", ".tiff"})
+_PICTURE = frozenset({".png", ".bmp"})
+#: How the names of image files end, in lower case.
+IMAGE_SUFFIXES = _TIFF | _PICTURE
+_GREY = {"1": None, "L": np.dtype("uint8"), "I;16": np.dtype("uint16"), "I": np.dtype("uint16")}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a file says of its images.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows and columns of one image.
+    dtype : numpy.dtype
+        Type of the pixels, in the machine's byte order.
+    pages : int
+        Number of images in the file.
+    pixel_size : float or None
+        Edge of a pixel in micrometre, if the file says it in pixels per centimetre or as MetaXpress does.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    pages: int
+    pixel_size: float | None = None
+
+    def describe(self) -> str:
+        """Return size and type in words."""
+        return f"{self.shape[0]}×{self.shape[1]} {self.dtype}"
+
+
+def read_header(path: str | Path) -> Header:
+    """Read and check a file's header; no pixel is read.
+
+    Raises
+    ------
+    ReaderError
+        If it is not an image of grey, unsigned pixels, or is shorter than it says.
+    """
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix in _TIFF:
+            return _tiff_header(Path(path))
+        if suffix in _PICTURE:
+            return _picture_header(path)
+        from hcskit.readers.ome_zarr import read_array_header  # an array is a folder
+
+        return read_array_header(path)
+    except ReaderError:
+        raise
+    except Exception as error:
+        kind = "TIFF" if suffix in _TIFF else "image"
+        raise ReaderError(f"{path} is not a readable {kind}: {error}; is the copy complete?") from error
+
+
+def read_image(path: str | Path, page: int = 0) -> npt.NDArray[Any]:
+    """Read one 2-D image.
+
+    Parameters
+    ----------
+    path : path-like
+        An image file, or the folder of a Zarr array.
+    page : int
+        Which of the file's images, counted from zero.
+
+    Raises
+    ------
+    ReaderError
+        If it cannot be decoded.
+    """
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix in _TIFF:
+            return np.asarray(tifffile.imread(path, key=page))
+        if suffix in _PICTURE:
+            with Image.open(path) as picture:
+                return np.asarray(picture).astype(_grey(picture))
+        from hcskit.readers.ome_zarr import read_array_image
+
+        return read_array_image(path, page)
+    except ReaderError:
+        raise
+    except Exception as error:
+        raise ReaderError(f"{path} cannot be read as an image: {error}; is the copy complete?") from error
+
+
+def size_of(path: str | Path) -> int:
+    """Return the bytes of an image file, or of all the files of an array."""
+    path = Path(path)
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size
+
+
+def _tiff_header(path: Path) -> Header:
+    with tifffile.TiffFile(path) as tiff:
+        pages = len(tiff.pages)
+        page = tiff.pages.first
+        shape, dtype = tuple(page.shape), page.dtype
+        size = path.stat().st_size
+        end, whole = 0, True
+        for one in tiff.pages:
+            end = max(end, max(map(sum, zip(one.dataoffsets, one.databytecounts, strict=True)), default=0))
+            # A decoder takes a strip of no bytes for zeros: the file was not written to its end.
+            whole = whole and all(one.databytecounts)
+        pixel_size = _pixel_size(page)
+    if end > size or not whole:
+        raise ReaderError(
+            f"{path} is truncated: its header asks for {end:,} bytes, the file has {size:,}"
+            f"{'' if whole else ' and parts that were never written'}; copy it again"
+        )
+    if len(shape) != 2 or dtype is None or dtype.kind != "u":
+        raise ReaderError(
+            f"{path} holds images of shape {shape} and type {dtype}; expected 2-D images of unsigned grey pixels"
+        )
+    return Header((int(shape[0]), int(shape[1])), dtype.newbyteorder("="), pages, pixel_size)
+
+
+def _picture_header(path: str | Path) -> Header:
+    with Image.open(path) as picture:
+        return Header((picture.height, picture.width), _grey(picture), 1)
+
+
+def _grey(picture: Image.Image) -> np.dtype[Any]:
+    """Type of a picture's pixels; a palette is grey if each of its colours is its own number."""
+    if picture.mode == "P":
+        colours = np.array(picture.getpalette()).reshape(-1, 3)
+        if (colours == np.arange(len(colours))[:, np.newaxis]).all():
+            return np.dtype("uint8")
+    dtype = _GREY.get(picture.mode)
+    if dtype is None:
+        raise ReaderError(f"{picture.filename} is a picture of mode {picture.mode}; expected grey of 8 or 16 bits")  # type: ignore[attr-defined]
+    return dtype
+
+
+def _pixel_size(page: Any) -> float | None:
+    if page.description.startswith("<MetaData>"):
+        return _metaxpress_pixel_size(page.description)
+    pixels, centimetres = page.tags.valueof("XResolution", default=(0, 1))
+    if not pixels or page.tags.valueof("ResolutionUnit") != tifffile.RESUNIT.CENTIMETER:
+        return None
+    return float(f"{1e4 * centimetres / pixels:.6g}")  # the tag is a fraction of whole numbers
+
+
+def _metaxpress_pixel_size(description: str) -> float | None:
+    """Read the calibration that MetaXpress and MetaMorph write; their resolution tags mean nothing."""
+    try:
+        properties = {one.get("id"): one.get("value") for one in fromstring(description).iter("prop")}
+    except ParseError:
+        return None
+    is_micrometre = properties.get("spatial-calibration-units") in ("um", "µm")
+    is_known = properties.get("spatial-calibration-state") == "on" and is_micrometre
+    return number(properties.get("spatial-calibration-x")) if is_known else None

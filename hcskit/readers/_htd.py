@@ -1,0 +1,64 @@
+"""The plate description of MetaXpress: lines of a quoted key and its values. It names no file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hcskit.plate import FORMATS, Well
+from hcskit.readers._vendor import plate_size
+
+__all__ = ["Htd"]
+
+# Some keys end in the number of a wave or of a row. A line that was cut off is none.
+_LINE = re.compile(r'"(?P<key>[A-Za-z]+)(?P<number>\d*)"\s*,\s*(?P<value>"[^"]*"|[^"]*)')
+
+
+@dataclass(frozen=True)
+class Htd:
+    """What an HTD says of a plate.
+
+    Attributes
+    ----------
+    name : str
+        The file's name.
+    entries : mapping of tuple of str to str
+        Value of each key and number; the number may be empty.
+    """
+
+    name: str
+    entries: Mapping[tuple[str, str], str]
+
+    @classmethod
+    def read(cls, path: Path) -> Htd:
+        """Read the lines of an HTD that are whole."""
+        data = path.read_bytes()
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252", errors="replace")  # a line break in the description is not even text
+        lines = (_LINE.fullmatch(line.strip()) for line in text.splitlines())
+        return cls(path.name, {(line["key"], line["number"]): line["value"].strip(' "') for line in lines if line})
+
+    @property
+    def waves(self) -> dict[int, str]:
+        """Names of the waves that have one."""
+        return {int(n): name for (key, n), name in self.entries.items() if key == "WaveName" and n and name}
+
+    @property
+    def wells(self) -> set[str]:
+        """The wells that were to be imaged."""
+        most = FORMATS[1536]
+        rows = (self.entries.get(("WellsSelection", str(row + 1)), "").split(",") for row in range(most.rows))
+        return {
+            Well(row, column).name
+            for row, marks in enumerate(rows)
+            for column, mark in enumerate(marks[: most.columns])
+            if mark.strip().upper() == "TRUE"
+        }
+
+    def size(self, wells: Collection[str]) -> int | None:
+        """Return the number of wells of the plate, if it is a standard plate that has these."""
+        return plate_size(self.entries.get(("YWells", "")), self.entries.get(("XWells", "")), wells)

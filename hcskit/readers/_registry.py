@@ -1,0 +1,186 @@
+"""Which reader understands a folder: those of hcskit, and those that other packages bring."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from hcskit.errors import ReaderError
+from hcskit.readers._claim import Claim
+from hcskit.readers._files import IMAGE_SUFFIXES
+from hcskit.readers._index import ImageIndex
+from hcskit.readers._pattern import FilePattern, presets
+
+__all__ = ["Export", "Reader", "read_folder", "readers"]
+
+GROUP = "hcskit.readers"
+_ZARR = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A vendor's layout: a module or an object with these two functions. It opens no image.
+
+    An entry point of the group ``hcskit.readers`` names it.
+    """
+
+    def claim(self, folder: Path, files: Sequence[Path]) -> Claim | None:
+        """Say whether the folder is of this layout; `files` are all below it, in no certain order."""
+
+    def index(self, folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
+        """Index the images, one index for each plate."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a reader found in a folder; iterates over its plates.
+
+    Attributes
+    ----------
+    reader : str
+        The reader's name.
+    reason : str
+        Why it was chosen.
+    plates : tuple of ImageIndex
+        One for each plate, by name.
+    """
+
+    reader: str
+    reason: str
+    plates: tuple[ImageIndex, ...]
+
+    def __iter__(self) -> Iterator[ImageIndex]:
+        return iter(self.plates)
+
+    def describe(self) -> str:
+        """Return what was found, and what was left out, in words."""
+        lines = [f"reader {self.reader}: {self.reason}"]
+        for index in self.plates:
+            lines.append(f"plate {index.plate}: {len(index.table):,} images of {index.table.well.nunique()} wells")
+            if index.absent:
+                lines.append(f"  {len(index.absent):,} files that it names are not there")
+            lines += [f"  {note}" for note in index.notes]
+        return "\n".join(lines)
+
+
+def readers() -> dict[str, Reader]:
+    """Return the known readers by name: those of installed packages, and the file-name patterns that hcskit ships.
+
+    One that cannot be loaded is left out with a warning.
+
+    Examples
+    --------
+    >>> {"harmony", "metaxpress", "bbbc013"} <= set(readers())
+    True
+    """
+    found: dict[str, Reader] = {}
+    for entry in entry_points(group=GROUP):
+        try:
+            found[entry.name] = entry.load()
+        except Exception as error:  # noqa: BLE001 - another package's fault must not stop ours
+            warnings.warn(f"the reader {entry.name} ({entry.value}) cannot be loaded: {error!r}", stacklevel=2)
+    return found | presets()
+
+
+def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str | None = None) -> Export:
+    """Index the images under a folder.
+
+    Parameters
+    ----------
+    folder : path-like
+        What a microscope or a database has exported; one plate or several.
+    reader : str or path-like, optional
+        Name of a reader, or a YAML file that describes a `FilePattern`; by default, the one that knows the layout.
+    plate : str, optional
+        What to call the plate; by default, as the export does.
+
+    Raises
+    ------
+    ReaderError
+        If there is no such folder or reader, no reader or several know the layout, two plates have one name, or an
+        image is there twice.
+    """
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise ReaderError(f"there is no folder {folder}")
+    files = list_files(folder)
+    known = readers()
+    if reader is None:
+        name, reason = _choose(known, folder, files)
+        chosen = known[name]
+    else:
+        name, reason, chosen = str(reader), "it was asked for", _named(known, reader)
+    plates = [index.without_absent_files() for index in chosen.index(folder, files)]
+    if not plates:
+        raise ReaderError(f"{folder}: the reader {name} finds no image; {_advice(files)}")
+    if plate is not None:
+        if len(plates) > 1:
+            names = ", ".join(index.plate for index in plates)
+            raise ReaderError(f"{folder} holds {len(plates)} plates ({names}), so they cannot all be called {plate}")
+        plates = [replace(plates[0], plate=plate)]
+    twice = [name for name, count in Counter(index.plate for index in plates).items() if count > 1]
+    if twice:
+        sources = " and ".join(index.source for index in plates if index.plate == twice[0])
+        raise ReaderError(
+            f"the plate {twice[0]} is there twice: {sources}; import each folder by itself and name one with --plate"
+        )
+    return Export(name, reason, tuple(sorted(plates, key=lambda index: index.plate)))
+
+
+def list_files(folder: Path) -> list[Path]:
+    """List the files below a folder, sorted; a Zarr is one entry, its folder. Hidden files are left out.
+
+    macOS leaves ``._name.tif`` beside each file that it copies.
+    """
+    if _is_zarr(folder):
+        return [folder]
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = Path(place)
+        arrays = [name for name in folders if name.endswith(".zarr") or _is_zarr(here / name)]
+        folders[:] = [name for name in folders if name not in arrays and not name.startswith(".")]
+        found += [here / name for name in (*arrays, *names) if not name.startswith(".")]
+    return sorted(found)
+
+
+def _is_zarr(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _ZARR)
+
+
+def _choose(known: Mapping[str, Reader], folder: Path, files: Sequence[Path]) -> tuple[str, str]:
+    claims = {name: claim for name, reader in known.items() if (claim := reader.claim(folder, files)) is not None}
+    best = {name: claim for name, claim in claims.items() if claim.names is None}
+    if not best:
+        most = max((claim.names or 0 for claim in claims.values()), default=0)
+        best = {name: claim for name, claim in claims.items() if claim.names == most}
+    if len(best) > 1:
+        said = "; ".join(f"{name} ({claim.reason})" for name, claim in best.items())
+        raise ReaderError(f"{folder}: several readers know this layout: {said}; choose one with --reader")
+    if not best:
+        raise ReaderError(f"{folder}: no reader knows this layout (tried {', '.join(known)}); {_advice(files)}")
+    name, claim = best.popitem()
+    return name, claim.reason
+
+
+def _named(known: Mapping[str, Reader], reader: str | Path) -> Reader:
+    if str(reader) in known:
+        return known[str(reader)]
+    if Path(reader).suffix in {".yaml", ".yml"}:
+        return FilePattern.from_yaml(reader)
+    raise ReaderError(f"there is no reader {str(reader)!r}; known: {', '.join(known)}, or the path of a YAML pattern")
+
+
+def _advice(files: Sequence[Path]) -> str:
+    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    if not images:
+        return f"it holds no image file ({', '.join(sorted(IMAGE_SUFFIXES))}), and neither do its subfolders"
+    return (
+        f"its files are named like {images[0].name!r}: describe that in a YAML file and give it as the reader "
+        "(see `hcskit readers`)"
+    )

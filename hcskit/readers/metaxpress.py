@@ -1,0 +1,185 @@
+"""Molecular Devices MetaXpress (ImageXpress): the folder of its database, and its exports with an ``.HTD``.
+
+An image is ``[TimePoint_N/][ZStep_N/]NAME_WELL[_sSITE][_wWAVE]`` below its plate's folder. In the database a GUID
+follows without a separator, or in brackets in older plates (IDR 0005, 0006, 0008). Site and wave are left out where
+there is one. A 2-D image of a wave that has planes is a projection, and so is what an export has in ``ZStep_0``
+(fmi-faim/faim-ipa, pull request 201). An export repeats the only image of a wave in each ``ZStep``, projection or not:
+names do not tell, so such a wave has its planes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from hcskit.plate import parse_well
+from hcskit.readers._claim import Claim
+from hcskit.readers._htd import Htd
+from hcskit.readers._index import ImageIndex
+from hcskit.readers._vendor import distinct
+
+__all__ = ["claim", "index", "projections"]
+
+_GUID = r"_?\[?(?i:[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})\]?"
+_NAME = re.compile(
+    r"(?:(?P<plate>.*)_)?(?P<well>(?:[A-Z]|A[A-F])(?:0[1-9]|[1-3]\d|4[0-8]))"
+    r"(?:_s(?P<field>\d+))?(?:_w(?P<wave>\d+))?(?:_t(?P<time>\d+))?"
+    rf"(?P<thumb>(?i:_thumb))?(?P<guid>{_GUID})?(?i:\.tiff?)"
+)
+_STEP = re.compile(r"(?i:(TimePoint|ZStep)_(\d+))")
+_TIFF = frozenset({".tif", ".tiff"})
+_COLUMNS = ["home", "plate", "well", "field", "time", "wave", "z", "thumb", "path"]
+
+
+def claim(folder: Path, files: Sequence[Path]) -> Claim | None:
+    """Claim a folder with an HTD and its images, or with images that are named as in the database."""
+    fits = [(file, match) for file in files if (match := _NAME.fullmatch(file.name)) and not match["thumb"]]
+    described = [file for file in files if _is_htd(file)]
+    if fits and described:
+        return Claim(f"{described[0].relative_to(folder).as_posix()} describes a plate of MetaXpress")
+    sure = [file for file, match in fits if match["guid"] or _STEP.fullmatch(file.parent.name)]
+    if not sure:
+        return None
+    return Claim(f"{len(sure)} of {len(files)} files are named like {sure[0].name}, as MetaXpress does", len(sure))
+
+
+def index(folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
+    """Index each plate below the folder: images of a single plane, and of each plane of a stack.
+
+    A plate has the name of its folder; where several plates are in one folder, that in the names of its files.
+
+    Raises
+    ------
+    ReaderError
+        If an image is there twice, as where a well was acquired again.
+    """
+    return _index(folder, files, flat=False)
+
+
+class _Projections:
+    """Takes the 2-D image of each stack instead of its planes. It claims nothing: it is asked for by name."""
+
+    def claim(self, folder: Path, files: Sequence[Path]) -> None:
+        """Claim nothing."""
+
+    def index(self, folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
+        """Index each plate below the folder: its images that are no plane of a stack."""
+        return _index(folder, files, flat=True)
+
+
+projections = _Projections()
+
+
+def _index(folder: Path, files: Sequence[Path], flat: bool) -> list[ImageIndex]:
+    found = pd.DataFrame([_labels(file) for file in files if file.suffix.lower() in _TIFF], columns=_COLUMNS)
+    described: dict[Path, dict[str, Path]] = {}
+    # Of the copies of an HTD the highest comes last, and stays.
+    for file in sorted(filter(_is_htd, files), key=lambda file: (-len(file.parts), file)):
+        described.setdefault(_place(file)[0], {})[file.stem.casefold()] = file
+    plates: list[ImageIndex] = []
+    for place, here in found.groupby("home"):
+        home = Path(str(place))
+        plates += _plates(folder, home, here, described.get(home, {}), flat)
+    return [plate for plate in plates if not plate.table.empty]
+
+
+def _plates(folder: Path, home: Path, files: pd.DataFrame, htds: Mapping[str, Path], flat: bool) -> list[ImageIndex]:
+    """Return the index of each plate of a folder: of those that an HTD describes, or of all if it describes none."""
+    names = sorted(set(files.plate.dropna()))
+    names = [name for name in names if name.casefold() in htds] or names
+    others = sorted(Path(path).relative_to(folder).as_posix() for path in files.path[~files.plate.isin(names)])
+    said = [f"{len(others)} other TIFF file(s) left out, such as {others[0]}"] if others else []
+    plates = []
+    for name in names:
+        plate = home.name if len(names) == 1 else name or home.name
+        only = next(iter(htds.values())) if len(htds) == len(names) == 1 else None
+        path = htds.get(name.casefold(), only)
+        plates.append(_plate(home, plate, files[files.plate == name], Htd.read(path) if path else None, said, flat))
+    return plates
+
+
+def _plate(
+    home: Path, plate: str, images: pd.DataFrame, htd: Htd | None, notes: Sequence[str], flat: bool
+) -> ImageIndex:
+    thumbs = int(images.thumb.sum())
+    table, left_out = (_flat if flat else _stacks)(images[~images.thumb])
+    named = htd.waves if htd else {}
+    waves = sorted({*named, *table.wave})
+    channels = distinct({wave: named.get(wave, f"w{wave}") for wave in waves}, "w{}")
+    wells = sorted(set(table.well), key=parse_well)
+    return ImageIndex(
+        plate,
+        table.assign(channel=table.wave.map(channels)),
+        tuple(channels.values()),
+        source=f"{home} (metaxpress)",
+        plate_format=htd.size(wells) if htd else None,
+        notes=(
+            *([f"{thumbs} thumbnail(s) left out"] if thumbs else []),
+            *left_out,
+            *notes,
+            *(_lacks(htd, table, wells) if htd else []),
+        ),
+        tagged=True,
+    )
+
+
+def _stacks(images: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Take each plane, and the 2-D images of the waves that have no planes, which sit at the first plane."""
+    planes = images.z > 0
+    derived = ~planes & images.wave.isin(set(images.wave[planes]))
+    first = images.z[planes].min() if planes.any() else 1
+    kept = images[~derived]
+    said = f"{derived.sum()} projection(s) left out; the reader metaxpress-projections takes them"
+    return kept.assign(z=kept.z.where(kept.z > 0, first)), [said] if derived.any() else []
+
+
+def _flat(images: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Take the 2-D images."""
+    planes = images.z > 0
+    said = f"{planes.sum()} image(s) of single planes left out; the reader metaxpress takes them"
+    return images[~planes].assign(z=1), [said] if planes.any() else []
+
+
+def _lacks(htd: Htd, images: pd.DataFrame, wells: Sequence[str]) -> list[str]:
+    """Say where the images and the HTD do not agree."""
+    empty = sorted(htd.wells - set(wells), key=parse_well)
+    unnamed = sorted(set(images.wave) - set(htd.waves))
+    said = [
+        (empty, f"{len(empty)} of the wells that {htd.name} selects have no image: {', '.join(empty[:12])}"),
+        (unnamed, f"{htd.name} has no name for wave {', '.join(map(str, unnamed))}; is the copy of it complete?"),
+    ]
+    return [text for which, text in said if which]
+
+
+def _labels(file: Path) -> tuple[object, ...]:
+    """Return a row of `_COLUMNS`; the name of a file that MetaXpress has not named is None."""
+    home, time, z = _place(file)
+    match = _NAME.fullmatch(file.name)
+    if match is None:
+        return home, None, None, 1, time, 1, z, False, str(file)
+    field, wave = int(match["field"] or 1), int(match["wave"] or 1)
+    thumb = match["thumb"] is not None
+    return home, match["plate"] or "", match["well"], field, int(match["time"] or time), wave, z, thumb, str(file)
+
+
+def _place(file: Path) -> tuple[Path, int, int]:
+    """Return the plate's folder, and the time point and the plane that the folders below it say; no plane is 0.
+
+    Examples
+    --------
+    >>> home, time, z = _place(Path("1334/TimePoint_2/ZStep_3/P_A01.tif"))
+    >>> home.name, time, z
+    ('1334', 2, 3)
+    """
+    home, steps = file.parent, {"timepoint": 1, "zstep": 0}
+    while match := _STEP.fullmatch(home.name):
+        steps[match[1].lower()] = int(match[2])
+        home = home.parent
+    return home, steps["timepoint"], steps["zstep"]
+
+
+def _is_htd(file: Path) -> bool:
+    return file.suffix.lower() == ".htd"

@@ -1,0 +1,91 @@
+"""One well's images into a folder: whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+from hcskit.screen import PlateInfo
+from hcskit.store import _layout
+from hcskit.store._shard import ShardWriter, array_metadata
+
+__all__ = ["ReadImage", "remove_leftovers", "write_well"]
+
+#: Reads the image (y, x) at a position of a well: field, [time,] channel, [z]. Picklable.
+ReadImage = Callable[[tuple[int, ...]], npt.NDArray[Any]]
+
+
+def write_well(
+    plate: Path,
+    info: PlateInfo,
+    well: str,
+    read: ReadImage,
+    present: npt.NDArray[np.bool_],
+) -> None:
+    """Write a well's fields beside the plate's others; one that is there already stays."""
+    target = _layout.well_folder(plate, well)
+    if target.exists():
+        return  # another import was here first
+    partial = plate / f".partial-{well}-{uuid4().hex}"
+    try:
+        fields = [number for number in range(len(info.fields)) if present[number].any()]
+        _layout.write_group(partial, _layout.well_attributes([info.fields[number] for number in fields]))
+        for number in fields:
+            _write_field(partial / str(info.fields[number]), info, number, read, present[number])
+        try:
+            partial.replace(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another import was quicker
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_field(path: Path, info: PlateInfo, number: int, read: ReadImage, present: npt.NDArray[np.bool_]) -> None:
+    """Write a field's pyramid, one image after another: whole shards, never a part of one."""
+    _layout.write_group(path, _layout.field_attributes(info))
+    axes = _layout.field_axes(info)
+    with ExitStack() as stack:
+        levels = []
+        for level in range(_layout.pyramid_depth(info.shape)):
+            file = _layout.shard_path(path, level, len(axes))
+            levels.append(stack.enter_context(ShardWriter(file, present.size)))
+            metadata = array_metadata(_layout.field_shape(info, level), info.dtype, axes)
+            (path / str(level) / "zarr.json").write_bytes(metadata)
+        for position in np.argwhere(present):
+            image = read((number, *position))
+            for level, shard in enumerate(levels):
+                image = image if level == 0 else _half(image)
+                shard.add(int(np.ravel_multi_index(position, present.shape)), image)
+
+
+def _half(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Average 2×2 pixels, rounded; an odd last row or column is averaged with itself."""
+    padded = (
+        np.pad(image, [(0, size % 2) for size in image.shape], mode="edge")
+        if any(size % 2 for size in image.shape)
+        else image
+    )
+    rows = padded[::2].astype(np.uint32)
+    rows += padded[1::2]
+    total = rows[:, ::2] + rows[:, 1::2]
+    total += 2
+    total //= 4
+    half: npt.NDArray[Any] = total.astype(image.dtype)
+    return half
+
+
+def remove_leftovers(plate: Path) -> None:
+    """Remove what imports left that were killed."""
+    for leftover in plate.glob(".partial-*"):
+        shutil.rmtree(leftover)
+    for leftover in (*plate.glob(".zarr.json.*"), *plate.glob("*/.zarr.json.*")):
+        leftover.unlink()

@@ -1,0 +1,71 @@
+"""Layouts that are only file names stand the conformance suite."""
+
+from pathlib import Path
+
+import pytest
+import tifffile
+
+from hcskit.plate import parse_well
+from hcskit.readers import FilePattern, presets
+from hcskit.testing import CASES, Numbering, StampedPlate, check_reader
+
+EVERYTHING = FilePattern(
+    name="everything",
+    pattern=r"(?P<plate>[^/]+)/T(?P<time>\d+)/(?P<well>[A-Z]+\d+)_(?P<field>\d+)_(?P<channel>\d)_(?P<z>\d+)\.tif",
+    channels={"0": "DNA", "1": "Actin"},
+)
+
+
+def write_everything(folder: Path, plate: StampedPlate) -> None:
+    for label in plate.images:
+        path = (
+            folder
+            / plate.name
+            / f"T{label.time}"
+            / (f"{label.well}_{label.field}_{plate.channels.index(label.channel)}_{label.z}.tif")
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(path, plate.pixels(label))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_pattern_with_all_labels(case: str, tmp_path: Path) -> None:
+    check_reader(EVERYTHING, write_everything, tmp_path, case)
+
+
+#: What each preset's file names look like, and what they cannot tell.
+PRESETS = {
+    "bbbc013": (
+        "Channel{number}-{place:02d}-{row}-{column:02d}.tif",
+        Numbering(("FKHR-GFP", "DNA"), without=("field", "time", "z", "plate", "formats")),
+    ),
+    "harmony-names": (
+        "r{r:02d}c{column:02d}f{field:02d}p{z:02d}-{channel}sk{time}fk1fl1.tiff",
+        Numbering(("ch1", "ch2"), without=("plate",)),
+    ),
+    "incell": (
+        "{plate}_{row} - {column:02d}(fld {field} wv {channel} wix {number} z {z} - time {time:02d} - 0 ms).tif",
+        Numbering(("390 - Blue", "TL-Phase Contrast - Cy3")),
+    ),
+    "simulated": ("{plate}_{row}{column:02d}_f{field:02d}_{channel}.tif", Numbering(without=("time", "z"))),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset(name: str, case: str, tmp_path: Path) -> None:
+    template, numbering = PRESETS[name]
+
+    def write(folder: Path, plate: StampedPlate) -> None:
+        for label in plate.images:
+            well = parse_well(label.well)
+            file = template.format(
+                **label._asdict() | {"plate": plate.name, "number": plate.channels.index(label.channel) + 1},
+                row=label.well.rstrip("0123456789"),
+                r=well.row + 1,
+                column=well.column + 1,
+                place=well.row * plate.format.columns + well.column + 1,
+            )
+            tifffile.imwrite(folder / file, plate.pixels(label))
+
+    check_reader(presets()[name], write, tmp_path, case, numbering)
