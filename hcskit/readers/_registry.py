@@ -141,8 +141,13 @@ def list_files(folder: Path) -> list[Path]:
     if _is_zarr(folder):
         return [folder]
     found: list[Path] = []
+    seen = set()
     for place, folders, names in os.walk(folder, followlinks=True):
         here = Path(place)
+        if here.resolve() in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(here.resolve())
         arrays = [name for name in folders if name.endswith(".zarr") or _is_zarr(here / name)]
         folders[:] = [name for name in folders if name not in arrays and not name.startswith(".")]
         found += [here / name for name in (*arrays, *names) if not name.startswith(".")]

@@ -16,7 +16,7 @@ from ome_zarr_models.v05.hcs import HCS
 
 from hcskit.errors import InputError, NotAScreenError, PlateMapError, ReaderError, StoreError
 from hcskit.platemap import read_plate_map
-from hcskit.readers import read_folder
+from hcskit.readers import ImageIndex, read_folder
 from hcskit.simulate import Compound, PlateDesign, simulate_plate
 from hcskit.store import import_plates, open_plate, open_plates, open_screen, plate_path
 
@@ -309,3 +309,22 @@ def test_map_columns_survive_whatever_they_hold(tmp_path: Path, export, treated)
     assert list(plate.passage.values) == [3, 4]
     np.testing.assert_array_equal(plate.purity.astype(float), [0.5, np.nan])
     assert list(plate.note.values) == ["", "µ"]
+
+
+def test_files_that_the_export_names_and_that_are_not_there_stop_the_import(tmp_path: Path, code) -> None:
+    """Both are listed and counted; accepted, they are images that were not acquired."""
+    paths = {label: tmp_path / f"{'_'.join(map(str, label))}.tif" for label in ALL[:6]}
+    for label, path in paths.items():
+        if label not in (ALL[1], ALL[4]):
+            tifffile.imwrite(path, np.full((8, 9), code(label), np.uint16))
+    rows = [(*label, str(path)) for label, path in paths.items()]
+    table = pd.DataFrame(rows, columns=["well", "field", "channel", "path"])
+    index = ImageIndex("P1", table, ("DNA", "GFP"), "a test").without_absent_files()
+    with pytest.raises(
+        ReaderError, match=r"(?s)2 file\(s\) that plate P1 names are not there:.*--allow-missing"
+    ) as caught:
+        import_plates([index], tmp_path / "screen", progress=False)
+    assert all(str(paths[label]) in str(caught.value) for label in (ALL[1], ALL[4]))
+    assert not (tmp_path / "screen").exists()
+    import_plates([index], tmp_path / "screen", allow_missing=True, progress=False)
+    assert_addressed(open_plate(tmp_path / "screen" / "P1.zarr"), set(paths) - {ALL[1], ALL[4]}, code)

@@ -1,0 +1,126 @@
+"""How a folder finds its reader, what is said about it, and what several plates in one folder are."""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from hcskit.errors import ReaderError
+from hcskit.readers import Claim, ImageIndex, Reader, _registry, read_folder, readers
+
+
+class Named:
+    """A reader of a third party: whatever has its suffix is plate X."""
+
+    def __init__(self, suffix: str = ".tif", names: int | None = None) -> None:
+        self.suffix, self.names = suffix, names
+
+    def claim(self, folder: Path, files: Sequence[Path]) -> Claim | None:
+        fits = [file for file in files if file.suffix == self.suffix]
+        return Claim(f"files end in {self.suffix}", self.names and len(fits)) if fits else None
+
+    def index(self, folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
+        rows = [
+            {"well": f"A{number:02d}", "field": 1, "channel": "DNA", "path": str(file)}
+            for number, file in enumerate(sorted(files), start=1)
+        ]
+        return [ImageIndex(folder.name, pd.DataFrame(rows), ("DNA",), str(folder))]
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let these readers be installed by other packages."""
+
+    def install(**loaded: object) -> None:
+        class Installed(EntryPoint):
+            def load(self) -> object:
+                if isinstance(loaded[self.name], Exception):
+                    raise loaded[self.name]
+                return loaded[self.name]
+
+        entries = [Installed(name, "somewhere", _registry.GROUP) for name in loaded]
+        monkeypatch.setattr(_registry, "entry_points", lambda group: entries)
+
+    return install
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "X").mkdir()
+    for name in ("one.tif", "two.tif"):
+        tifffile.imwrite(tmp_path / "X" / name, np.zeros((4, 5), np.uint16))
+    return tmp_path / "X"
+
+
+def test_a_reader_of_a_third_party_is_found_and_says_why(known, folder: Path) -> None:
+    known(theirs=Named())
+    found = read_folder(folder)
+    assert (found.reader, found.reason) == ("theirs", "files end in .tif")
+    assert found.describe() == "reader theirs: files end in .tif\nplate X: 2 images of 2 wells"
+    assert isinstance(Named(), Reader)
+
+
+def test_a_broken_reader_warns_and_the_others_work(known, folder: Path) -> None:
+    known(theirs=Named(), broken=ImportError("no module named rust"))
+    with pytest.warns(UserWarning, match=r"the reader broken \(somewhere\) cannot be loaded: .*no module named rust"):
+        assert read_folder(folder).reader == "theirs"
+
+
+def test_an_index_outweighs_names_and_more_names_fewer(known, folder: Path) -> None:
+    (folder / "three.png").write_bytes(b"")
+    known(index=Named(".png"), many=Named(".tif", 1), few=Named(".png", 1))
+    assert read_folder(folder).reader == "index"
+    known(few=Named(".png", 1), many=Named(".tif", 1))
+    assert read_folder(folder).reader == "many"
+
+
+def test_two_equal_claims_are_not_guessed_between(known, folder: Path) -> None:
+    known(one=Named(), other=Named())
+    with pytest.raises(ReaderError, match=r"several readers know this layout: one \(.*\); other \(.*choose .*--reader"):
+        read_folder(folder)
+    assert read_folder(folder, "other").reader == "other"
+
+
+def test_every_shipped_reader_keeps_the_contract() -> None:
+    for name, reader in readers().items():
+        assert isinstance(reader, Reader), name
+        assert reader.claim(Path("nowhere"), []) is None, name
+
+
+def test_a_barcode_that_is_there_twice_is_refused_with_both_places(tmp_path: Path, export) -> None:
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "MeasurementData.mlf").write_text(
+            '<bts:MeasurementData xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0">'
+            '<bts:MeasurementRecord bts:Type="IMG" bts:Column="1" bts:Row="1" bts:TimePoint="1" bts:FieldIndex="1" '
+            'bts:ZIndex="1" bts:Ch="1">a.tif</bts:MeasurementRecord></bts:MeasurementData>'
+        )
+        (tmp_path / day / "MeasurementDetail.mrf").write_text(
+            '<bts:MeasurementDetail xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0">'
+            '<bts:MeasurementSamplePlate bts:Name="BC1"/></bts:MeasurementDetail>'
+        )
+        tifffile.imwrite(tmp_path / day / "a.tif", np.zeros((4, 5), np.uint16))
+    with pytest.raises(ReaderError, match=r"the plate BC1 is there twice: .*monday.* and .*tuesday.*--plate"):
+        read_folder(tmp_path)
+    assert [index.plate for index in read_folder(tmp_path / "monday", plate="BC1-monday")] == ["BC1-monday"]
+
+
+def test_several_plates_cannot_have_one_name(tmp_path: Path, export) -> None:
+    for plate in ("P1", "P2"):
+        export(tmp_path, [("A01", 1, "DNA")], plate=plate)
+    with pytest.raises(ReaderError, match=r"holds 2 plates \(P1, P2\), so they cannot all be called X"):
+        read_folder(tmp_path, plate="X")
+
+
+def test_links_are_followed_and_hidden_files_left_out(tmp_path: Path, export) -> None:
+    export(tmp_path / "archive", [("A01", 1, "DNA")])
+    (tmp_path / "export" / ".cache").mkdir(parents=True)
+    (tmp_path / "export" / ".cache" / "P1_A02_f01_DNA.tif").touch()
+    (tmp_path / "export" / "images").symlink_to(tmp_path / "archive")
+    (tmp_path / "export" / "again").symlink_to(tmp_path / "export")  # a link that leads back is followed once
+    (index,) = read_folder(tmp_path / "export")
+    assert list(index.table.well) == ["A01"]
