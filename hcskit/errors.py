@@ -15,6 +15,7 @@ __all__ = [
     "RunError",
     "StoreError",
     "UnitError",
+    "what_is_wrong",
 ]
 
 
@@ -48,3 +49,11 @@ class StoreError(HcskitError, OSError):
 
 class RunError(HcskitError, RuntimeError):
     """A pipeline run cannot start, or one of its steps failed."""
+
+
+def what_is_wrong(error: Exception) -> str:
+    """Say in one line what is wrong with a file that could not be read; of pydantic's faults, each with its place."""
+    faults = error.errors() if hasattr(error, "errors") and callable(error.errors) else None
+    if faults is not None:
+        return "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults)
+    return " ".join(str(error).split())

@@ -92,7 +92,7 @@ def field_heatmap(
 ) -> hv.Overlay:
     """Draw a quality measure of every field, each well divided among its fields; excluded fields are outlined.
 
-    Of a field's channels the worst is shown: the least sharp, or the most saturated.
+    Of a field's channels the mean is shown, as `hcskit.preprocess.assess_fields` judges focus, or the most saturated.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def field_heatmap(
     """
     rows = quality.xs(plate.attrs["plate"], level="plate")
     fields = rows.groupby(level=["well", "field"])
-    worst = fields[column].max() if column == "saturation" else fields[column].min()
-    shown = pd.DataFrame({"value": worst, "excluded": fields["excluded"].any(), "reason": fields["reason"].first()})
+    values = fields[column].max() if column == "saturation" else fields[column].mean()
+    shown = pd.DataFrame({"value": values, "excluded": fields["excluded"].any(), "reason": fields["reason"].first()})
     table = _field_rectangles(shown.reset_index())
     table["text"] = [format_number(value) for value in table["value"]]
     if column == "focus_z":

@@ -21,9 +21,9 @@ from typing import Any, get_args
 import nbformat
 from pydantic import TypeAdapter, ValidationError
 
-from hcskit.errors import InputError
+from hcskit.errors import InputError, what_is_wrong
 
-__all__ = ["Parameter", "StepNotebook", "what_is_wrong"]
+__all__ = ["Parameter", "StepNotebook"]
 
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path, "None": type(None)}
 _REQUIRED = object()
@@ -154,10 +154,3 @@ class StepNotebook:
 
     def _fault(self, node: ast.AST, what: str) -> InputError:
         return InputError(f"{self.path}, parameters cell: {what}; found {ast.unparse(node)!r}")
-
-
-def what_is_wrong(error: Exception) -> str:
-    """Say in one line what a file lacks that could not be read."""
-    if isinstance(error, ValidationError):
-        return "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors())
-    return " ".join(str(error).split())

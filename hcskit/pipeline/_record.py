@@ -14,8 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hcskit.errors import InputError, StoreError
-from hcskit.pipeline._notebook import what_is_wrong
+from hcskit.errors import InputError, StoreError, what_is_wrong
 
 __all__ = ["InputRecord", "RunRecord", "StepRecord"]
 

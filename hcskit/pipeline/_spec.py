@@ -21,8 +21,8 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hcskit.errors import InputError
-from hcskit.pipeline._notebook import StepNotebook, what_is_wrong
+from hcskit.errors import InputError, what_is_wrong
+from hcskit.pipeline._notebook import StepNotebook
 
 __all__ = ["Pipeline"]
 

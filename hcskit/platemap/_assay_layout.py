@@ -46,7 +46,9 @@ def read_assay_layout(path: Path) -> pd.DataFrame:
         if well.setdefault(layer, value) != value:
             raise PlateMapError(f"{path}: layer {layer} has two values in row {row}, column {column}")
     if not wells:
-        raise PlateMapError(f"{path} is XML, but no assay layout of Harmony or Columbus: it has no well with a value")
+        raise PlateMapError(
+            f"{path} has no well with a value; expected an assay layout of Harmony or Columbus, filled in"
+        )
     return pd.DataFrame.from_dict(wells, orient="index").fillna("").rename_axis("well").reset_index()
 
 

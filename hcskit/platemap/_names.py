@@ -27,7 +27,7 @@ _COLUMN_NAMES = {
 _MEANINGS = {name: meaning for meaning, names in _COLUMN_NAMES.items() for name in names}
 # A "control" alone may be either, so it is not here; nor are DMSO and the like, which are compounds.
 _ROLE_WORDS = {
-    "treatment": ("treatment", "treated", "sample", "compound"),
+    "treatment": ("treatment", "treated", "trt", "sample", "compound"),
     "negative_control": ("negativecontrol", "negative", "negcontrol", "negctrl", "negcon", "neg", "vehicle"),
     "positive_control": ("positivecontrol", "positive", "poscontrol", "posctrl", "poscon", "pos"),
     "empty": ("empty", "blank"),

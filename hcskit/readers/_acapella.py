@@ -1,6 +1,7 @@
 """The flat-field profiles of Harmony, which are in the notation of its image analysis, Acapella.
 
-It is like JSON without quotes: ``{Background: {Profile: {Coefficients: [[1.2], [0.1, 0.2]], Type: Polynomial}}}``.
+It is like JSON without quotes: ``{Background: {Profile: {Coefficients: [[1.2], [0.1, 0.2]], Type: Polynomial}}}``;
+only words with a mark in them are quoted, such as a channel's name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from hcskit.flatfield import Flatfield
 __all__ = ["parse", "profile"]
 
 _KEY = re.compile(r"\s*(\w+)\s*:\s*")
-_WORD = re.compile(r"\s*([^{}\[\],]+)")
+_WORD = re.compile(r'\s*(?:"([^"]*)"|([^{}\[\],]+))')
 _MARK = re.compile(r"\s*([{}\[\],])\s*")
 _DEPTH = 16
 
@@ -70,8 +71,8 @@ def parse(text: str) -> Any:
 
     Examples
     --------
-    >>> parse("{Dims: [2, 3], ChannelName: HOECHST 33342, Version: Acapella:2013}")
-    {'Dims': ['2', '3'], 'ChannelName': 'HOECHST 33342', 'Version': 'Acapella:2013'}
+    >>> parse('{Dims: [2, 3], ChannelName: "405ex, 570-630em", Version: Acapella:2013}')
+    {'Dims': ['2', '3'], 'ChannelName': '405ex, 570-630em', 'Version': 'Acapella:2013'}
     """
     value, end = _value(text, 0, _DEPTH)
     if text[end:].strip():
@@ -88,7 +89,7 @@ def _value(text: str, at: int, depth: int) -> tuple[Any, int]:
     word = _WORD.match(text, at)
     if mark is not None or word is None:
         raise ValueError(f"there is no value at {text[at : at + 20]!r}")
-    return word[1].strip(), word.end()
+    return (word[1] if word[2] is None else word[2].strip()), word.end()
 
 
 def _pair(text: str, at: int, depth: int) -> tuple[Any, int]:

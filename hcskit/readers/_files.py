@@ -17,7 +17,7 @@ from hcskit.readers._vendor import number
 
 __all__ = ["IMAGE_SUFFIXES", "Header", "read_header", "read_image", "size_of"]
 
-_TIFF = frozenset({".tif", ".tiff"})
+_TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
 _PICTURE = frozenset({".png", ".bmp"})
 #: How the names of image files end, in lower case.
 IMAGE_SUFFIXES = _TIFF | _PICTURE

@@ -12,8 +12,8 @@ from hcskit.readers._vendor import plate_size
 
 __all__ = ["Htd"]
 
-# Some keys end in the number of a wave or of a row. A line that was cut off is none.
-_LINE = re.compile(r'"(?P<key>[A-Za-z]+)(?P<number>\d*)"\s*,\s*(?P<value>"[^"]*"|[^"]*)')
+# Some keys end in the number of a wave or of a row. A line that was cut off is none; a name may have quotes in it.
+_LINE = re.compile(r'"(?P<key>[A-Za-z]+)(?P<number>\d*)"\s*,\s*(?P<value>".*"|[^"]*)')
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Htd:
         except UnicodeDecodeError:
             text = data.decode("cp1252", errors="replace")  # a line break in the description is not even text
         lines = (_LINE.fullmatch(line.strip()) for line in text.splitlines())
-        return cls(path.name, {(line["key"], line["number"]): line["value"].strip(' "') for line in lines if line})
+        return cls(path.name, {(line["key"], line["number"]): _text(line["value"]) for line in lines if line})
 
     @property
     def waves(self) -> dict[int, str]:
@@ -62,3 +62,15 @@ class Htd:
     def size(self, wells: Collection[str]) -> int | None:
         """Return the number of wells of the plate, if it is a standard plate that has these."""
         return plate_size(self.entries.get(("YWells", "")), self.entries.get(("XWells", "")), wells)
+
+
+def _text(value: str) -> str:
+    """Return a value without its quotes; those inside it may be doubled.
+
+    Examples
+    --------
+    >>> _text('"10x ""dry"" DAPI"'), _text(" TRUE, FALSE")
+    ('10x "dry" DAPI', 'TRUE, FALSE')
+    """
+    value = value.strip()
+    return (value[1:-1] if value.startswith('"') else value).replace('""', '"').strip()

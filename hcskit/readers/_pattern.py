@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from hcskit.errors import ReaderError
+from hcskit.errors import ReaderError, what_is_wrong
 from hcskit.plate import parse_well, row_name
 from hcskit.readers._claim import Claim
 from hcskit.readers._files import IMAGE_SUFFIXES
@@ -84,7 +84,7 @@ class FilePattern(BaseModel):
         try:
             return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-            raise ReaderError(f"{path} is not a file-name pattern: {error}") from error
+            raise ReaderError(f"{path} is not a file-name pattern: {what_is_wrong(error)}") from error
 
     def claim(self, folder: Path, files: Sequence[Path]) -> Claim | None:
         """Claim the files whose names fit."""

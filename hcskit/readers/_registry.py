@@ -116,7 +116,8 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
         chosen = known[name]
     else:
         name, reason, chosen = str(reader), "it was asked for", _named(known, reader)
-    plates = [index.without_absent_files() for index in chosen.index(folder, files)]
+    named = chosen.index(folder, files)
+    plates = [index.without_absent_files() for index in named if len(index.table) or index.absent]
     if not plates:
         raise ReaderError(f"{folder}: the reader {name} finds no image; {_advice(files)}")
     if plate is not None:

@@ -20,11 +20,14 @@ __all__ = [
     "only",
     "plane_distance",
     "plate_size",
+    "strayed_fields",
     "well_name",
 ]
 
 # The planes of a stack are as far apart as the drive puts them.
 _DRIVE_TOLERANCE = 0.1
+# Offsets of a channel and of the stage are smaller, in µm; the next field is a whole image away.
+_STAGE_TOLERANCE = 10.0
 
 
 def number(text: str | None) -> float | None:
@@ -121,6 +124,13 @@ def field_positions(images: pd.DataFrame) -> pd.DataFrame | None:
     """Return ``x`` and ``y`` of each well and field, if the images have them."""
     known = images.dropna(subset=["x", "y"])
     return None if known.empty else known.groupby(["well", "field"])[["x", "y"]].first()
+
+
+def strayed_fields(images: pd.DataFrame) -> list[str]:
+    """Say how many fields have images of different places, such as where each action counted fields of its own."""
+    places = images.dropna(subset=["x", "y"]).groupby(["well", "field"])[["x", "y"]]
+    strayed = ((places.max() - places.min()) > _STAGE_TOLERANCE).any(axis=1).sum()
+    return [f"{strayed} field(s) have images of different places; their x and y are those of the first"] * bool(strayed)
 
 
 def plane_distance(images: pd.DataFrame) -> float | None:

@@ -30,6 +30,7 @@ from hcskit.readers._vendor import (
     only,
     plane_distance,
     plate_size,
+    strayed_fields,
     well_name,
 )
 from hcskit.readers._xml import read_xml
@@ -109,7 +110,7 @@ def _plate(path: Path, files: Sequence[Path], find: Callable[[Path], Path]) -> I
         excitation=_each(channels, optics, lambda channel: _wavelength(channel, setting)),
         emission=_each(channels, optics, _band),
         positions=field_positions(images),
-        notes=(*left_out, *projections, *repeated, *absent),
+        notes=(*left_out, *projections, *repeated, *strayed_fields(images), *absent),
     )
 
 

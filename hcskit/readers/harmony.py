@@ -3,6 +3,9 @@
 The index lies beside the images, in the folder ``Images`` of a measurement. Up to V5 each ``Image`` says everything of
 itself; from V6 on what is common to a channel is in ``Maps/Map/Entry``, in whichever map (Bio-Formats, OperettaReader).
 An image is taken at ``PositionX``, ``PositionY`` from the middle of its well, in metre, with y upwards.
+
+Columbus exports the same as ``ImageIndex.ColumbusIDX.xml``, where one file can hold several images: ``BufferNo``, from
+zero, says which (Bio-Formats, ColumbusReader).
 """
 
 from __future__ import annotations
@@ -18,36 +21,33 @@ from hcskit.errors import ReaderError
 from hcskit.flatfield import Flatfield
 from hcskit.readers import _acapella
 from hcskit.readers._claim import Claim
+from hcskit.readers._harmony_files import CORRECTED, find_indexes, image_finder, profiles_beside
 from hcskit.readers._index import ImageIndex, inside
 from hcskit.readers._vendor import (
     distinct,
     field_positions,
     label,
     number,
-    on_disk,
     only,
     plane_distance,
     plate_size,
+    strayed_fields,
     well_name,
 )
 from hcskit.readers._xml import read_xml
 
 __all__ = ["claim", "index"]
 
-# In lower case; the first of a folder is read. "flex" has corrected images (BIOP/biop-operetta-tools), and "ref" names
-# those of Harmony's own database.
-_NAMES = ("index.idx.xml", "index.xml", "index.flex.xml", "index.ref.xml")
-_ROOT = b"EvaluationInputData"
-_COLUMNS = ["well", "field", "time", "z", "channel", "path", "x", "y", "height"]
-_UNITS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9, "s": 1.0, "ms": 1e-3}
+_COLUMNS = ["well", "field", "time", "z", "channel", "path", "page", "x", "y", "height"]
+_UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9, "s": 1.0, "ms": 1e-3}
 
 _Description = Mapping[str, Element]
 
 
 def claim(folder: Path, files: Sequence[Path]) -> Claim | None:
     """Claim a folder with an index of Harmony."""
-    found = _indexes(files)
-    return Claim(f"{found[0].relative_to(folder).as_posix()} is an index of Harmony") if found else None
+    found = find_indexes(files)
+    return Claim(f"{next(iter(found)).relative_to(folder).as_posix()} is an index of Harmony") if found else None
 
 
 def index(folder: Path, files: Sequence[Path]) -> list[ImageIndex]:  # noqa: ARG001 - the contract has it
@@ -59,23 +59,13 @@ def index(folder: Path, files: Sequence[Path]) -> list[ImageIndex]:  # noqa: ARG
         If an index is not whole, names a file outside its folder, does not say which well an image is of, or has an
         image twice (such as for each delay of a lifetime measurement, which ``FlimID`` counts).
     """
-    find = on_disk(files)
-    return [_plate(path, files, find) for path in _indexes(files)]
+    find = image_finder(files)
+    return [_plate(path, others, files, find) for path, others in find_indexes(files).items()]
 
 
-def _indexes(files: Iterable[Path]) -> list[Path]:
-    """Find one index for each folder that has any."""
-    named = [file for file in files if file.name.lower() in _NAMES and _is_index(file)]
-    named.sort(key=lambda file: _NAMES.index(file.name.lower()), reverse=True)
-    return sorted({file.parent: file for file in named}.values())
-
-
-def _is_index(file: Path) -> bool:
-    with file.open("rb") as stream:
-        return _ROOT in stream.read(4096).replace(b"\0", b"")  # UTF-16 has a zero beside each letter
-
-
-def _plate(path: Path, files: Sequence[Path], find: Callable[[Path], Path]) -> ImageIndex:
+def _plate(
+    path: Path, others: Iterable[Path], files: Sequence[Path], find: Callable[[Sequence[Path]], list[Path]]
+) -> ImageIndex:
     root = read_xml(path)
     plates = {_say(plate, "PlateID") or _say(plate, "Name") for plate in root.iterfind("Plates/Plate")}
     if len(plates) > 1:
@@ -84,9 +74,10 @@ def _plate(path: Path, files: Sequence[Path], find: Callable[[Path], Path]) -> I
             "export each by itself"
         )
     images, left_out = _images(path, root, find)
-    channels = _channels(path, root, _separate_profiles(path, files))
+    separate = profiles_beside(path, files)
+    channels = _channels(path, root, [] if separate is None else read_xml(separate).iter("Entry"))
     names = distinct({key: _text(known, "ChannelName") or f"Channel {key}" for key, known in channels.items()})
-    flatfield, uneven = _flatfields(channels, names)
+    flatfield, uneven = _flatfields({} if path.name.lower() == CORRECTED else channels, names)
     images = images.assign(channel=images.channel.map(names))
     measurement = path.parent.parent if path.parent.name.lower() == "images" else path.parent
     return ImageIndex(
@@ -104,11 +95,16 @@ def _plate(path: Path, files: Sequence[Path], find: Callable[[Path], Path]) -> I
         emission=_each(channels, names, "MainEmissionWavelength", "nm"),
         positions=field_positions(images),
         flatfield=flatfield,
-        notes=(*left_out, *uneven),
+        notes=(
+            *left_out,
+            *uneven,
+            *strayed_fields(images),
+            *(f"{other} left out, as {path.name} is the index of the same measurement" for other in others),
+        ),
     )
 
 
-def _images(path: Path, root: Element, find: Callable[[Path], Path]) -> tuple[pd.DataFrame, list[str]]:
+def _images(path: Path, root: Element, find: Callable[[Sequence[Path]], list[Path]]) -> tuple[pd.DataFrame, list[str]]:
     """Return the table of the images, with the number of their channel, and what was left out."""
     rows, left_out = [], Counter[str]()
     for image in root.iterfind("Images/Image"):
@@ -124,12 +120,14 @@ def _images(path: Path, root: Element, find: Callable[[Path], Path]) -> tuple[pd
                 (
                     well_name(_label(path, image, "Row"), _label(path, image, "Col"), path),
                     *(_label(path, image, tag, "1") for tag in ("FieldID", "TimepointID", "PlaneID", "ChannelID")),
-                    str(find(inside(path.parent, name))),
+                    inside(path.parent, name),
+                    label(known["URL"].get("BufferNo", "0"), "BufferNo", name, path),
                     *(_quantity(element, "m", "um") for element in (known.get("PositionX"), known.get("PositionY"))),
                     _quantity(height, "m", "um"),
                 )
             )
     table = pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(["x", "y", "height"], float))
+    table["path"] = [str(file) for file in find(table.path.to_list())]
     return table, [f"{count} image(s) {why} left out" for why, count in sorted(left_out.items())]
 
 
@@ -145,17 +143,6 @@ def _channels(path: Path, root: Element, profiles: Iterable[Element]) -> dict[in
         if key not in found:
             found[key] = {child.tag: child for child in image} | entries.get(str(key), {})
     return dict(sorted(found.items()))
-
-
-def _separate_profiles(path: Path, files: Iterable[Path]) -> list[Element]:
-    """Return the entries of ``FFC_Profile/FFC_Profile_Measurement 1.xml``, which lies beside ``Images``."""
-    place = path.parent.parent
-    found = [
-        file
-        for file in files
-        if file.suffix.lower() == ".xml" and file.parent.parent == place and file.parent.name.lower() == "ffc_profile"
-    ]
-    return list(read_xml(found[0]).iter("Entry")) if len(found) == 1 else []
 
 
 def _flatfields(

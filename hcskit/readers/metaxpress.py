@@ -1,10 +1,10 @@
 """Molecular Devices MetaXpress (ImageXpress): the folder of its database, and its exports with an ``.HTD``.
 
 An image is ``[TimePoint_N/][ZStep_N/]NAME_WELL[_sSITE][_wWAVE]`` below its plate's folder. In the database a GUID
-follows without a separator, or in brackets in older plates (IDR 0005, 0006, 0008). Site and wave are left out where
-there is one. A 2-D image of a wave that has planes is a projection, and so is what an export has in ``ZStep_0``
-(fmi-faim/faim-ipa, pull request 201). An export repeats the only image of a wave in each ``ZStep``, projection or not:
-names do not tell, so such a wave has its planes.
+follows without a separator, or in brackets in older plates (IDR 0005, 0006, 0008); BBBC006 has wells in lower case.
+Site and wave are left out where there is one. A 2-D image of a wave that has planes is a projection, and so is what an
+export has in ``ZStep_0`` (fmi-faim/faim-ipa, pull request 201). An export repeats the only image of a wave in each
+``ZStep``, projection or not: names do not tell, so such a wave has its planes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["claim", "index", "projections"]
 
 _GUID = r"_?\[?(?i:[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})\]?"
 _NAME = re.compile(
-    r"(?:(?P<plate>.*)_)?(?P<well>(?:[A-Z]|A[A-F])(?:0[1-9]|[1-3]\d|4[0-8]))"
+    r"(?:(?P<plate>.*)_)?(?P<well>(?:[A-Z]|A[A-F]|[a-p](?=\d\d_s\d))(?:0[1-9]|[1-3]\d|4[0-8]))"
     r"(?:_s(?P<field>\d+))?(?:_w(?P<wave>\d+))?(?:_t(?P<time>\d+))?"
     rf"(?P<thumb>(?i:_thumb))?(?P<guid>{_GUID})?(?i:\.tiff?)"
 )
@@ -160,9 +160,9 @@ def _labels(file: Path) -> tuple[object, ...]:
     match = _NAME.fullmatch(file.name)
     if match is None:
         return home, None, None, 1, time, 1, z, False, str(file)
-    field, wave = int(match["field"] or 1), int(match["wave"] or 1)
+    well, field, wave = match["well"].upper(), int(match["field"] or 1), int(match["wave"] or 1)
     thumb = match["thumb"] is not None
-    return home, match["plate"] or "", match["well"], field, int(match["time"] or time), wave, z, thumb, str(file)
+    return home, match["plate"] or "", well, field, int(match["time"] or time), wave, z, thumb, str(file)
 
 
 def _place(file: Path) -> tuple[Path, int, int]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from hcskit.errors import NotAScreenError, StoreError
+from hcskit.errors import InputError, NotAScreenError, StoreError
 from hcskit.lazy import PlaneArray
 from hcskit.screen import PlateInfo, make_plate, project, screen_tree
 from hcskit.store import _layout
@@ -56,9 +56,24 @@ def open_plate(path: str | Path) -> xr.Dataset:
 
 
 def lazy_plates(path: str | Path) -> dict[str, xr.Dataset]:
-    """Open the plates of a screen by name, without Dask: an image is read when it is indexed."""
-    plates = [_lazy_plate(folder) for folder in plate_folders(path)]
-    return {str(plate.attrs["plate"]): plate for plate in plates}
+    """Open the plates of a screen by name, without Dask: an image is read when it is indexed.
+
+    Raises
+    ------
+    InputError
+        If two plates have one name, as a copied folder has.
+    """
+    plates: dict[str, xr.Dataset] = {}
+    folders: dict[str, Path] = {}
+    for folder in plate_folders(path):
+        plate = _lazy_plate(folder)
+        name = str(plate.attrs["plate"])
+        if name in plates:
+            raise InputError(
+                f"the plate {name} is there twice: {folders[name]} and {folder}; move one of them to another screen"
+            )
+        plates[name], folders[name] = plate, folder
+    return plates
 
 
 def chunked(plate: xr.Dataset) -> xr.Dataset:

@@ -8,7 +8,7 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hcskit.errors import InputError
+from hcskit.errors import InputError, what_is_wrong
 from hcskit.platemap import ROLES
 
 __all__ = ["Recipe"]
@@ -102,7 +102,7 @@ class Recipe(_Section):
         try:
             return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
         except (OSError, yaml.YAMLError, ValidationError) as error:
-            raise InputError(f"{path} is not a training recipe: {error}") from error
+            raise InputError(f"{path} is not a training recipe: {what_is_wrong(error)}") from error
 
     def to_yaml(self, path: str | Path) -> None:
         """Write the recipe, every default spelled out."""

@@ -83,11 +83,11 @@ def test_what_is_not_a_plate_of_numbers_is_refused(values, complaint):
         plate_heatmap(values)
 
 
-def test_fields_share_their_well_and_show_their_worst_channel(quality, plate):
+def test_fields_share_their_well_and_show_the_mean_of_their_channels(quality, plate):
     blanks, fields, excluded = (layer.dframe() for layer in field_heatmap(quality, plate))
     blurred = fields[(fields["well"] == "B01") & (fields["field"] == 1)]
 
-    assert blurred["value"].tolist() == [-9.0]
+    assert blurred["value"].tolist() == [-4.25]
     assert blurred["reason"].tolist() == ["out of focus"]
     assert len(excluded) == 1
     assert excluded["x0"].tolist() == blurred["x0"].tolist()

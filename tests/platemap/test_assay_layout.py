@@ -103,8 +103,8 @@ def test_a_layers_unit_is_the_concentrations(save: Callable[..., Path]) -> None:
     [
         (harmony(LAYERS)[:-200], "is not whole XML: unclosed token"),
         (harmony(LAYERS).replace("utf-8", "klingon"), "is not whole XML: unknown encoding"),
-        ("<html><body><table/></body></html>", "is XML, but no assay layout of Harmony or Columbus"),
-        ("<AssayLayout />", "it has no well with a value"),
+        ("<html><body><table/></body></html>", "expected an assay layout of Harmony or Columbus"),
+        (harmony({"Compound": {"A1": "", "B1": " "}}), "has no well with a value; expected an assay layout"),
         (
             harmony(LAYERS).replace("<Row>1</Row>", "<Row>A</Row>"),
             "a well is in row 'A', column '1'; expected two numbers",

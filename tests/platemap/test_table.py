@@ -104,6 +104,7 @@ def test_usual_words_for_a_role(tmp_path: Path) -> None:
     words = {
         "Treated": "treatment",
         "sample": "treatment",
+        "trt": "treatment",
         "Neg. control": "negative_control",
         "negcon": "negative_control",
         "vehicle": "negative_control",

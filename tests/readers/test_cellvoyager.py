@@ -230,6 +230,11 @@ def test_one_channel_by_two_actions_in_other_wells_is_one_channel(add: Callable[
     assert (found.channels, len(found.table)) == (("DNA", "Actin"), 25)
 
 
+def test_fields_that_each_action_counted_for_itself(add: Callable[..., Path]) -> None:
+    found = read(add("P1_B02_T0001F001L02A01Z01C03.tif", Ch=3, TimelineIndex=2, X=100))
+    assert found.notes == ("1 field(s) have images of different places; their x and y are those of the first",)
+
+
 def test_projections_of_planes_that_are_there_are_left_out(add: Callable[..., Path], edit: Callable[..., Path]) -> None:
     edit("Protocol.mes", 'Target="561" bts:Acquisition="BP601/45"', 'Target="DNA" bts:Acquisition="BP445/45"')
     found = read(add("P1_B02_T0001F001L01A01Z01C03.tif", Ch=3, ZImageProcessing="Maximum"))

@@ -23,12 +23,13 @@ NAMESPACES = {
     "V5": "http://www.perkinelmer.com/PEHH/HarmonyV5",
     "V6": "http://www.perkinelmer.com/PEHH/HarmonyV6",
     "V7": "43B2A954-E3C3-47E1-B392-6635266B0DD3/HarmonyV7",
+    "Columbus": "http://www.perkinelmer.com/Columbus",
 }
 LIGHT = {0: (405, 456, 0.06), 1: (640, 706, 0.2)}
 PROFILE = (
     "{Background: {Character: NonFlat, Mean: 1039.144, NoiseConst: 5.59, NonFlatness: {Corrected: 0.05, Original: 0.6, "
-    "Random: 0.03}, Profile: {Coefficients: [[1.2], [0.1, -2E-2]], Dims: [20, 12], Origin: [9.5, 5.5], "
-    "Scale: [0.05, 0.05], Type: Polynomial}, Quality: 1.0}, Channel: 1, ChannelName: Alexa 647, Foreground: "
+    "Random: INF}, Profile: {Coefficients: [[1.2], [0.1, -2E-2]], Dims: [20, 12], Origin: [9.5, 5.5], "
+    'Scale: [0.05, 0.05], Type: Polynomial}, Quality: 1.0}, Channel: 1, ChannelName: "405ex, 570-630-em)", Foreground: '
     "{Character: NonFlat, Profile: {Coefficients: [[9]], Dims: [20, 12], Origin: [0, 0], Scale: [1, 1], "
     "Type: Polynomial}, Quality: 1.0}, Version: Acapella:2013}"
 )
@@ -79,7 +80,7 @@ def image_xml(label: Label, plate: StampedPlate, version: str) -> str:
       <PlaneID>{label.z}</PlaneID>
       <TimepointID>{label.time}</TimepointID>
       <ChannelID>{channel + 1}</ChannelID>
-      <FlimID>1</FlimID>{channel_xml(label.channel, channel) if version == "V5" else ""}
+      <FlimID>1</FlimID>{channel_xml(label.channel, channel) if version in {"V5", "Columbus"} else ""}
       <PositionX Unit="m">{(label.field - 1) * 3.2e-4}</PositionX>
       <PositionY Unit="m">{(label.field - 1) * -1.6e-4}</PositionY>
       <PositionZ Unit="m">{-5e-6 + channel * 1e-6 + (label.z - 1) * 2e-6:.6g}</PositionZ>
@@ -102,7 +103,7 @@ def index_xml(plate: StampedPlate, version: str = "V5") -> str:
     )
     maps = [[f"<FlatfieldProfile>{profile}</FlatfieldProfile>" for profile in (PROFILE, EVEN)]]
     maps += [["<SkewcropParameters>H4sIAAAAAAAE</SkewcropParameters>"] * 2]
-    if version != "V5":
+    if version in {"V6", "V7"}:
         maps += [[channel_xml(name, channel) for channel, name in enumerate(plate.channels)]]
     maps_xml = "".join(f"<Map>{''.join(map(entry, (0, 1), contents))}</Map>" for contents in maps)
     return f"""<?xml version="1.0" encoding="utf-8"?>
@@ -139,6 +140,24 @@ def write(folder: Path, plate: StampedPlate, version: str = "V5") -> Path:
     path = images / ("Index.idx.xml" if version == "V5" else "Index.xml")
     path.write_text(index_xml(plate, version), encoding="utf-8", newline="\r\n")
     return path
+
+
+def write_columbus(folder: Path, plate: StampedPlate, suffix: str = ".tif") -> None:
+    """Write the images of a well into one file, as a plate is exported from Columbus."""
+    place = folder / plate.name
+    place.mkdir()
+    pages: dict[str, list[Label]] = {}
+    for label in plate.images:
+        pages.setdefault(label.well, []).append(label)
+    text = index_xml(plate, "Columbus")
+    for well, labels in pages.items():
+        tifffile.imwrite(
+            place / f"{well}{suffix}", np.stack([plate.pixels(label) for label in labels]), photometric="minisblack"
+        )
+        for page, label in enumerate(labels):
+            text = text.replace(f"<URL>{file_name(label, plate)}</URL>", f'<URL BufferNo="{page}">{well}{suffix}</URL>')
+    (place / "ImageIndex.ColumbusIDX.xml").write_text(text, encoding="utf-8")
+    (place / "MeasurementIndex.ColumbusIDX.xml").write_text("<ColumbusMeasurementIndex/>")
 
 
 def stamped(
@@ -185,6 +204,18 @@ def own_pixels(found: ImageIndex, plate: StampedPlate) -> bool:
 @pytest.mark.parametrize("case", CASES)
 def test_conformance(case: str, version: str, tmp_path: Path) -> None:
     check_reader(harmony, partial(write, version=version), tmp_path, case, Numbering(time=0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_conformance_of_columbus(case: str, tmp_path: Path) -> None:
+    check_reader(harmony, write_columbus, tmp_path, case)
+
+
+def test_the_files_of_an_opera(tmp_path: Path) -> None:
+    write_columbus(tmp_path, stamped(), ".flex")
+    found = read(tmp_path)
+    assert found.info().wells == ("B02", "C03")
+    assert own_pixels(found, stamped())
 
 
 @pytest.mark.parametrize("version", NAMESPACES)
@@ -271,6 +302,41 @@ def test_files_in_subfolders_with_backslashes(path: Path, edit: Callable[..., Pa
         image.rename(path.parent / "r02c02" / image.name)
     found = read(edit("<URL>r02c02", r"<URL>r02c02\r02c02")).without_absent_files()
     assert found.absent == ()
+    assert own_pixels(found, stamped())
+
+
+def test_files_in_subfolders_that_are_not_named(path: Path) -> None:
+    for image in list(path.parent.glob("*.tiff")):
+        (path.parent / image.name[:6]).mkdir(exist_ok=True)
+        image.rename(path.parent / image.name[:6] / image.name)
+    found = read(path.parents[2]).without_absent_files()
+    assert found.absent == ()
+    assert own_pixels(found, stamped())
+
+
+def test_an_image_that_was_put_aside_is_absent(path: Path) -> None:
+    (path.parent / "out of focus").mkdir()
+    aside = path.parent / "r02c02f01p01-ch1sk1fk1fl1.tiff"
+    aside.rename(path.parent / "out of focus" / aside.name)
+    assert read(path.parents[2]).without_absent_files().absent == (str(aside),)
+
+
+@pytest.mark.parametrize(("raw", "kept"), [("Index.xml", "raw"), ("Index.ref.xml", "corrected")])
+def test_of_raw_and_corrected_images_one_is_read(path: Path, raw: str, kept: str) -> None:
+    """Harmony's flat-field script writes corrected images into a folder below, with an index of their own."""
+    corrected = path.parent / "flex" / "index.flex.xml"
+    corrected.parent.mkdir()
+    corrected.write_bytes(path.read_bytes())
+    for image in path.parent.glob("*.tiff"):
+        (corrected.parent / image.name).write_bytes(image.read_bytes())
+    path = path.rename(path.with_name(raw))
+    other = corrected if kept == "raw" else path
+    (found,) = read_folder(path.parents[2])
+    assert found.notes == (
+        f"{other} left out, as {(path if kept == 'raw' else corrected).name} is the index of the same measurement",
+    )
+    assert bool(found.flatfield) == (kept == "raw")
+    assert read(corrected.parent).notes == ()
     assert own_pixels(found, stamped())
 
 
@@ -415,6 +481,12 @@ def test_odd_metadata_does_no_harm(
     assert len(found.table) == 8
 
 
+@pytest.mark.parametrize(("away", "count"), [(1e-6, 0), (1e-3, 1)])
+def test_fields_of_different_places_are_counted(edit: Callable[..., Path], away: float, count: int) -> None:
+    found = read(edit('<PositionX Unit="m">0.0<', f'<PositionX Unit="m">{away}<', 1))
+    assert found.notes == ("1 field(s) have images of different places; their x and y are those of the first",) * count
+
+
 def test_planes_at_uneven_distances_have_none(tmp_path: Path) -> None:
     path = write(tmp_path, stamped(planes=3))
     text = path.read_text(encoding="utf-8")
@@ -459,8 +531,9 @@ def test_malformed_notation(text: str) -> None:
 
 
 def test_notation() -> None:
-    assert _acapella.parse(" { A : [ ] , B: {}, C: [[1.0], [-2E-3, NaN]] } ") == {
+    assert _acapella.parse(' { A : [ ] , B: {}, D: "a, {b", C: [[1.0], [-2E-3, NaN]] } ') == {
         "A": [],
         "B": {},
+        "D": "a, {b",
         "C": [["1.0"], ["-2E-3", "NaN"]],
     }

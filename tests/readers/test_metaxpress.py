@@ -190,6 +190,7 @@ def test_the_real_export(shared_data: Path) -> None:
         (f"Plate_A01_s1_[{GUID}].tif", ("A01", 1, 1, "w1", 1)),
         (f"G10_s1_w4{GUID}.tif", ("G10", 1, 1, "w4", 1)),
         (f"Week7_7__A01_AF48_s1_w2{GUID}.TIFF", ("AF48", 1, 1, "w2", 1)),
+        (f"mcf-z-stacks-03212011_p23_s2_w2{GUID.lower()}.tif", ("P23", 2, 1, "w2", 1)),  # BBBC006
         ("TimePoint_3/Plate_H12.TIF", ("H12", 1, 3, "w1", 1)),
         ("timepoint_3/zstep_2/Plate_H12_s2_w2.tif", ("H12", 2, 3, "w2", 2)),
     ],
@@ -248,6 +249,16 @@ def test_wave_names_in_any_encoding(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "P.HTD").write_bytes('"WaveName1", "Größe 5 µm"\r\n"EndFile"\r\n'.encode(encoding))
     write_image(tmp_path / "P_B02.TIF")
     assert only_plate(tmp_path).channels == ("Größe 5 µm",)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [(r'"Cy5 ""far"", 5%"', 'Cy5 "far", 5%'), (r'"10x "dry" DAPI"', '10x "dry" DAPI'), ('"DAPI" ', "DAPI")],
+)
+def test_wave_names_with_quotes(line: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "P.HTD").write_text(f'"WaveName1", {line}\n"EndFile"\n', encoding="utf-8")
+    write_image(tmp_path / "P_B02.TIF")
+    assert only_plate(tmp_path).channels == (name,)
 
 
 @pytest.mark.parametrize("cut", [0, 40, 10**6], ids=["empty", "cut in its header", "binary"])

@@ -137,5 +137,24 @@ def test_the_real_plate_is_found_whole(shared_data: Path) -> None:
     assert (info.shape, info.dtype.name, info.pixel_size, len(index.table)) == ((640, 640), "uint8", None, 96)
 
 
+@pytest.mark.parametrize(
+    ("inside", "plate"),
+    [
+        (".", "Run_1"),
+        ("Run_1", "Run_1"),
+        ("Run_1/experiment", "experiment"),
+        ("Run_1/experiment/timepoint0", "timepoint0"),
+    ],
+)
+def test_imagexpress_hcs_from_any_of_its_folders(inside: str, plate: str, tmp_path: Path) -> None:
+    home = "Run_1/experiment/timepoint0"
+    touch(
+        tmp_path, f"{home}/4X_t3_B03_s1_w0_z0.tif", f"{home}/4X_projection_t0_B03_s1_w0_z0.tif", "Run_1/autofocus/x.tif"
+    )
+    (index,) = read_folder(tmp_path / inside)
+    assert index.table.drop(columns="path").to_numpy().tolist() == [["B03", 1, 3, "w0", 0, 0]]
+    assert index.plate == plate
+
+
 def test_the_layouts_that_are_shipped() -> None:
-    assert list(presets()) == ["bbbc013", "harmony-names", "incell", "simulated"]
+    assert list(presets()) == ["bbbc013", "harmony-names", "imagexpress-hcs", "incell", "simulated"]

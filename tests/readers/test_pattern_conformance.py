@@ -43,6 +43,10 @@ PRESETS = {
         "r{r:02d}c{column:02d}f{field:02d}p{z:02d}-{channel}sk{time}fk1fl1.tiff",
         Numbering(("ch1", "ch2"), without=("plate",)),
     ),
+    "imagexpress-hcs": (
+        "{plate}/experiment_z_stack/timepoint{time}/4X_{row}_t{time}_{row}{column:02d}_s{field}_{channel}_z{z}.tif",
+        Numbering(("w0", "w1")),
+    ),
     "incell": (
         "{plate}_{row} - {column:02d}(fld {field} wv {channel} wix {number} z {z} - time {time:02d} - 0 ms).tif",
         Numbering(("390 - Blue", "TL-Phase Contrast - Cy3")),
@@ -59,13 +63,14 @@ def test_a_preset(name: str, case: str, tmp_path: Path) -> None:
     def write(folder: Path, plate: StampedPlate) -> None:
         for label in plate.images:
             well = parse_well(label.well)
-            file = template.format(
+            file = folder / template.format(
                 **label._asdict() | {"plate": plate.name, "number": plate.channels.index(label.channel) + 1},
                 row=label.well.rstrip("0123456789"),
                 r=well.row + 1,
                 column=well.column + 1,
                 place=well.row * plate.format.columns + well.column + 1,
             )
-            tifffile.imwrite(folder / file, plate.pixels(label))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(file, plate.pixels(label))
 
     check_reader(presets()[name], write, tmp_path, case, numbering)

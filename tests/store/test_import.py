@@ -1,6 +1,7 @@
 """From images to a labelled plate: every label addresses its own pixels, and other programs can read them."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -328,3 +329,10 @@ def test_files_that_the_export_names_and_that_are_not_there_stop_the_import(tmp_
     assert not (tmp_path / "screen").exists()
     import_plates([index], tmp_path / "screen", allow_missing=True, progress=False)
     assert_addressed(open_plate(tmp_path / "screen" / "P1.zarr"), set(paths) - {ALL[1], ALL[4]}, code)
+
+
+def test_a_plate_that_is_there_twice_is_refused_with_both_folders(tmp_path: Path, bring) -> None:
+    screen = bring(tmp_path, ALL[:2])
+    shutil.copytree(screen / "P1.zarr", screen / "copy.zarr")
+    with pytest.raises(InputError, match=r"the plate P1 is there twice: .*P1\.zarr and .*copy\.zarr; move one"):
+        open_screen(screen)
