@@ -1,4 +1,8 @@
-"""The files of a Harmony measurement: its index, its images and its flat-field profiles."""
+"""The files of a Harmony measurement: its index, its images and its flat-field profiles.
+
+In an export these are ``Images/Index.xml``, ``Images/*.tiff`` and ``FFC_Profile/*.xml``; in an archive of Harmony 7
+``index/*.xml``, ``images/r01c01/*.tiff`` and ``flatfieldcorrection/*.xml`` (ferrinm/PyPhenix).
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,14 @@ from pathlib import Path
 
 from hcskit.readers._vendor import on_disk
 
-__all__ = ["CORRECTED", "find_indexes", "image_finder", "profiles_beside"]
+__all__ = ["CORRECTED", "find_indexes", "image_finder", "image_folder", "profiles_beside"]
 
 #: The index of images that are corrected already (BIOP/biop-operetta-tools), in lower case.
 CORRECTED = "index.flex.xml"
 # The best first; "ref" names the images of Harmony's own database.
 _NAMES = ("index.idx.xml", "index.xml", "imageindex.columbusidx.xml", CORRECTED, "index.ref.xml")
+_ARCHIVED = "index"  # the folder of an archive's index, which may have any name
+_PROFILES = ("ffc_profile", "flatfieldcorrection")
 _ROOT = b"EvaluationInputData"
 
 
@@ -22,16 +28,20 @@ def find_indexes(files: Iterable[Path]) -> dict[Path, list[Path]]:
 
     Corrected images lie in ``Images/flex``, with an index of their own (MannLabs/scPortrait).
     """
-    named = [file for file in files if file.name.lower() in _NAMES and _is_index(file)]
-    named.sort(key=lambda file: (_NAMES.index(file.name.lower()), len(file.parts), file))
+    ranked = [(_rank(file), len(file.parts), file) for file in files if _rank(file) < len(_NAMES) and _is_index(file)]
     found: dict[Path, list[Path]] = {}
-    for file in named:
+    for *_, file in sorted(ranked):
         same = [one for one in found if file.is_relative_to(one.parent) or one.is_relative_to(file.parent)]
         if same:
             found[same[0]].append(file)
         else:
             found[file] = []
     return dict(sorted(found.items()))
+
+
+def image_folder(index: Path) -> Path:
+    """Return the folder that an index names its images from."""
+    return index.parent.with_name("images") if index.parent.name == _ARCHIVED else index.parent
 
 
 def image_finder(files: Sequence[Path]) -> Callable[[Sequence[Path]], list[Path]]:
@@ -53,14 +63,20 @@ def image_finder(files: Sequence[Path]) -> Callable[[Sequence[Path]], list[Path]
 
 
 def profiles_beside(index: Path, files: Iterable[Path]) -> Path | None:
-    """Return ``FFC_Profile/FFC_Profile_Measurement 1.xml``, which lies beside ``Images``."""
+    """Return the file of the profiles, whose folder lies beside that of the index."""
     place = index.parent.parent
     found = [
         file
         for file in files
-        if file.suffix.lower() == ".xml" and file.parent.parent == place and file.parent.name.lower() == "ffc_profile"
+        if file.suffix.lower() == ".xml" and file.parent.parent == place and file.parent.name.lower() in _PROFILES
     ]
     return found[0] if len(found) == 1 else None
+
+
+def _rank(file: Path) -> int:
+    if file.parent.name == _ARCHIVED and file.suffix.lower() == ".xml":
+        return 0
+    return _NAMES.index(file.name.lower()) if file.name.lower() in _NAMES else len(_NAMES)
 
 
 def _is_index(file: Path) -> bool:

@@ -119,7 +119,8 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
     named = chosen.index(folder, files)
     plates = [index.without_absent_files() for index in named if len(index.table) or index.absent]
     if not plates:
-        raise ReaderError(f"{folder}: the reader {name} finds no image; {_advice(files)}")
+        why = "; ".join(note for index in named for note in index.notes) or _advice(files)
+        raise ReaderError(f"{folder}: the reader {name} finds no image; {why}")
     if plate is not None:
         if len(plates) > 1:
             names = ", ".join(index.plate for index in plates)

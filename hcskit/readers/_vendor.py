@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import pandas as pd
 
@@ -147,11 +148,16 @@ def plane_distance(images: pd.DataFrame) -> float | None:
 
 
 def on_disk(files: Sequence[Path]) -> Callable[[Path], Path]:
-    """Return a function that finds a file which an index spells in upper or lower case, as Windows allows it.
+    """Return a function that finds a file which an index spells in another way than the disk.
 
-    What is not there, or could be one of several, stays as it is.
+    Windows takes upper and lower case alike, and macOS takes accents off their letters. What is not there, or could be
+    one of several, stays as it is.
     """
     there = set(files)
-    count = Counter(str(file).lower() for file in files)
-    spelled = {lower: file for file in files if count[lower := str(file).lower()] == 1}
-    return lambda file: file if file in there else spelled.get(str(file).lower(), file)
+    count = Counter(map(_spelling, files))
+    spelled = {spelling: file for file in files if count[spelling := _spelling(file)] == 1}
+    return lambda file: file if file in there else spelled.get(_spelling(file), file)
+
+
+def _spelling(file: Path) -> str:
+    return normalize("NFC", str(file)).lower()

@@ -21,7 +21,7 @@ from hcskit.errors import ReaderError
 from hcskit.flatfield import Flatfield
 from hcskit.readers import _acapella
 from hcskit.readers._claim import Claim
-from hcskit.readers._harmony_files import CORRECTED, find_indexes, image_finder, profiles_beside
+from hcskit.readers._harmony_files import CORRECTED, find_indexes, image_finder, image_folder, profiles_beside
 from hcskit.readers._index import ImageIndex, inside
 from hcskit.readers._vendor import (
     distinct,
@@ -67,21 +67,14 @@ def _plate(
     path: Path, others: Iterable[Path], files: Sequence[Path], find: Callable[[Sequence[Path]], list[Path]]
 ) -> ImageIndex:
     root = read_xml(path)
-    plates = {_say(plate, "PlateID") or _say(plate, "Name") for plate in root.iterfind("Plates/Plate")}
-    if len(plates) > 1:
-        raise ReaderError(
-            f"{path} is of {len(plates)} plates ({', '.join(sorted(plates))}) and does not say which an image is of; "
-            "export each by itself"
-        )
     images, left_out = _images(path, root, find)
     separate = profiles_beside(path, files)
     channels = _channels(path, root, [] if separate is None else read_xml(separate).iter("Entry"))
     names = distinct({key: _text(known, "ChannelName") or f"Channel {key}" for key, known in channels.items()})
     flatfield, uneven = _flatfields({} if path.name.lower() == CORRECTED else channels, names)
     images = images.assign(channel=images.channel.map(names))
-    measurement = path.parent.parent if path.parent.name.lower() == "images" else path.parent
     return ImageIndex(
-        "".join(plates) or measurement.name,
+        _plate_name(path, root),
         images,
         tuple(names.values()),
         source=f"{path.parent} (harmony)",
@@ -104,6 +97,17 @@ def _plate(
     )
 
 
+def _plate_name(path: Path, root: Element) -> str:
+    plates = {_say(plate, "PlateID") or _say(plate, "Name") for plate in root.iterfind("Plates/Plate")}
+    if len(plates) > 1:
+        raise ReaderError(
+            f"{path} is of {len(plates)} plates ({', '.join(sorted(plates))}) and does not say which an image is of; "
+            "export each by itself"
+        )
+    measurement = path.parent.parent if path.parent.name.lower() in ("images", "index") else path.parent
+    return "".join(plates) or measurement.name
+
+
 def _images(path: Path, root: Element, find: Callable[[Sequence[Path]], list[Path]]) -> tuple[pd.DataFrame, list[str]]:
     """Return the table of the images, with the number of their channel, and what was left out."""
     rows, left_out = [], Counter[str]()
@@ -120,7 +124,7 @@ def _images(path: Path, root: Element, find: Callable[[Sequence[Path]], list[Pat
                 (
                     well_name(_label(path, image, "Row"), _label(path, image, "Col"), path),
                     *(_label(path, image, tag, "1") for tag in ("FieldID", "TimepointID", "PlaneID", "ChannelID")),
-                    inside(path.parent, name),
+                    inside(image_folder(path), name),
                     label(known["URL"].get("BufferNo", "0"), "BufferNo", name, path),
                     *(_quantity(element, "m", "um") for element in (known.get("PositionX"), known.get("PositionY"))),
                     _quantity(height, "m", "um"),

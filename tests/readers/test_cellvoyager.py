@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -332,6 +333,15 @@ def test_any_spelling(folder: Path) -> None:
     assert cellvoyager.claim(folder.parent, list_files(folder.parent)) is not None
     found = read(folder.parent).without_absent_files()
     assert (found.absent, found.channels) == ((), ("DNA", "Actin"))
+    assert own_pixels(found, stamped())
+
+
+def test_accents_as_macos_writes_them(folder: Path, edit: Callable[..., Path]) -> None:
+    edit("MeasurementData.mlf", ">P1_", ">Größe_")
+    for file in folder.glob("P1_*.tif"):
+        file.rename(file.with_name(file.name.replace("P1", normalize("NFD", "Größe"))))
+    found = read(folder).without_absent_files()
+    assert found.absent == ()
     assert own_pixels(found, stamped())
 
 

@@ -314,6 +314,26 @@ def test_files_in_subfolders_that_are_not_named(path: Path) -> None:
     assert own_pixels(found, stamped())
 
 
+def test_an_archive(path: Path, edit: Callable[..., Path]) -> None:
+    """Harmony 7 archives index, images and profiles into folders of their own."""
+    measurement = edit("<PlateID>P1</PlateID>", "") / path.parents[1].name
+    edit("<Name>Name of P1</Name>", "")
+    edit("FlatfieldProfile>", "Other>")
+    for image in list(path.parent.glob("*.tiff")):
+        place = measurement / "images" / image.name[:6]
+        place.mkdir(parents=True, exist_ok=True)
+        image.rename(place / image.name)
+    (measurement / "index").mkdir()
+    path.rename(measurement / "index" / "5de72537.xml")
+    (measurement / "flatfieldcorrection").mkdir()
+    (measurement / "flatfieldcorrection" / "5de72537.xml").write_text(
+        f'<Results><Map><Entry ChannelID="1"><FlatfieldProfile>{PROFILE}</FlatfieldProfile></Entry></Map></Results>'
+    )
+    (found,) = read_folder(measurement.parent)
+    assert (found.plate, found.absent, set(found.flatfield)) == (measurement.name, (), {"DNA"})
+    assert own_pixels(found, stamped())
+
+
 def test_an_image_that_was_put_aside_is_absent(path: Path) -> None:
     (path.parent / "out of focus").mkdir()
     aside = path.parent / "r02c02f01p01-ch1sk1fk1fl1.tiff"
