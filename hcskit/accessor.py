@@ -14,8 +14,9 @@ import xarray as xr
 from hcskit.errors import InputError
 from hcskit.plate import FORMATS, format_for, parse_well, row_name
 from hcskit.screen import project
+from hcskit.store import HcskitBackend
 
-__all__ = ["PlateAccessor"]
+__all__ = ["HcskitBackend", "PlateAccessor"]
 
 _PLURAL = {"z": " planes", "time": " points"}
 _AVERAGED = ("field", "time", "channel", "z")

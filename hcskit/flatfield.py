@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,13 @@ class Flatfield:
     coefficients: tuple[tuple[float, ...], ...] = ((1.0,),)
     origin: tuple[float, float] = (0.0, 0.0)
     scale: tuple[float, float] = (1.0, 1.0)
+
+    @classmethod
+    def from_dict(cls, profile: Mapping[str, Any]) -> Self:
+        """Read back a profile from plain lists, as JSON has them."""
+        x, y = profile["origin"]
+        u, v = profile["scale"]
+        return cls(tuple(map(tuple, profile["coefficients"])), (x, y), (u, v))
 
     def draw(self, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
         """Return the profile over an image of this shape (y, x)."""

@@ -15,6 +15,7 @@ by label. An image that was not acquired is ``present == False`` and zero in ``i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -47,6 +48,8 @@ __all__ = [
 DIMS = ("well", "field", "time", "channel", "z", "y", "x")
 #: Version of the layout described above; written with every plate.
 SCHEMA_VERSION = 2
+# What an export may say of a plate beside its labels; see `hcskit.readers.ImageIndex`.
+_MEASURED = ("exposure", "excitation", "emission", "position_x", "position_y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ def make_plate(info: PlateInfo, image: Any, present: Any, plate_map: pd.DataFram
         "present": (info.dims[:-2], np.asarray(present, dtype=bool)),
     }
     if info.flatfield:
-        polynomials = {name: asdict(profile) for name, profile in info.flatfield.items()}
+        polynomials = json.dumps({name: asdict(profile) for name, profile in info.flatfield.items()})
         variables["flatfield"] = ("channel", "y", "x"), _flatfields(info), {"polynomials": polynomials}
     attributes = {
         "plate": info.name,
@@ -199,19 +202,17 @@ def describe_plate(plate: xr.Dataset) -> tuple[PlateInfo, pd.DataFrame | None]:
     Raises
     ------
     InputError
-        If a variable or an attribute of a plate is missing.
+        If a dimension or an attribute of a plate is missing, or it has a coordinate or a flat field that `make_plate`
+        does not know.
     """
-    lacking = [name for name in ("image", "present", "well", "field", "channel") if name not in plate.variables]
+    lacking = [name for name in ("image", "present") if name not in plate.variables]
+    lacking += [name for name in ("well", "field", "channel", "y", "x") if name not in plate.dims]
     if lacking or "plate" not in plate.attrs:
-        raise InputError(f"this is no plate: it has no {', '.join(lacking) or 'attribute plate'}; see make_plate")
+        raise InputError(
+            f"this is no plate: it has no {', '.join(lacking) or 'attribute plate'}; select with lists, so that "
+            'dimensions stay: plate.sel(well=["A01"])'
+        )
     labels = {dim: tuple(plate[dim].to_numpy().tolist()) for dim in DIMS[:-2] if dim in plate.dims}
-    own = [name for name in plate.coords if plate[name].dims == ("well",) and name not in ("well", "row", "column")]
-    extra = {
-        str(name): Coordinate(tuple(map(str, plate[name].dims)), plate[name].to_numpy(), plate[name].attrs["units"])
-        for name in plate.coords
-        if name not in plate.dims and "units" in plate[name].attrs
-    }
-    polynomials = plate["flatfield"].attrs["polynomials"] if "flatfield" in plate else {}
     info = PlateInfo(
         name=plate.attrs["plate"],
         wells=labels["well"],
@@ -225,11 +226,37 @@ def describe_plate(plate: xr.Dataset) -> tuple[PlateInfo, pd.DataFrame | None]:
         z=labels.get("z", ()),
         z_step=plate.attrs.get("z_step_um"),
         plate_format=plate.attrs.get("plate_format"),
-        coordinates=extra,
-        flatfield={name: Flatfield(**profile) for name, profile in polynomials.items()},
+        coordinates={
+            name: Coordinate(tuple(map(str, plate[name].dims)), plate[name].to_numpy(), plate[name].attrs["units"])
+            for name in _MEASURED
+            if name in plate.coords
+        },
+        flatfield=_polynomials(plate),
     )
-    table = [name for name in own if name not in extra]
-    return info, plate[table].to_dataframe()[table] if table else None
+    rest = [str(name) for name in plate.coords if name not in (*plate.dims, *_MEASURED, "row", "column")]
+    strange = [name for name in rest if plate[name].dims != ("well",) or plate[name].dtype.kind not in "OUSTbiuf"]
+    if strange:
+        raise InputError(
+            f"plate {info.name}: the coordinate {', '.join(strange)} is neither text nor a number for each well; drop "
+            "it: plate.drop_vars(...)"
+        )
+    return info, plate[rest].to_dataframe()[rest] if rest else None
+
+
+def _polynomials(plate: xr.Dataset) -> dict[str, Flatfield]:
+    """Read back the vendor's profiles, which are of whole images."""
+    if "flatfield" not in plate:
+        return {}
+    text = plate["flatfield"].attrs.get("polynomials", "{}")
+    profiles = {name: Flatfield.from_dict(profile) for name, profile in json.loads(text).items()}
+    shape = (plate.sizes["y"], plate.sizes["x"])
+    for channel, drawn in zip(plate["channel"].to_numpy(), plate["flatfield"].to_numpy(), strict=True):
+        if not np.allclose(drawn, profiles.get(channel, Flatfield()).draw(shape)):
+            raise InputError(
+                f"plate {plate.attrs['plate']}: its flatfield of {channel} is not the vendor's for whole images, and "
+                "only that can be kept; drop it: plate.drop_vars('flatfield')"
+            )
+    return {name: profile for name, profile in profiles.items() if name in plate["channel"].to_numpy()}
 
 
 def _flatfields(info: PlateInfo) -> Any:

@@ -25,8 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hcskit.plate import FORMATS, PlateFormat, Well, parse_well
-from hcskit.readers import ImageIndex, Reader, file_images
-from hcskit.readers._registry import list_files
+from hcskit.readers import ImageIndex, Reader, file_images, list_files
 from hcskit.screen import DIMS
 
 __all__ = ["CASES", "Label", "Numbering", "StampedPlate", "check_reader"]
@@ -233,6 +232,8 @@ def _check_plate(case: str, plate: StampedPlate, index: ImageIndex) -> None:
     for dim, labels in info.labels.items():
         wanted = {label[DIMS.index(dim)] for label in plate.images}
         assert set(labels) == wanted, f"{case}: {dim} is {labels}, expected {sorted(wanted)}"
+    order = tuple(channel for channel in plate.channels if channel in info.channels)
+    assert info.channels == order, f"{case}: the channels are in the order {info.channels}, expected {order}"
     assert info.plate_format in (None, plate.format.size), f"{case}: a plate of {info.plate_format} wells"
     image = file_images(index, info).variable(info.dims)
     present = dict(zip(product(*info.labels.values()), image._data.array.present.ravel(), strict=True))  # type: ignore[union-attr]

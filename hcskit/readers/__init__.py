@@ -9,7 +9,7 @@ from hcskit.readers._files import read_image
 from hcskit.readers._index import ImageIndex, inside
 from hcskit.readers._lazy import FileImages, file_images
 from hcskit.readers._pattern import FilePattern, presets
-from hcskit.readers._registry import Export, Reader, read_folder, readers
+from hcskit.readers._registry import Export, Reader, list_files, read_folder, readers
 
 __all__ = [
     "Claim",
@@ -20,6 +20,7 @@ __all__ = [
     "Reader",
     "file_images",
     "inside",
+    "list_files",
     "presets",
     "read_folder",
     "read_image",

@@ -17,7 +17,7 @@ import pandas as pd
 from hcskit.errors import ReaderError
 from hcskit.flatfield import Flatfield
 from hcskit.plate import parse_well
-from hcskit.readers._files import Header, read_header, size_of
+from hcskit.readers._files import Header, read_header, sample
 from hcskit.screen import Coordinate, PlateInfo
 
 __all__ = ["KEYS", "ImageIndex", "inside"]
@@ -84,6 +84,13 @@ class ImageIndex:
         missing = {"time": 1, "z": 1, "page": 0}
         table = self.table.assign(**{name: first for name, first in missing.items() if name not in self.table})
         table = table[[*KEYS, "path", "page"]].astype({"field": int, "time": int, "z": int, "page": int, "path": str})
+        table["well"] = table["well"].map({name: parse_well(name).name for name in table["well"].unique()})
+        strange = sorted({str(name) for name in table["channel"].unique()} - set(self.channels))
+        if strange or len(set(self.channels)) < len(self.channels):
+            raise ReaderError(
+                f"{self.source}: the channels of plate {self.plate} are {', '.join(self.channels)}, each once; "
+                f"its images have {', '.join(strange) or 'one of them twice'}"
+            )
         object.__setattr__(self, "table", table.reset_index(drop=True))
         twice = table[table.duplicated([*KEYS], keep=False)].sort_values([*KEYS, "path"])
         if not twice.empty:
@@ -154,15 +161,28 @@ class ImageIndex:
         return rows
 
     def fingerprint(self) -> str:
-        """Digest of which images the plate has: labels, files and their sizes; the whole folder may be moved."""
+        """Digest of what the plate has: labels and the files' names; the whole folder may be moved."""
+        names = self._names()
+        rows = [(*labels, names[path], page) for *labels, path, page in self.table.itertuples(index=False, name=None)]
+        return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
+
+    def well_digests(self) -> dict[str, str]:
+        """Return a digest of each well's files, which tells them from other files of the same names."""
+        names = self._names()
+        with ThreadPoolExecutor() as pool:
+            samples = dict(zip(names, pool.map(sample, names), strict=True))
+        return {
+            str(well): hashlib.sha256(
+                repr([(names[path], samples[path]) for path in sorted(set(rows.path))]).encode()
+            ).hexdigest()
+            for well, rows in self.table.groupby("well")
+        }
+
+    def _names(self) -> dict[str, str]:
+        """Return each file's name below the folder that they have in common."""
         paths = self.table.path.unique()
         top = os.path.commonpath([Path(path).parent for path in paths])
-        files = {path: (Path(path).relative_to(top).as_posix(), size_of(path)) for path in paths}
-        digest = hashlib.sha256()
-        for row in sorted(self.table.itertuples(index=False, name=None)):
-            *labels, path, page = row
-            digest.update(repr((*labels, *files[path], page)).encode())
-        return digest.hexdigest()
+        return {path: Path(path).relative_to(top).as_posix() for path in paths}
 
     def _say_absent(self) -> str:
         return f": none of the {len(self.absent)} files it names is there" if self.absent else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -122,9 +123,7 @@ class FilePattern(BaseModel):
     def _match(self, folder: Path, file: Path) -> re.Match[str] | None:
         if file.suffix.lower() not in IMAGE_SUFFIXES:
             return None
-        parts = (folder.name, *file.relative_to(folder).parts)
-        depth = re.sub(r"\[[^]]*\]", "", self.pattern).count("/")  # a slash inside brackets is no folder
-        return re.fullmatch(self.pattern, "/".join(parts[-1 - depth :]))
+        return re.fullmatch(self.pattern, "/".join(file.parts[len(folder.parts) - 1 :][-1 - _depth(self.pattern) :]))
 
     def _labels(self, folder: Path, file: Path) -> dict[str, object] | None:
         match = self._match(folder, file)
@@ -144,6 +143,12 @@ class FilePattern(BaseModel):
             "channel": self.channels.get(channel, channel),
             "path": str(file),
         }
+
+
+@lru_cache
+def _depth(pattern: str) -> int:
+    """How many folders above the file a pattern describes; a slash inside brackets is none."""
+    return re.sub(r"\[[^]]*\]", "", pattern).count("/")
 
 
 def _row(text: str) -> str:

@@ -17,7 +17,7 @@ from hcskit.readers._files import IMAGE_SUFFIXES
 from hcskit.readers._index import ImageIndex
 from hcskit.readers._pattern import FilePattern, presets
 
-__all__ = ["Export", "Reader", "read_folder", "readers"]
+__all__ = ["Export", "Reader", "list_files", "read_folder", "readers"]
 
 GROUP = "hcskit.readers"
 _ZARR = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
@@ -161,7 +161,15 @@ def _is_zarr(folder: Path) -> bool:
 
 
 def _choose(known: Mapping[str, Reader], folder: Path, files: Sequence[Path]) -> tuple[str, str]:
-    claims = {name: claim for name, reader in known.items() if (claim := reader.claim(folder, files)) is not None}
+    claims = {}
+    for name, reader in known.items():
+        try:
+            claim = reader.claim(folder, files)
+        except Exception as error:  # noqa: BLE001 - as above
+            warnings.warn(f"the reader {name} failed to look at {folder}: {error!r}", stacklevel=2)
+        else:
+            if claim is not None:
+                claims[name] = claim
     best = {name: claim for name, claim in claims.items() if claim.names is None}
     if not best:
         most = max((claim.names or 0 for claim in claims.values()), default=0)

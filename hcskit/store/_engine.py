@@ -108,7 +108,7 @@ class HcskitBackend(BackendEntrypoint):
             return False
         try:
             return bool(lazy_plates(Path(filename_or_obj)))
-        except HcskitError:
+        except (HcskitError, OSError):
             return False
 
 

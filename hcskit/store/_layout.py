@@ -14,7 +14,10 @@ Layout: OME-Zarr 0.5, https://ngff.openmicroscopy.org/0.5/ (Zarr v3).
 from __future__ import annotations
 
 import json
+import math
 import re
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -44,7 +47,7 @@ def plate_path(screen: str | Path, plate: str) -> Path:
     InputError
         If the plate's name cannot be the name of a folder.
     """
-    if not re.fullmatch(r"[^/\\\0]{1,200}", plate) or plate.startswith("."):
+    if not re.fullmatch(r"[^/\\\0]+", plate) or plate.startswith(".") or len(plate.encode()) > 200:
         raise InputError(f"{plate!r} cannot be the name of a plate: expected a name without slashes or a leading dot")
     return Path(screen) / f"{plate}.zarr"
 
@@ -144,8 +147,8 @@ def plate_attributes(
             for name, extra in info.coordinates.items()
         },
         "flatfield": {name: asdict(profile) for name, profile in info.flatfield.items()},
-        # Where each image that was not acquired is, as positions on the axes of `labels`.
-        "missing": np.argwhere(~present).tolist(),
+        # One bit an image, in the order of `labels`: zlib, base64. A list would outgrow the rest of the file.
+        "present": b64encode(zlib.compress(np.packbits(present).tobytes())).decode("ascii"),
         "plate_map": None if plate_map is None else _columns(plate_map),
     }
     plain: dict[str, Any] = json.loads(
@@ -174,33 +177,41 @@ def plate_info(own: dict[str, Any]) -> PlateInfo:
             name: Coordinate(tuple(extra["dims"]), np.array(extra["values"], dtype=float), extra["unit"])
             for name, extra in own["coordinates"].items()
         },
-        flatfield={
-            name: Flatfield(
-                tuple(map(tuple, profile["coefficients"])), tuple(profile["origin"]), tuple(profile["scale"])
-            )
-            for name, profile in own["flatfield"].items()
-        },
+        flatfield={name: Flatfield.from_dict(profile) for name, profile in own["flatfield"].items()},
     )
 
 
 def plate_presence(own: dict[str, Any]) -> npt.NDArray[np.bool_]:
     """Return which images were acquired, on the axes of the plate's labels."""
-    present = np.ones([len(values) for values in own["labels"].values()], dtype=bool)
-    if own["missing"]:
-        present[tuple(np.array(own["missing"]).T)] = False
-    return present
+    shape = [len(values) for values in own["labels"].values()]
+    bits = np.frombuffer(zlib.decompress(b64decode(own["present"])), dtype=np.uint8)
+    return np.unpackbits(bits, count=math.prod(shape)).astype(bool).reshape(shape)
 
 
 def plate_map(own: dict[str, Any]) -> pd.DataFrame | None:
     """Return the plate map that was kept with a plate; it was checked then."""
     if own["plate_map"] is None:
         return None
-    return pd.DataFrame(own["plate_map"]).astype({"concentration": float}).set_index("well")
+    table = pd.DataFrame(own["plate_map"]).set_index("well")
+    return table.astype({name: float for name in ("concentration",) if name in table.columns})
 
 
-def well_attributes(fields: Sequence[int]) -> dict[str, Any]:
-    """Describe a well: the fields that were acquired."""
-    return {"ome": {"version": OME_VERSION, "well": {"images": [{"path": str(field)} for field in fields]}}}
+def well_attributes(fields: Sequence[int], digest: str) -> dict[str, Any]:
+    """Describe a well: the fields that were acquired, and the digest of what they were made from."""
+    ome = {"version": OME_VERSION, "well": {"images": [{"path": str(field)} for field in fields]}}
+    return {"ome": ome, "hcskit": {"digest": digest}}
+
+
+def well_digest(plate: Path, well: str) -> str | None:
+    """Return the digest of a well that is there, None of one that is not."""
+    try:
+        text = (well_folder(plate, well) / "zarr.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        return str(json.loads(text)["attributes"]["hcskit"]["digest"])
+    except (KeyError, TypeError, ValueError):
+        return ""  # not ours, or damaged
 
 
 def field_axes(info: PlateInfo) -> tuple[str, ...]:

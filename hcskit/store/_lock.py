@@ -6,10 +6,11 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from hcskit.errors import StoreError
 
-__all__ = ["locked", "shared"]
+__all__ = ["locked", "registering", "writing"]
 
 
 @contextmanager
@@ -32,20 +33,29 @@ def locked(folder: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def shared(folder: Path, tidy: Callable[[], None]) -> Iterator[None]:
-    """Hold a folder for writing, together with others who do so.
+def registering(plate: Path) -> Iterator[None]:
+    """Hold a plate's metadata for a moment, alone; waits for others who do.
 
-    The lock is beside the folder: in an OME-Zarr, other programs would wonder about it.
+    The locks are beside the plate: in an OME-Zarr, other programs would wonder about them. They need a file system
+    whose locks (flock) hold between all machines that import into one plate, as NFS 4 and Lustre with ``flock`` do.
+    """
+    with _lock_file(plate, "lock") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def writing(plate: Path, tidy: Callable[[], None]) -> Iterator[None]:
+    """Hold a plate for writing wells, together with others who do so.
 
     Parameters
     ----------
-    folder : pathlib.Path
-        The folder; the one above it is made.
+    plate : pathlib.Path
+        The plate's folder.
     tidy : callable
         Called first, if nobody else is writing: removes what those left who were stopped.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as file:
+    with _lock_file(plate, "writers") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             tidy()
@@ -53,3 +63,8 @@ def shared(folder: Path, tidy: Callable[[], None]) -> Iterator[None]:
             pass
         fcntl.flock(file, fcntl.LOCK_SH)
         yield
+
+
+def _lock_file(plate: Path, kind: str) -> TextIO:
+    plate.parent.mkdir(parents=True, exist_ok=True)
+    return plate.with_name(f".{plate.name}.{kind}").open("a")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import distributed  # noqa: F401 - Dask loads it when it first computes: the first pixel shall not wait for it
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
@@ -52,27 +56,42 @@ def open_plate(path: str | Path) -> xr.Dataset:
     StoreError
         If its import was not finished.
     """
-    return chunked(_lazy_plate(Path(path)))
+    path = Path(path)
+    return chunked(_lazy_plate(path, _Results(path.parent).of_plates("quality")))
 
 
 def lazy_plates(path: str | Path) -> dict[str, xr.Dataset]:
     """Open the plates of a screen by name, without Dask: an image is read when it is indexed.
 
+    A plate whose import was not finished is left out with a warning, if there are others.
+
     Raises
     ------
+    StoreError
+        If no plate's import was finished.
     InputError
         If two plates have one name, as a copied folder has.
     """
+    quality = _Results(_screen_of(path)).of_plates("quality")
     plates: dict[str, xr.Dataset] = {}
     folders: dict[str, Path] = {}
+    unfinished: list[StoreError] = []
     for folder in plate_folders(path):
-        plate = _lazy_plate(folder)
+        try:
+            plate = _lazy_plate(folder, quality)
+        except StoreError as error:
+            unfinished.append(error)
+            continue
         name = str(plate.attrs["plate"])
         if name in plates:
             raise InputError(
                 f"the plate {name} is there twice: {folders[name]} and {folder}; move one of them to another screen"
             )
         plates[name], folders[name] = plate, folder
+    if unfinished and not plates:
+        raise unfinished[0]
+    for reason in unfinished:
+        warnings.warn(f"left out: {reason}", stacklevel=2)
     return plates
 
 
@@ -86,13 +105,13 @@ def chunked(plate: xr.Dataset) -> xr.Dataset:
 def with_results(path: str | Path, plates: dict[str, xr.Dataset]) -> xr.DataTree:
     """Gather plates into a screen, each with the results that were computed for it, joined by label."""
     nodes = dict(plates)
-    screen = _screen_of(path)
+    results = _Results(_screen_of(path))
+    for result in _PLATE_RESULTS:
+        for name, table in results.of_plates(result).items():
+            if name in plates:
+                nodes[f"{name}/{result}"] = _by_label(table, plates[name])
     for name, plate in plates.items():
-        for result in _PLATE_RESULTS:
-            table = _result_of(screen, result, name)
-            if table is not None:
-                nodes[f"{name}/{result}"] = _by_label(table, plate)
-        responses = _responses(screen, plate)
+        responses = results.of_compounds(plate)
         if responses is not None:
             nodes[f"{name}/responses"] = responses
     return screen_tree(nodes, Path(path).resolve().name)
@@ -115,7 +134,7 @@ def plate_folders(path: str | Path) -> list[Path]:
     return folders
 
 
-def _lazy_plate(path: Path) -> xr.Dataset:
+def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame]) -> xr.Dataset:
     own = _layout.read_attributes(path)
     if not own["complete"]:
         raise StoreError(
@@ -125,9 +144,8 @@ def _lazy_plate(path: Path) -> xr.Dataset:
     present = _layout.plate_presence(own)
     array = PlaneArray(_StoredImages(path.resolve(), info), present, info.shape, info.dtype)
     plate = make_plate(info, array.variable(info.dims), present, _layout.plate_map(own))
-    quality = _result_of(path.parent, "quality", info.name)
-    if quality is not None:
-        excluded = quality["excluded"].groupby(level=["well", "field"]).any()
+    if info.name in quality:
+        excluded = quality[info.name]["excluded"].groupby(level=["well", "field"]).any()
         fields = pd.MultiIndex.from_product([info.wells, info.fields])
         flags = excluded.reindex(fields, fill_value=False).to_numpy(dtype=bool)
         plate["excluded"] = ("well", "field"), flags.reshape(len(info.wells), len(info.fields))
@@ -162,24 +180,30 @@ def _screen_of(path: str | Path) -> Path:
     return Path(path).parent if Path(path).suffix == ".zarr" else Path(path)
 
 
-def _result_of(screen: Path, result: str, plate: str) -> pd.DataFrame | None:
-    if not result_path(screen, result).exists():
-        return None
-    table = read_result(screen, result)
-    rows = table[table.index.get_level_values("plate") == plate].droplevel("plate")
-    return None if rows.empty else rows
+@dataclass(frozen=True)
+class _Results:
+    """The result tables of a screen; none where a step has not run."""
+
+    screen: Path
+
+    def of_plates(self, name: str) -> dict[str, pd.DataFrame]:
+        """Return a table's rows of each plate."""
+        if not result_path(self.screen, name).exists():
+            return {}
+        groups = read_result(self.screen, name).groupby(level="plate")
+        return {str(plate): rows.droplevel("plate") for plate, rows in groups}
+
+    def of_compounds(self, plate: xr.Dataset) -> xr.Dataset | None:
+        """Return the responses of the compounds on a plate; they are fitted to all plates of the screen together."""
+        if "compound" not in plate.coords or not result_path(self.screen, "responses").exists():
+            return None
+        table = read_result(self.screen, "responses")
+        rows = table[table.index.get_level_values("compound").isin(plate["compound"].to_numpy())]
+        return None if rows.empty else rows.to_xarray()
 
 
 def _by_label(table: pd.DataFrame, plate: xr.Dataset) -> xr.Dataset:
-    labelled = table.to_xarray()
-    shared = [name for name in labelled.dims if name in plate.dims]
-    return labelled.reindex({name: plate[name].to_numpy() for name in shared})
-
-
-def _responses(screen: Path, plate: xr.Dataset) -> xr.Dataset | None:
-    """Responses of the compounds that are on a plate; they are fitted to all plates of the screen together."""
-    if "compound" not in plate.coords or not result_path(screen, "responses").exists():
-        return None
-    table = read_result(screen, "responses")
-    rows = table[table.index.get_level_values("compound").isin(plate["compound"].to_numpy())]
-    return None if rows.empty else rows.to_xarray()
+    labelled = table.rename(columns=lambda name: str(name).replace("/", "_")).to_xarray()  # a path, to a DataTree
+    shared = {name: plate[name].to_numpy() for name in labelled.dims if name in plate.dims}
+    empty = {name: False if values.dtype.kind == "b" else np.nan for name, values in labelled.items()}
+    return labelled.reindex(shared, fill_value=empty)

@@ -91,7 +91,7 @@ def read_image_of_shard(
     Raises
     ------
     OSError
-        If the file is missing, too short or damaged.
+        If the file is missing, too short or damaged, or does not have this image.
     """
     with path.open("rb") as file:
         size = file.seek(0, 2)
@@ -101,7 +101,7 @@ def read_image_of_shard(
         file.seek(size - length - _CRC)
         offset, nbytes = np.frombuffer(_checked(file.read(), "index"), dtype=_BLOCK).reshape(count, 2)[number]
         if offset == nbytes == _ABSENT:
-            return np.zeros(shape, dtype)
+            raise OSError("it has no such image")
         file.seek(int(offset))
         chunk = _checked(file.read(int(nbytes)), "pixels")
     image = np.frombuffer(_CODEC.decode(chunk), dtype=dtype.newbyteorder("<"))

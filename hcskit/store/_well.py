@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +29,7 @@ def write_well(
     well: str,
     read: ReadImage,
     present: npt.NDArray[np.bool_],
+    digest: str,
 ) -> None:
     """Write a well's fields beside the plate's others; one that is there already stays."""
     target = _layout.well_folder(plate, well)
@@ -37,7 +38,7 @@ def write_well(
     partial = plate / f".partial-{well}-{uuid4().hex}"
     try:
         fields = [number for number in range(len(info.fields)) if present[number].any()]
-        _layout.write_group(partial, _layout.well_attributes([info.fields[number] for number in fields]))
+        _layout.write_group(partial, _layout.well_attributes([info.fields[number] for number in fields], digest))
         for number in fields:
             _write_field(partial / str(info.fields[number]), info, number, read, present[number])
         try:
@@ -74,9 +75,9 @@ def _half(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if any(size % 2 for size in image.shape)
         else image
     )
-    rows = padded[::2].astype(np.uint32)
+    rows: npt.NDArray[Any] = padded[::2].astype(np.uint64 if image.itemsize > 2 else np.uint32)
     rows += padded[1::2]
-    total = rows[:, ::2] + rows[:, 1::2]
+    total: npt.NDArray[Any] = rows[:, ::2] + rows[:, 1::2]
     total += 2
     total //= 4
     half: npt.NDArray[Any] = total.astype(image.dtype)
@@ -86,6 +87,10 @@ def _half(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def remove_leftovers(plate: Path) -> None:
     """Remove what imports left that were killed."""
     for leftover in plate.glob(".partial-*"):
-        shutil.rmtree(leftover)
+        trash = plate / f".trash-{uuid4().hex}"
+        with suppress(FileNotFoundError):
+            leftover.rename(trash)  # at once: should its writer live after all, it cannot finish what is being removed
+    for trash in plate.glob(".trash-*"):
+        shutil.rmtree(trash, ignore_errors=True)
     for leftover in (*plate.glob(".zarr.json.*"), *plate.glob("*/.zarr.json.*")):
         leftover.unlink()

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -23,10 +24,13 @@ from hcskit.readers import FileImages, ImageIndex
 from hcskit.screen import PlateInfo, describe_plate, match_plate_map
 from hcskit.store import _layout
 from hcskit.store._distribute import executor
-from hcskit.store._lock import shared
+from hcskit.store._lock import registering, writing
 from hcskit.store._well import ReadImage, remove_leftovers, write_well
 
 __all__ = ["import_plates", "write_plate"]
+
+
+_ELSEWHERE = "import into another folder, give it another name with --plate, or remove what is there first"
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,9 @@ class _Plate:
     plate_map : pandas.DataFrame or None
         Treatments.
     fingerprint : str
-        Digest of its images.
+        Digest of what it has.
+    digests : mapping of str to str
+        Digest of each well's images.
     """
 
     info: PlateInfo
@@ -52,6 +58,7 @@ class _Plate:
     images_of: Callable[[int], ReadImage]
     plate_map: pd.DataFrame | None
     fingerprint: str
+    digests: Mapping[str, str]
 
     def describe(self, *, complete: bool) -> dict[str, Any]:
         """Return the plate's metadata."""
@@ -107,7 +114,8 @@ def import_plates(
         If the disk is full or cannot be written; the wells that are there stay.
     """
     checked = [_check(index, _map_of(index, plate_map), allow_missing) for index in plates]
-    return [_write(plate, screen, wells, replace_plate_map, progress) for plate in checked]
+    options = {"replace_plate_map": replace_plate_map, "progress": progress}
+    return [_write(plate, screen, wells, **options) for plate in checked]
 
 
 def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True) -> Path:
@@ -116,7 +124,8 @@ def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True)
     Parameters
     ----------
     plate : xarray.Dataset
-        As `hcskit.screen.make_plate` makes it; ``image`` of unsigned integers, in memory or lazy.
+        As `hcskit.screen.make_plate` makes it; ``image`` of unsigned integers, in memory or lazy. It is computed well
+        by well: a Dask chunk that spans several wells is computed for each.
     screen : path-like
         Folder of the screen; made if need be.
     progress : bool
@@ -130,7 +139,8 @@ def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True)
     Raises
     ------
     InputError
-        If the pixels are of another type, or another plate of that name is there already.
+        If the pixels are of another type, or another plate of that name is there already. One of Dask that was
+        written in part goes on only if its graph has a stable name.
     StoreError
         If the disk is full or cannot be written; the wells that are there stay.
     """
@@ -139,32 +149,34 @@ def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True)
         raise InputError(
             f"plate {info.name}: its pixels are {info.dtype}; a store holds unsigned integers, such as uint16"
         )
-    image = plate["image"].transpose(*info.dims)
+    image = plate["image"].variable.transpose(*info.dims)
     present = plate["present"].transpose(*info.dims[:-2]).to_numpy()
-    return _write(
-        _Plate(info, present, partial(_ArrayImages, image.data), plate_map, tokenize(image.data, present)),
-        screen,
-        None,
-        False,
-        progress,
-    )
+
+    def images_of(number: int) -> ReadImage:
+        return _WellOfArray(image[number])
+
+    token = tokenize(plate["image"].variable, present)
+    described = _Plate(info, present, images_of, plate_map, token, dict.fromkeys(info.wells, token))
+    return _write(described, screen, None, replace_plate_map=False, progress=progress)
 
 
-@dataclass(frozen=True, eq=False)
-class _ArrayImages:
-    """Reads the images of a well out of an array, in memory or of Dask."""
+class _WellOfArray:
+    """Reads the images of a well out of an array, in memory or lazy; the well is computed once."""
 
-    array: Any
-    well: int
+    def __init__(self, images: xr.Variable) -> None:
+        self._images: xr.Variable | npt.NDArray[Any] = images
 
     def __call__(self, position: tuple[int, ...]) -> npt.NDArray[Any]:
-        image = self.array[(self.well, *position)]
-        # Within a worker or a thread of ours: a second pool of threads would only be in the way.
-        return np.asarray(image.compute(scheduler="synchronous") if hasattr(image, "compute") else image)
+        if isinstance(self._images, xr.Variable):
+            # Within a worker or a thread of ours: a second pool of threads would only be in the way.
+            with dask.config.set(scheduler="synchronous"):
+                self._images = self._images.to_numpy()
+        image: npt.NDArray[Any] = self._images[position]
+        return image
 
 
 def _write(
-    plate: _Plate, screen: str | Path, wells: Collection[str] | None, replace_plate_map: bool, progress: bool
+    plate: _Plate, screen: str | Path, wells: Collection[str] | None, *, replace_plate_map: bool, progress: bool
 ) -> Path:
     path = _layout.plate_path(screen, plate.info.name)
     chosen = plate.info.wells if wells is None else _known(wells, plate.info)
@@ -207,7 +219,7 @@ def _check(index: ImageIndex, plate_map: pd.DataFrame | None, allow_missing: boo
     if plate_map is not None:
         wells = match_plate_map(info.wells, plate_map, plate=info.name, allow_missing=allow_missing)
     files = FileImages.of_index(index, info)
-    return _Plate(info, files.present, files.of_well, wells, index.fingerprint())
+    return _Plate(info, files.present, files.of_well, wells, index.fingerprint(), index.well_digests())
 
 
 def _known(wells: Collection[str], info: PlateInfo) -> tuple[str, ...]:
@@ -219,17 +231,48 @@ def _known(wells: Collection[str], info: PlateInfo) -> tuple[str, ...]:
 
 
 def _write_plate(path: Path, plate: _Plate, wells: tuple[str, ...], replace_plate_map: bool, progress: bool) -> None:
-    there = _attributes_there(path)
-    if there is not None:
-        plate = _same_plate(path, there, plate, replace_plate_map)
-        if there == plate.describe(complete=True)["hcskit"]:
-            return
-    with shared(path, partial(remove_leftovers, path)):
-        if there is None or not there["complete"]:
-            _layout.write_group(path, plate.describe(complete=False))
+    if _is_done(path, plate):
+        return
+    plate = _register(path, plate, replace_plate_map)
+    with writing(path, partial(remove_leftovers, path)):
         _write_wells(path, plate, wells, progress)
-        if all(_layout.well_folder(path, well).exists() for well in plate.info.wells):
-            _layout.write_group(path, plate.describe(complete=True))
+        _register(path, replace(plate, plate_map=None), replace_plate_map=False)
+
+
+def _is_done(path: Path, plate: _Plate) -> bool:
+    """Whether there is nothing to do, not even to write a lock: the plate may be on a disk that is read-only."""
+    there = _attributes_there(path)
+    if there is None or any(path.glob(".partial-*")):
+        return False
+    kept = _same_plate(path, there, plate, replace_plate_map=True)
+    return bool(there == kept.describe(complete=_is_whole(path, plate))["hcskit"] and there["complete"])
+
+
+def _register(path: Path, plate: _Plate, replace_plate_map: bool) -> _Plate:
+    """Write the plate's metadata as they are now; returns the plate in line with what was there of it.
+
+    Without a plate map, the one that is there stays.
+    """
+    with registering(path):
+        there = _attributes_there(path)
+        if there is not None:
+            plate = _same_plate(path, there, plate, replace_plate_map)
+        now = plate.describe(complete=_is_whole(path, plate))
+        if there != now["hcskit"]:
+            _layout.write_group(path, now)
+    return plate
+
+
+def _is_whole(path: Path, plate: _Plate) -> bool:
+    """Whether all wells are there; those that are must be of this plate."""
+    there = {well: _layout.well_digest(path, well) for well in plate.info.wells}
+    other = [well for well, digest in there.items() if digest not in (None, plate.digests[well])]
+    if other:
+        raise InputError(
+            f"{path} already holds other images of plate {plate.info.name}, in well {', '.join(other[:6])}"
+            f"{' …' if len(other) > 6 else ''}; {_ELSEWHERE}"
+        )
+    return None not in there.values()
 
 
 def _attributes_there(path: Path) -> dict[str, Any] | None:
@@ -251,8 +294,7 @@ def _same_plate(path: Path, there: dict[str, Any], plate: _Plate, replace_plate_
     if any(there[name] != wanted[name] for name in wanted if name not in free):
         raise InputError(
             f"{path} already holds another plate of the name {plate.info.name} (from {there['source']}, "
-            f"{len(there['labels']['well'])} wells), or this one with other images; import into another folder, give "
-            "it another name with --plate, or remove it first"
+            f"{len(there['labels']['well'])} wells), or this one with other images; {_ELSEWHERE}"
         )
     plate = replace(plate, info=replace(plate.info, source=there["source"]))
     if plate.plate_map is None:
@@ -274,15 +316,14 @@ def _write_wells(path: Path, plate: _Plate, wells: tuple[str, ...], progress: bo
         tqdm(total=len(wells), initial=len(wells) - len(todo), unit="well", disable=not progress) as bar,
     ):
         bar.set_description(f"import {plate.info.name}")
-        numbers = {well: plate.info.wells.index(well) for well in todo}
-        _run(
-            pool,
-            [
-                partial(write_well, path, plate.info, well, plate.images_of(number), plate.present[number])
-                for well, number in numbers.items()
-            ],
-            bar.update,
-        )
+        _run(pool, [_job(path, plate, well) for well in todo], bar.update)
+
+
+def _job(path: Path, plate: _Plate, well: str) -> Callable[[], None]:
+    """Return what writes a well, with no more of the plate than it needs: it may be sent far."""
+    number = plate.info.wells.index(well)
+    info = replace(plate.info, wells=(well,), coordinates={}, flatfield={})
+    return partial(write_well, path, info, well, plate.images_of(number), plate.present[number], plate.digests[well])
 
 
 def _run(pool: Executor, jobs: list[Callable[[], None]], done: Callable[[], Any]) -> None:

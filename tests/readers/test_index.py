@@ -180,3 +180,14 @@ def test_files_that_are_not_there_are_listed(tmp_path: Path) -> None:
 def test_a_name_that_leads_out_of_the_folder_is_refused(name: str) -> None:
     with pytest.raises(ReaderError, match="outside its own folder"):
         inside(Path("export"), name)
+
+
+def test_labels_are_made_canonical_or_refused() -> None:
+    table = pd.DataFrame({"well": ["a1", "A02"], "field": 1, "channel": ["DNA", "X"], "path": ["a", "b"]})
+    assert list(ImageIndex("P", table[:1], ("DNA",), "a test").table.well) == ["A01"]
+    for channels in (("DNA", "GFP"), ("DNA", "X", "DNA")):
+        with pytest.raises(ReaderError, match=r"the channels of plate P are DNA, (GFP|X, DNA), each once; its images"):
+            ImageIndex("P", table, channels, "a test")
+    twice = table.assign(well=["A1", "A01"], channel="DNA")
+    with pytest.raises(ReaderError, match="plate P, well A01, field 1, channel DNA is both a and b"):
+        ImageIndex("P", twice, ("DNA",), "a test")

@@ -51,7 +51,10 @@ PRESETS = {
         "{plate}_{row} - {column:02d}(fld {field} wv {channel} wix {number} z {z} - time {time:02d} - 0 ms).tif",
         Numbering(("390 - Blue", "TL-Phase Contrast - Cy3")),
     ),
-    "simulated": ("{plate}_{row}{column:02d}_f{field:02d}_{channel}.tif", Numbering(without=("time", "z"))),
+    "simulated": (
+        "{plate}_{row}{column:02d}_f{field:02d}_{channel}.tif",
+        Numbering(("Actin", "DNA"), without=("time", "z")),
+    ),
 }
 
 

@@ -70,6 +70,16 @@ def test_a_broken_reader_warns_and_the_others_work(known, folder: Path) -> None:
         assert read_folder(folder).reader == "theirs"
 
 
+def test_a_reader_that_fails_to_look_does_not_stop_the_others(known, folder: Path) -> None:
+    class Failing(Named):
+        def claim(self, folder: Path, files: Sequence[Path]) -> Claim | None:
+            raise KeyError("its own fault")
+
+    known(failing=Failing(), theirs=Named())
+    with pytest.warns(UserWarning, match="the reader failing failed to look at .*its own fault"):
+        assert read_folder(folder).reader == "theirs"
+
+
 def test_an_index_outweighs_names_and_more_names_fewer(known, folder: Path) -> None:
     (folder / "three.png").write_bytes(b"")
     known(index=Named(".png"), many=Named(".tif", 1), few=Named(".png", 1))

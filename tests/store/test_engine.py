@@ -1,6 +1,8 @@
 """``xarray.open_datatree(folder, engine="hcskit")`` and `hcskit.open_screen`: stored plates and raw folders alike."""
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,3 +148,12 @@ def test_an_image_that_changed_is_an_error(raw: Path) -> None:
     tifffile.imwrite(raw / "P1_A02_f01_DNA.tif", np.zeros((8, 8), np.uint16))
     with pytest.raises(ReaderError, match=r"is \(8, 8\) uint16, but the images of plate P1 are \(16, 24\) uint16"):
         plate.image.sel(well="A02").to_numpy()
+
+
+def test_the_accessor_comes_with_the_engine(raw: Path) -> None:
+    code = (
+        f"import xarray; tree = xarray.open_datatree({str(raw)!r}, engine='hcskit'); "
+        "print(tree['P1'].to_dataset().hcs.grid(tree['P1'].column).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "(8, 12)\n"), done.stderr

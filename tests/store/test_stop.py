@@ -64,7 +64,7 @@ def contents(screen: Path) -> dict[str, bytes]:
 
 def assert_undisturbed(screen: Path, source: Path) -> None:
     assert contents(screen) == contents(source / "undisturbed")
-    assert sorted(path.name for path in screen.rglob(".*")) == [".P1.zarr.lock"]
+    assert sorted(path.name for path in screen.rglob(".*")) == [".P1.zarr.lock", ".P1.zarr.writers"]
 
 
 def finish(source: Path, screen: Path, table: pd.DataFrame) -> None:

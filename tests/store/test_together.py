@@ -39,7 +39,7 @@ def contents(screen: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(screen)): path.read_bytes()
         for path in screen.rglob("*")
-        if path.is_file() and path.suffix != ".lock"
+        if path.is_file() and not path.name.startswith(".")
     }
 
 
