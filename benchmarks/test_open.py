@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -92,3 +94,31 @@ def test_read_one_well(what: str, plate: Path, benchmark: Any) -> None:
     benchmark.extra_info.update(what=what, amount=1, unit="wells")
     assert np.sum([np.size(pixels) for pixels in well(opened)]) == 16 * SHAPE[0] * SHAPE[1]
     benchmark.pedantic(well, (opened,), rounds=ROUNDS)
+
+
+FRESH = """
+import sys, time
+import hcskit
+from hcskit import open_screen
+start = time.perf_counter()
+plate = open_screen(sys.argv[1])["big"]
+opened = time.perf_counter()
+plate["image"].sel(well="P24").to_numpy()
+print(opened - start, time.perf_counter() - opened)
+"""
+
+
+@pytest.mark.benchmark(group="the same in a fresh process")
+def test_a_fresh_process(plate: Path, benchmark: Any) -> None:
+    """Print how long opening and the first well take, without the imports."""
+
+    def run() -> list[str]:
+        return subprocess.run(
+            [sys.executable, "-c", FRESH, str(plate)], capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    times = [run() for _ in range(ROUNDS)]
+    opened, well = (np.median([float(time[number]) for time in times]) for number in (0, 1))
+    note = f"open {1e3 * opened:.0f} ms, first well {1e3 * well:.0f} ms (median of {ROUNDS})"
+    benchmark.extra_info.update(what="hcskit", amount=1, unit="processes", note=note)
+    benchmark.pedantic(run, rounds=1)

@@ -66,6 +66,7 @@ def test_the_record_and_the_notebooks_tell_the_whole_story(lab: Any, tmp_path: P
     assert content["started"] <= content["steps"][0]["started"] <= content["finished"]
 
 
+@pytest.mark.slow
 def test_only_what_has_changed_is_done_again(lab: Any, tmp_path: Path) -> None:
     table, out = tmp_path / "table.csv", tmp_path / "run"
     table.write_text("1", encoding="utf-8")

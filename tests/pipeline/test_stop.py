@@ -40,6 +40,7 @@ def record(out: Path) -> dict[str, Any]:
     return json.loads((out / "run.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_a_run_stopped_with_ctrl_c_goes_on(lab: Any, pipeline: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = lab.start("run", pipeline, "--out", out, sign=out / "pid")
@@ -72,6 +73,7 @@ def test_a_scheduler_that_ends_the_run_stops_it_as_ctrl_c_does(lab: Any, waiting
     assert record(out)["status"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_process_and_goes_on(lab: Any, pipeline: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = lab.start("run", pipeline, "--out", out, sign=out / "pid")
@@ -90,6 +92,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on(lab: Any, pipeline: Path, tm
     assert record(out)["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_second_run_in_one_folder_is_refused_and_the_first_unharmed(lab: Any, waiting: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     first = lab.start("run", waiting, "--out", out, sign=out / "pid")
