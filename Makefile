@@ -8,6 +8,9 @@ UV := $(BIN)/uv
 STAMP := .venv/.complete
 # For `make lock UPGRADE=--upgrade`: take the newest versions instead of keeping those that still fit.
 UPGRADE ?=
+# How the ranks of a training talk, gloo or mpi; and what `make setup` puts back, once Horovod is there.
+HOROVOD := .venv/.horovod
+TRANSPORT ?= $(shell cat $(HOROVOD) 2>/dev/null || echo gloo)
 
 # uv reads no pip settings; hospitals and companies often have certificates of their own in the system's store.
 export UV_SYSTEM_CERTS := 1
@@ -15,17 +18,21 @@ export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint lock bench clean
+.PHONY: help setup horovod demo test test-fast lint lock bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Install hcskit and its tools, in the locked versions, into .venv
 
+horovod: $(STAMP) ## For training with several ranks: build Horovod, once, and install it into .venv
+	@containers/horovod/build.sh $(BIN)/python $(TRANSPORT)
+	@echo $(TRANSPORT) > $(HOROVOD)
+
 demo: $(STAMP) ## From simulated images to effective concentrations and a report, in runs/demo
 	@$(BIN)/hcskit run pipelines/demo.yaml --out runs/demo
 
-test: lint ## Lint, then all tests with coverage
+test: horovod lint ## Lint, then all tests with coverage
 	@$(BIN)/pytest --cov
 
 test-fast: $(STAMP) ## The tests that are not marked slow, on two cores
@@ -74,4 +81,5 @@ $(STAMP): pyproject.toml requirements.lock
 	fi; \
 	$(UV) pip sync --python $(BIN)/python --require-hashes requirements.lock; \
 	$(UV) pip install --python $(BIN)/python --quiet --no-deps -e .; \
+	if [ -e $(HOROVOD) ]; then containers/horovod/build.sh $(BIN)/python $(TRANSPORT); fi; \
 	touch $@

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from hypothesis import settings
 
 from hcskit.plate import parse_well
 from hcskit.platemap import check_plate_map
@@ -19,6 +20,10 @@ from hcskit.platemap import check_plate_map
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("hcskit", deadline=None)
+settings.load_profile("hcskit")
 
 # A shell's background job starts with Ctrl-C ignored, and so would every process that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

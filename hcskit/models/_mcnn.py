@@ -12,13 +12,15 @@ from typing import Any, Literal
 from hcskit.errors import InputError
 from hcskit.models.backend import keras
 
-__all__ = ["mcnn"]
+__all__ = ["MOST_SCALES", "mcnn", "scales_that_fit"]
 
 layers = keras.layers
 
 #: Filters of the published branches, finest scale first (Godinez et al. 2017).
 _FILTERS = (16, 16, 16, 32, 32, 32, 64)
 _KERNEL = 5
+#: Scales of the published network.
+MOST_SCALES = len(_FILTERS)
 # The coarsest grid that still gives a 5×5 kernel more image than padding.
 _MIN_GRID = 4
 
@@ -92,12 +94,23 @@ def mcnn(
     return keras.Model(image, probability, name="mcnn")
 
 
+def scales_that_fit(side: int) -> int:
+    """Return how many scales an image has room for, from its shorter side in pixels.
+
+    Examples
+    --------
+    >>> scales_that_fit(64)
+    5
+    """
+    return min(MOST_SCALES, 1 + int(math.log2(side // _MIN_GRID))) if side >= _MIN_GRID else 0
+
+
 def _scales(side: int, wanted: int | None) -> int:
-    room = min(len(_FILTERS), 1 + int(math.log2(side // _MIN_GRID))) if side >= _MIN_GRID else 0
+    room = scales_that_fit(side)
     count = max(1, room) if wanted is None else wanted
     if not 1 <= count <= room:
         raise InputError(
-            f"an image {side} pixels wide or high has room for {room} scales of at most {len(_FILTERS)}, not {count}: "
+            f"an image {side} pixels wide or high has room for {room} scales of at most {MOST_SCALES}, not {count}: "
             f"the coarsest grid needs {_MIN_GRID} pixels"
         )
     return count

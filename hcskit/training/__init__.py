@@ -3,21 +3,24 @@
 from hcskit.training._batches import RandomCrops, tiles
 from hcskit.training._card import ModelCard, load_model, save_model
 from hcskit.training._fields import Normalisation, TrainingFields, label_fields, read_fields
-from hcskit.training._fit import TrainingResult, train
-from hcskit.training._recipe import Recipe
-from hcskit.training._split import split_groups
+from hcskit.training._fit import TrainingResult, network_and_batches, train
+from hcskit.training._recipe import ParallelSection, Recipe
+from hcskit.training._split import split_folds, split_groups
 
 __all__ = [
     "ModelCard",
     "Normalisation",
+    "ParallelSection",
     "RandomCrops",
     "Recipe",
     "TrainingFields",
     "TrainingResult",
     "label_fields",
     "load_model",
+    "network_and_batches",
     "read_fields",
     "save_model",
+    "split_folds",
     "split_groups",
     "tiles",
     "train",

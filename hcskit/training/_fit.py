@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from tqdm import tqdm
 
 from hcskit.errors import InputError
 from hcskit.models import mcnn
@@ -22,11 +20,13 @@ from hcskit.models.backend import keras
 from hcskit.training._batches import RandomCrops, tiles
 from hcskit.training._card import ModelCard, save_model
 from hcskit.training._fields import NEGATIVE, Normalisation, TrainingFields, label_fields, read_fields
+from hcskit.training._journal import Journal
 from hcskit.training._recipe import OptimiserSection, Recipe
-from hcskit.training._split import split_groups
+from hcskit.training._split import split_folds, split_groups
+from hcskit.training.parallel import KeepTogether, data_parallel, over_ranks, ranks
 from hcskit.version import __version__
 
-__all__ = ["TrainingResult", "train"]
+__all__ = ["TrainingResult", "network_and_batches", "train"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,13 @@ def train(
     recipe: Recipe,
     out: str | Path,
     *,
+    fold: tuple[int, int] | None = None,
     progress: bool = True,
 ) -> TrainingResult:
     """Train an M-CNN on the labelled wells of plates.
+
+    Started as one of several ranks, it learns from its share of each batch. Rank 0 writes the files; all return
+    the same network.
 
     Parameters
     ----------
@@ -72,6 +76,9 @@ def train(
     out : path-like
         Folder for ``model.keras``, ``card.json``, ``recipe.yaml`` and ``history.csv``. If a training of the same recipe
         and data was stopped there, it goes on after its last whole epoch.
+    fold : tuple of int, optional
+        Number of a fold of `split_folds`, and how many there are: its fields are kept out altogether, neither learned
+        from nor validated on.
     progress : bool
         Show a progress bar over epochs.
 
@@ -80,8 +87,31 @@ def train(
     InputError
         If the plates do not give two classes or a clean split, or the crop is larger than the image.
     """
+    data, fields, card = _prepare(plates, profiles, recipe, fold)
+    model, history = _fit(data, ~fields["validation"].to_numpy(), card, Path(out), progress)
+    best = history.iloc[history["val_loss"].to_numpy().argmin()]
+    card = card.model_copy(update={"metrics": {str(name): float(value) for name, value in best.items()}})
+    if ranks().rank == 0:
+        save_model(out, model, card)
+    return TrainingResult(model, card, history, fields)
+
+
+def network_and_batches(
+    plates: Mapping[str, xr.Dataset], profiles: xr.Dataset, recipe: Recipe
+) -> tuple[keras.Model, RandomCrops]:
+    """Return the network that `train` fits, compiled, and the batches it fits it to; see there."""
+    data, fields, card = _prepare(plates, profiles, recipe)
+    return _network(data.select(~fields["validation"].to_numpy()), card)
+
+
+def _prepare(
+    plates: Mapping[str, xr.Dataset], profiles: xr.Dataset, recipe: Recipe, fold: tuple[int, int] | None = None
+) -> tuple[TrainingFields, pd.DataFrame, ModelCard]:
     keras.utils.set_random_seed(recipe.seed)
     fields = label_fields(plates, recipe.data)
+    if fold is not None:
+        held_out = split_folds(fields, recipe.split.by, fold[1], recipe.seed) == fold[0]
+        fields = fields[~held_out].reset_index(drop=True)
     fields["validation"] = split_groups(fields, recipe.split.by, recipe.split.validation, recipe.seed)
     channels = recipe.data.channels or tuple(next(iter(plates.values()))["channel"].to_numpy().tolist())
     light = read_fields(plates, profiles, fields, channels, recipe.data.binning)
@@ -104,86 +134,43 @@ def train(
         metrics={},
         hcskit_version=__version__,
     )
-    model, history = _fit(data, learn, card, Path(out), progress)
-    best = history.iloc[history["val_loss"].to_numpy().argmin()]
-    card = card.model_copy(update={"metrics": {str(name): float(value) for name, value in best.items()}})
-    save_model(out, model, card)
-    return TrainingResult(model, card, history, fields)
+    return data, fields, card
 
 
 def _fit(
     data: TrainingFields, learn: npt.NDArray[np.bool_], card: ModelCard, out: Path, progress: bool
 ) -> tuple[keras.Model, pd.DataFrame]:
-    recipe, options = card.recipe, card.recipe.optimiser
-    batches = RandomCrops(
-        data.select(learn), card.crop, recipe.data.crops_per_field, options.batch, recipe.augmentation, recipe.seed
+    options = card.recipe.optimiser
+    model, batches = _network(data.select(learn), card)
+    validation = _validation(data.select(~learn), card.crop)
+    journal = Journal(out / "history.csv", out / f".training-{_digest(card)}", batches, options.epochs, progress)
+    model.fit(
+        batches,
+        initial_epoch=journal.resume(model),
+        epochs=options.epochs,
+        shuffle=False,  # the batches are; their order is the same on all ranks, and after a restart
+        validation_data=validation,
+        validation_batch_size=options.batch,
+        callbacks=[KeepTogether(batches.own_size, len(validation[0])), journal],
+        verbose=0,
     )
-    model = mcnn((*card.crop, len(card.channels)), len(card.classes), **recipe.model.model_dump())
+    journal.load_best(model)
+    return model, journal.table
+
+
+def _network(data: TrainingFields, card: ModelCard) -> tuple[keras.Model, RandomCrops]:
+    recipe, options, (rank, size, _) = card.recipe, card.recipe.optimiser, ranks()
+    crops = (card.crop, recipe.data.crops_per_field, options.batch, recipe.augmentation, recipe.seed)
+    batches = RandomCrops(data, *crops, rank=rank, ranks=size)
+    model = over_ranks(mcnn((*card.crop, len(card.channels)), len(card.classes), **recipe.model.model_dump()))
     model.compile(
-        optimizer=_optimiser(options, len(batches)),
+        optimizer=data_parallel(_optimiser(options, len(batches)), compression=recipe.parallel.compression),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing),
         metrics=["accuracy"],
         weighted_metrics=[],
         jit_compile=False,
     )
-    state = out / f".training-{card.fingerprint[:12]}"
-    state.mkdir(parents=True, exist_ok=True)
-    journal = _Journal(out / "history.csv", state, batches, options.epochs, progress)
-    model.fit(
-        batches,
-        epochs=options.epochs,
-        validation_data=_validation(data.select(~learn), card.crop),
-        validation_batch_size=options.batch,
-        callbacks=[
-            keras.callbacks.BackupAndRestore(str(state / "last"), delete_checkpoint=False),
-            journal,
-        ],
-        verbose=0,
-    )
-    model.load_weights(state / "best.weights.h5")
-    return model, journal.table
-
-
-class _Journal(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes the history as it grows, keeps the best weights, shows progress, and counts epochs for the batches."""
-
-    def __init__(self, path: Path, state: Path, batches: RandomCrops, epochs: int, progress: bool) -> None:
-        super().__init__()
-        self.path, self.state, self.batches, self.epochs, self.progress = path, state, batches, epochs, progress
-        self.table = pd.DataFrame()
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.bar = tqdm(total=self.epochs, unit="epoch", desc="train", disable=not self.progress)
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if self.table.empty and epoch > 0 and self.path.exists():
-            before = pd.read_csv(self.path)
-            self.table = before[before["epoch"] <= epoch]
-            self.bar.update(epoch)
-        self.batches.epoch = epoch
-        self.started = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.seconds = time.perf_counter() - self.started
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        row = {
-            "epoch": epoch + 1,
-            **(logs or {}),
-            "learning_rate": float(self.model.optimizer.learning_rate),
-            "seconds": self.seconds,
-            "images_per_second": self.batches.size / self.seconds,
-        }
-        if self.table.empty or row["val_loss"] < self.table["val_loss"].min():
-            self.model.save_weights(self.state / "best.weights.h5")
-        self.table = pd.concat([self.table, pd.DataFrame([row])], ignore_index=True)
-        self.table.to_csv(self.path, index=False)
-        self.bar.update()
-        shown = {name: f"{row[name]:.3f}" for name in ("loss", "val_loss", "val_accuracy")}
-        self.bar.set_postfix(shown | {"images/s": f"{row['images_per_second']:.0f}"})
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self.bar.close()
+    return model, batches
 
 
 def _optimiser(options: OptimiserSection, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -201,9 +188,12 @@ def _optimiser(options: OptimiserSection, steps_per_epoch: int) -> keras.optimiz
 
 
 def _validation(data: TrainingFields, crop: tuple[int, int]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Cut the tiles to validate on; of those, this rank's share."""
+    rank, size, _ = ranks()
     cut = [tiles(image, crop) for image in data.images]
     labels = np.repeat(data.labels, [len(part) for part in cut])
-    return np.concatenate(cut), np.eye(len(data.classes), dtype=np.float32)[labels]
+    own = slice(rank, None, size) if len(labels) >= size else slice(None)
+    return np.concatenate(cut)[own], np.eye(len(data.classes), dtype=np.float32)[labels[own]]
 
 
 def _crop(recipe: Recipe, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -222,3 +212,9 @@ def _fingerprint(fields: pd.DataFrame, light: npt.NDArray[np.float32]) -> str:
     digest.update(json.dumps(light.shape).encode())
     digest.update(np.ascontiguousarray(light[:, ::16, ::16]).tobytes())
     return digest.hexdigest()
+
+
+def _digest(card: ModelCard) -> str:
+    """Tell this recipe on these data from others; how ranks talk to one another makes no difference."""
+    recipe = card.recipe.model_dump_json(exclude={"parallel"})
+    return hashlib.sha256(f"{card.fingerprint} {recipe}".encode()).hexdigest()[:12]

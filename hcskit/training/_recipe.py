@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.platemap import ROLES
 
-__all__ = ["Recipe"]
+__all__ = ["ParallelSection", "Recipe"]
 
 
 class _Section(BaseModel):
@@ -74,6 +74,17 @@ class OptimiserSection(_Section):
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
 
 
+class ParallelSection(_Section):
+    """How ranks exchange gradients (Sergeev & Del Balso, arXiv:1802.05799, 2018); the defaults are Horovod's.
+
+    The number of ranks is not here: it does not change the result.
+    """
+
+    compression: Literal["fp16"] | None = Field(None, description="send gradients as 16-bit numbers: half the traffic")
+    fusion_threshold_mb: int = Field(128, ge=0, description="send small gradients together, up to so many MiB")
+    cycle_time_ms: float = Field(1.0, gt=0, description="wait so long for gradients to send together, in milliseconds")
+
+
 class Recipe(_Section):
     """All that defines a training run; the same recipe and data give the same network.
 
@@ -88,6 +99,7 @@ class Recipe(_Section):
     model: ModelSection = ModelSection()
     augmentation: AugmentationSection = AugmentationSection()
     optimiser: OptimiserSection = OptimiserSection()
+    parallel: ParallelSection = ParallelSection()
     seed: int = Field(0, ge=0)
 
     @classmethod

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import InputError
+from hcskit.training._fields import NEGATIVE
 
-__all__ = ["split_groups"]
+__all__ = ["split_folds", "split_groups"]
 
 
 def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -19,7 +20,8 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
     fields : pandas.DataFrame
         One row a field; columns ``plate, well, label`` and `by`.
     by : str
-        Column whose values stay together: ``well`` (of one plate), or something coarser.
+        Column whose values stay together: ``well`` (of one plate), or something coarser. By ``compound``, the wells of
+        the negative controls are held out one by one: they are no compound.
     validation : float
         Fraction of each class's groups to hold out; at least one group, and at least one stays.
     seed : int
@@ -35,15 +37,7 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
     InputError
         If the column is missing, splits a well (such as ``field``), or a class has only one group.
     """
-    if by not in fields.columns:
-        raise InputError(
-            f"cannot split by {by!r}: the plate map has no such column; it has {', '.join(fields.columns)}"
-        )
-    group = fields["plate"] + "/" + fields["well"] if by == "well" else fields[by].astype(str)
-    if fields.assign(group=group).drop_duplicates(["plate", "well", "group"]).duplicated(["plate", "well"]).any():
-        raise InputError(
-            f"cannot split by {by!r}: it would put fields of one well on both sides; split by well or coarser"
-        )
+    group = _groups(fields, by)
     rng = np.random.default_rng(seed)
     held: set[str] = set()
     for label, names in group.groupby(fields["label"]):
@@ -63,3 +57,76 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
     if lost:
         raise InputError(f"splitting by {by!r} leaves no field of {', '.join(sorted(lost))} to learn from; split finer")
     return chosen
+
+
+def split_folds(fields: pd.DataFrame, by: str, folds: int, seed: int) -> npt.NDArray[np.int64]:
+    """Deal the groups out to folds, class by class, so that each group is held out exactly once.
+
+    Whichever fold is held out, two groups of each class are left: one to learn from, and one to validate on.
+
+    Parameters
+    ----------
+    fields : pandas.DataFrame
+        One row a field; columns ``plate, well, label`` and `by`.
+    by : str
+        Column whose values stay together, as `split_groups` takes it.
+    folds : int
+        Number of folds, at least two.
+    seed : int
+        Makes the choice reproducible.
+
+    Returns
+    -------
+    numpy.ndarray of int
+        The fold of each field, from 0.
+
+    Raises
+    ------
+    InputError
+        If the column is missing or splits a well, or there are too few groups; says how many folds there can be.
+    """
+    group = _groups(fields, by)
+    has = pd.crosstab(group, fields["label"]).astype(bool)
+    total = has.sum()
+    for label, count in total.items():
+        if count < 3:
+            raise InputError(
+                f"class {label!r} has {count} {by}{'s' * (count > 1)}; cross-validation needs three of each class: "
+                "one to hold out, one to validate on and one to learn from. Split by something finer (split.by)"
+            )
+    if not 2 <= folds <= len(has):
+        raise InputError(f"{folds} folds cannot be: with {len(has)} {by}s there can be 2 to {len(has)}")
+    dealt = np.zeros((folds, len(total)), np.int64)
+    # The rarest class first, while the folds are empty.
+    rarest = (has * total.to_numpy()).where(has).min(axis=1)
+    fold_of: dict[str, int] = {}
+    for name in rarest.iloc[np.random.default_rng(seed).permutation(len(rarest))].sort_values(kind="stable").index:
+        own = has.loc[name].to_numpy()
+        crowd = (dealt / total.to_numpy())[:, own].sum(axis=1)
+        fold = int(np.lexsort((dealt.sum(axis=1), crowd))[0])
+        dealt[fold] += own
+        fold_of[name] = fold
+    left = total.to_numpy() - dealt
+    if left.min() < 2:
+        short = total.index[left.min(axis=0).argmin()]
+        raise InputError(
+            f"{folds} folds by {by} would leave class {short!r} with {left.min()} to learn from and to validate on; "
+            f"there can be {len(has)} folds, each smaller"
+        )
+    return np.asarray(group.map(fold_of), np.int64)
+
+
+def _groups(fields: pd.DataFrame, by: str) -> pd.Series[str]:
+    if by not in fields.columns:
+        raise InputError(
+            f"cannot split by {by!r}: the plate map has no such column; it has {', '.join(fields.columns)}"
+        )
+    well = fields["plate"] + "/" + fields["well"]
+    group = well if by == "well" else fields[by].astype(str)
+    if by == "compound":
+        group = group.where(fields["label"] != NEGATIVE, well)
+    if fields.assign(group=group).drop_duplicates(["plate", "well", "group"]).duplicated(["plate", "well"]).any():
+        raise InputError(
+            f"cannot split by {by!r}: it would put fields of one well on both sides; split by well or coarser"
+        )
+    return group

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hcskit.errors import InputError
-from hcskit.training import split_groups
+from hcskit.training import split_folds, split_groups
 
 
 def _fields(wells: int, fields: int, plates: int = 1) -> pd.DataFrame:
@@ -50,3 +51,57 @@ def test_a_class_with_one_well_is_refused() -> None:
 def test_an_unknown_column_is_named() -> None:
     with pytest.raises(InputError, match="batch"):
         split_groups(_fields(6, 2), "batch", 0.25, 0)
+
+
+@given(
+    wells=st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 7)), min_size=1, max_size=40),
+    fields=st.integers(1, 2),
+    folds=st.integers(1, 9),
+    by=st.sampled_from(["well", "batch"]),
+    seed=st.integers(0, 99),
+)
+def test_each_group_is_held_out_once_and_leaves_two_of_each_class(
+    wells: list[tuple[str, int]], fields: int, folds: int, by: str, seed: int
+) -> None:
+    rows = [("p", f"A{n}", f, *well) for n, well in enumerate(wells) for f in range(fields)]
+    table = pd.DataFrame(rows, columns=["plate", "well", "field", "label", "batch"])
+    groups = table.groupby("label")[by].nunique()
+    try:
+        fold = split_folds(table, by, folds, seed)
+    except InputError:
+        # One group a fold is always possible, where a class has three.
+        assert groups.min() < 3 or folds != table[by].nunique()
+        return
+    dealt = table.assign(fold=fold)
+    assert set(fold) == set(range(folds))
+    assert dealt.groupby(by)["fold"].nunique().eq(1).all()
+    for number in range(folds):
+        assert dealt[dealt["fold"] != number].groupby("label")[by].nunique().min() >= 2
+        assert dealt[dealt["fold"] != number]["label"].nunique() == len(groups)
+    if by == "well":
+        own = dealt.drop_duplicates("well")
+        assert np.ptp(pd.crosstab(own["label"], own["fold"]).to_numpy(), axis=1).max() <= 1
+
+
+def test_plates_that_hold_every_class_are_dealt_out_evenly() -> None:
+    table = _fields(6, 2, plates=7)
+    dealt = table.assign(fold=split_folds(table, "plate", 3, 0)).groupby("fold")["plate"].nunique()
+    assert sorted(dealt) == [2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("plates", "folds", "said"),
+    [(2, 2, "class 'x' has 2 plates"), (5, 6, "with 5 plates there can be 2 to 5"), (3, 2, "there can be 3 folds")],
+)
+def test_a_screen_says_how_many_folds_it_can_give(plates: int, folds: int, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        split_folds(_fields(6, 2, plates), "plate", folds, 0)
+
+
+def test_by_compound_negative_controls_are_held_out_well_by_well() -> None:
+    table = _fields(12, 2)
+    table["compound"] = ["DMSO" if label == "x" else name for label, name in zip(table.label, table.well, strict=True)]
+    table["label"] = table["label"].replace("x", "negative_control")
+    held = split_groups(table, "compound", 0.5, 0)
+    assert set(table["label"][held]) == set(table["label"][~held]) == {"negative_control", "y"}
+    assert set(split_folds(table, "compound", 3, 0)[table["compound"] == "DMSO"]) == {0, 1, 2}
