@@ -1,0 +1,120 @@
+"""How much memory a rank needs, and whether a worker has it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hcskit.errors import InputError
+from hcskit.planning._size import DataSize, network
+from hcskit.training import Recipe
+
+__all__ = ["Memory", "check_memory", "memory_of_rank"]
+
+# Fitted to the peaks of six trainings (docs/scaling.md), with TensorFlow 2.21 and Keras 3.15 on Linux.
+_LIBRARIES = 820 * 10**6
+_COPIES_OF_FIELDS = 3  # as they were read, centred and scaled, at once
+_COPIES_OF_WEIGHTS = 12  # weights, gradients, AdamW's two averages; the rest while the model file is being written
+_PER_ACTIVATION = 1.6  # what is kept, its gradients, and the allocator's losses
+
+
+class Memory(NamedTuple):
+    """Bytes that a rank holds at most.
+
+    Attributes
+    ----------
+    libraries : int
+        Python, TensorFlow and hcskit themselves.
+    fields : int
+        The fields: every rank holds all of them, and copies.
+    weights : int
+        Weights, gradients, what AdamW remembers of them, the gradients' average over several ranks, and the copies made
+        when the model is saved.
+    activations : int
+        What the layers put out for the rank's share of a batch, which the backward pass needs.
+    """
+
+    libraries: int
+    fields: int
+    weights: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {_gib(size)}" for name, size in self._asdict().items())
+        return f"{_gib(self.total)} ({parts})"
+
+
+def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
+    """Estimate the memory of each of so many ranks; within 1.5 times of what was measured (docs/scaling.md).
+
+    Raises
+    ------
+    InputError
+        If there are more ranks than crops in a batch, or the network does not fit the images.
+
+    Examples
+    --------
+    >>> recipe = Recipe.model_validate({"data": {"crop": None}, "model": {"head": "flatten", "batch_norm": False}})
+    >>> memory_of_rank(recipe, DataSize((1024, 1280), 3, 13, 100)).total > 2**30
+    True
+    """
+    data.check_share(recipe, ranks)
+    counted = network(recipe, data)
+    share = -(-recipe.optimiser.batch // ranks)
+    exchanged = 2 * counted.trained if ranks > 1 else 0
+    return Memory(
+        libraries=_LIBRARIES,
+        fields=_COPIES_OF_FIELDS * data.n_fields * data.field_bytes(recipe.data.binning),
+        weights=4 * (_COPIES_OF_WEIGHTS * counted.weights + exchanged),
+        activations=round(4 * _PER_ACTIVATION * share * counted.kept),
+    )
+
+
+def check_memory(
+    recipe: Recipe, data: DataSize, *, memory_of_worker: int, workers: int = 1, ranks_per_worker: int = 1
+) -> None:
+    """Refuse a training whose ranks would not fit into their workers.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to train.
+    data : DataSize
+        On how much.
+    memory_of_worker : int
+        Bytes of each worker.
+    workers, ranks_per_worker : int
+        How many there are.
+
+    Raises
+    ------
+    InputError
+        If they need more: how much, for what, and what to do.
+    """
+    ranks = workers * ranks_per_worker
+    each = memory_of_rank(recipe, data, ranks)
+    if ranks_per_worker * each.total <= memory_of_worker:
+        return
+    fitting = [
+        fewer
+        for fewer in range(1, ranks_per_worker)
+        if fewer * memory_of_rank(recipe, data, workers * fewer).total <= memory_of_worker
+    ]
+    cures = [f"run {fitting[-1]} ranks a worker"] if fitting else []
+    if each.activations >= each.fields:
+        cures.append("make the batch or the crop smaller, or share the batch among more workers")
+    else:
+        cures.append("bin more or learn from fewer wells: each rank holds all fields")
+    cures.append(f"give a worker {_gib(ranks_per_worker * each.total)} or more")
+    raise InputError(
+        f"a worker has {_gib(memory_of_worker)}, and {ranks_per_worker} of {ranks} ranks in it need "
+        f"{_gib(ranks_per_worker * each.total)}: each {each}; {', or '.join(cures)}"
+    )
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB"

@@ -1,0 +1,137 @@
+"""How large a training is: its images, and its network layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, Self
+
+import xarray as xr
+
+from hcskit.errors import InputError
+from hcskit.models import mcnn
+from hcskit.models.backend import keras
+from hcskit.training import Recipe, label_fields
+
+__all__ = ["DataSize", "Network", "network"]
+
+
+@dataclass(frozen=True)
+class DataSize:
+    """How much there is to learn from.
+
+    Attributes
+    ----------
+    image_shape : tuple of int
+        Rows and columns of an image, as the camera gave it.
+    n_channels : int
+        Channels that are learned from.
+    n_classes : int
+        Phenotypes.
+    n_fields : int
+        Fields, those to validate on included.
+
+    Examples
+    --------
+    >>> DataSize((1024, 1280), 3, 13, 10_000).field_bytes(binning=1)
+    15728640
+    """
+
+    image_shape: tuple[int, int]
+    n_channels: int
+    n_classes: int
+    n_fields: int
+
+    @classmethod
+    def of(cls, plates: Mapping[str, xr.Dataset], recipe: Recipe) -> Self:
+        """Count what a recipe learns from on these plates; reads no pixel.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to learn from.
+        """
+        fields = label_fields(plates, recipe.data)
+        plate = next(iter(plates.values()))
+        channels = len(recipe.data.channels or plate["channel"])
+        return cls((plate.sizes["y"], plate.sizes["x"]), channels, fields["label"].nunique(), len(fields))
+
+    def crop(self, recipe: Recipe) -> tuple[int, int]:
+        """Rows and columns of what the network sees: a crop, or the whole binned field."""
+        rows, columns = (length // recipe.data.binning for length in self.image_shape)
+        return (rows, columns) if recipe.data.crop is None else (recipe.data.crop, recipe.data.crop)
+
+    def field_bytes(self, binning: int) -> int:
+        """Bytes of one field as training holds it: float32, binned."""
+        rows, columns = (length // binning for length in self.image_shape)
+        return 4 * rows * columns * self.n_channels
+
+    def learned(self, recipe: Recipe) -> int:
+        """Fields that are learned from: those that are not held out, about."""
+        return max(1, round(self.n_fields * (1 - recipe.split.validation)))
+
+    def check_share(self, recipe: Recipe, ranks: int) -> None:
+        """Refuse more ranks than a batch has crops.
+
+        Raises
+        ------
+        InputError
+            If a rank would have none.
+        """
+        if ranks > recipe.optimiser.batch:
+            raise InputError(
+                f"a batch of {recipe.optimiser.batch} crops cannot be shared by {ranks} ranks; use fewer ranks, or a "
+                "larger batch"
+            )
+
+
+class Network(NamedTuple):
+    """Numbers of a network, for one image where they depend on it.
+
+    Attributes
+    ----------
+    weights : int
+        All its variables.
+    trained : int
+        Those of them that have a gradient.
+    kept : int
+        Numbers that the forward pass keeps for the backward pass.
+    small_exchanges : int
+        Exchanges of a few numbers in a step, which the computation waits for: one forward and one backward for each
+        batch normalisation, one for each dropout, one for the loss (`hcskit.training.parallel.over_ranks`).
+    """
+
+    weights: int
+    trained: int
+    kept: int
+    small_exchanges: int
+
+
+def network(recipe: Recipe, data: DataSize) -> Network:
+    """Count a recipe's network.
+
+    Raises
+    ------
+    InputError
+        If the network does not fit the images.
+    """
+    return _count((*data.crop(recipe), data.n_channels), data.n_classes, recipe)
+
+
+@lru_cache
+def _count(shape: tuple[int, int, int], n_classes: int, recipe: Recipe) -> Network:
+    model = mcnn(shape, n_classes, **recipe.model.model_dump())
+    kinds = [type(layer) for layer in model.layers]
+    outputs = {layer.name: math.prod(layer.output.shape[1:]) for layer in model.layers}
+    # The gradient of a ReLU needs what it puts out, not what comes in.
+    dropped = [
+        layer.input._keras_history.operation.name for layer in model.layers if isinstance(layer, keras.layers.ReLU)
+    ]
+    return Network(
+        weights=model.count_params(),
+        trained=sum(math.prod(variable.shape) for variable in model.trainable_variables),
+        kept=sum(outputs.values()) - sum(outputs[name] for name in dropped),
+        small_exchanges=2 * kinds.count(keras.layers.BatchNormalization) + kinds.count(keras.layers.Dropout) + 1,
+    )
