@@ -24,7 +24,7 @@ from hcskit.version import __version__
 
 _FILE = click.Path(path_type=Path)
 _DEBUG = "hcskit.debug"
-_GO_ON = ("run", "import", "fetch")
+_GO_ON = ("run", "import", "fetch", "train", "cross-validate")
 
 
 class _BadInput(click.ClickException):
@@ -174,6 +174,71 @@ def export(screen: Path, out: Path, format: str) -> None:
         click.echo(f"wrote {path}")
 
 
+_cluster = click.option("--cluster", type=_FILE, help="YAML file of a cluster. Default: this machine.")
+
+
+@_example("hcskit train pipelines/recipes/controls.yaml screens/plate7 --out models/plate7 --cluster slurm.yaml")
+@main.command()
+@click.argument("recipe", type=_FILE)
+@click.argument("screen", type=_FILE)
+@click.option(
+    "--out", type=_FILE, required=True, help="Folder of the model. A training that was stopped goes on there."
+)
+@_cluster
+@_debug
+def train(recipe: Path, screen: Path, out: Path, cluster: Path | None) -> None:
+    """Train a network by a RECIPE on the labelled wells of a SCREEN, on one machine or many."""
+    from tqdm.auto import tqdm
+
+    from hcskit.cluster import ClusterConfig, train
+    from hcskit.training import Recipe
+
+    config = ClusterConfig.from_yaml(cluster) if cluster else None
+    history = train(screen, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
+    best = history.iloc[history["val_loss"].to_numpy().argmin()]
+    click.echo(f"model      {out}\nval_loss   {best['val_loss']:.3f} (epoch {best['epoch']:.0f})")
+
+
+@_example("hcskit predict screens/plate7 runs/plate3/model --cluster slurm.yaml")
+@main.command()
+@click.argument("screen", type=_FILE)
+@click.argument("model", type=_FILE)
+@click.option("--out", type=_FILE, help="Folder of a screen or a run to write the results to. Default: SCREEN.")
+@_cluster
+@_debug
+def predict(screen: Path, model: Path, out: Path | None, cluster: Path | None) -> None:
+    """Read the phenotypes of a SCREEN with a trained MODEL (its folder)."""
+    from hcskit.cluster import ClusterConfig, open_cluster, predict
+    from hcskit.predict import write_predictions
+    from hcskit.store import open_plates
+    from hcskit.training import load_model
+
+    plates, (_, card) = open_plates(screen), load_model(model)
+    with open_cluster(ClusterConfig.from_yaml(cluster) if cluster else None) as client:
+        predictions = predict(client, screen, model)
+    for path in write_predictions(out or screen, plates, predictions, card):
+        click.echo(f"wrote {path}")
+
+
+@_example("hcskit cross-validate pipelines/recipes/controls.yaml screens/all --out runs/folds --folds 5")
+@main.command("cross-validate")
+@click.argument("recipe", type=_FILE)
+@click.argument("screen", type=_FILE)
+@click.option("--out", type=_FILE, required=True, help="Folder of the folds. What was stopped there goes on.")
+@click.option("--folds", default=4, show_default=True, help="How many times to train, each without another part.")
+@_cluster
+@_debug
+def cross_validate(recipe: Path, screen: Path, out: Path, folds: int, cluster: Path | None) -> None:
+    """Say how well a RECIPE does on parts of a SCREEN that its network has not seen; its split.by says which."""
+    from hcskit.cluster import ClusterConfig, cross_validate, open_cluster
+    from hcskit.training import Recipe
+
+    how = Recipe.from_yaml(recipe)
+    with open_cluster(ClusterConfig.from_yaml(cluster) if cluster else None) as client:
+        found = cross_validate(client, screen, how, out, folds, say=click.echo)
+    click.echo(found.summary.round(3).to_string())
+
+
 @main.group()
 def fetch() -> None:
     """Download public image sets of the Broad Bioimage Benchmark Collection."""
@@ -220,6 +285,47 @@ def simulate(folder: Path, seed: int) -> None:
 
     plate = simulate_plate(folder, seed=seed, progress=partial(tqdm, unit="well", desc="simulate"))
     click.echo(f"images     {plate.images}\nplate map  {plate.plate_map}\ntruth      {plate.truth}")
+
+
+@_example("hcskit tune-ranks recipe.yaml screens/plate7 --cluster cluster.yaml")
+@main.command("tune-ranks")
+@click.argument("recipe", type=_FILE)
+@click.argument("screen", type=_FILE)
+@_cluster
+@click.option("--seconds", default=60.0, show_default=True, help="How long to measure each number of ranks.")
+@_debug
+def tune_ranks(recipe: Path, screen: Path, cluster: Path | None, seconds: float) -> None:
+    """Measure how many ranks per worker train a RECIPE fastest on a SCREEN, and recommend a number."""
+    from hcskit.cluster import ClusterConfig, tune_ranks
+    from hcskit.training import Recipe
+
+    config = ClusterConfig() if cluster is None else ClusterConfig.from_yaml(cluster)
+    table = tune_ranks(screen, Recipe.from_yaml(recipe), config, seconds=seconds, say=partial(click.echo, err=True))
+    click.echo("ranks per worker  threads each  images/s  relative")
+    for _, row in table.iterrows():
+        line = f"{row['threads_per_rank']!s:>12}  {row['images_per_second']:8.3g}  {row['relative']:8.2f}"
+        click.echo(f"{row['ranks_per_worker']:16}  {row['failure'] or line}")
+    best = table.loc[table["recommended"], "ranks_per_worker"].item()
+    click.echo(f"\nRecommended, in the cluster's file:\n  ranks_per_worker: {best}")
+
+
+@_example("hcskit plan recipe.yaml screens/plate7 --images-per-second 13 --ranks-per-node 4 --gigabits 100")
+@main.command()
+@click.argument("recipe", type=_FILE)
+@click.argument("screen", type=_FILE)
+@click.option("--images-per-second", type=float, help="Of one node, from tune-ranks or history.csv. Gives times.")
+@click.option("--ranks-per-node", default=1, show_default=True, help="Ranks of each node.")
+@click.option("--gigabits", default=10.0, show_default=True, help="Network of each node, in Gb/s.")
+@_debug
+def plan(recipe: Path, screen: Path, images_per_second: float | None, ranks_per_node: int, gigabits: float) -> None:
+    """Say how much there is to train on, the memory it takes, and how long a RECIPE takes on 1 to 128 nodes."""
+    from hcskit.planning import Hosts, describe
+    from hcskit.store import open_plates
+    from hcskit.training import Recipe
+
+    hosts = images_per_second and Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
+    plates = open_plates(screen)
+    click.echo("\n".join(describe(plates, Recipe.from_yaml(recipe), hosts or None, ranks_per_node=ranks_per_node)))
 
 
 def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:

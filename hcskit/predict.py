@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,19 @@ from hcskit.errors import InputError
 from hcskit.models.backend import keras
 from hcskit.preprocess import control_statistics
 from hcskit.screen import field_table, treated_fields
+from hcskit.store import write_result
 from hcskit.training import ModelCard, read_fields, tiles
 
-__all__ = ["Predictions", "phenotype_controls", "predict", "readout_points"]
+__all__ = [
+    "Predictions",
+    "field_crops",
+    "gather_predictions",
+    "phenotype_controls",
+    "predict",
+    "predictable_fields",
+    "readout_points",
+    "write_predictions",
+]
 
 _PIXEL_TOLERANCE = 0.05  # relative; objectives of one nominal magnification differ by a few per cent
 
@@ -69,14 +80,67 @@ def predict(
         If a plate does not fit the card: a channel is missing, its pixel size is another, or its images are smaller
         than the network's input.
     """
+    fields = predictable_fields(plates, card)
+    crops = [
+        model.predict_on_batch(field_crops(plates, profiles, fields.iloc[[number]], card))
+        for number in tqdm(range(len(fields)), unit="field", desc="predict", disable=not progress)
+    ]
+    return gather_predictions(fields, crops, card.classes)
+
+
+def predictable_fields(plates: Mapping[str, xr.Dataset], card: ModelCard) -> pd.DataFrame:
+    """List the usable fields of plates, as `hcskit.screen.field_table`.
+
+    Raises
+    ------
+    InputError
+        If a plate does not fit the card, see `predict`; or there is no such field.
+    """
     for name, plate in plates.items():
         _check(name, plate, card)
     fields = pd.concat([field_table(plate) for plate in plates.values()], ignore_index=True)
-    crops = []
-    for number in tqdm(range(len(fields)), unit="field", desc="predict", disable=not progress):
-        light = read_fields(plates, profiles, fields.iloc[[number]], card.channels, card.binning)
-        crops.append(model.predict_on_batch(tiles(card.normalisation.apply(light)[0], card.crop)))
-    return _aggregate(fields, np.stack(crops), card.classes)
+    if fields.empty:
+        raise InputError(f"no field of {', '.join(plates)} can be used; look at what the quality step excluded")
+    return fields
+
+
+def field_crops(
+    plates: Mapping[str, xr.Dataset], profiles: xr.Dataset, field: pd.DataFrame, card: ModelCard
+) -> npt.NDArray[np.float32]:
+    """Read a field, given as a table of one row, as the network takes it: crops (crop, y, x, channel)."""
+    name = field["plate"].iloc[0]
+    light = read_fields({name: plates[name]}, profiles, field, card.channels, card.binning)
+    crops: npt.NDArray[np.float32] = tiles(card.normalisation.apply(light)[0], card.crop)
+    return crops
+
+
+def gather_predictions(
+    fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]], classes: tuple[str, ...]
+) -> Predictions:
+    """Average the probabilities of crops to fields, and of fields to wells.
+
+    Parameters
+    ----------
+    fields : pandas.DataFrame
+        One row a field; columns ``plate, well, field``.
+    crops : sequence of numpy.ndarray
+        Probabilities (crop, class) of each field.
+    classes : tuple of str
+        Names of the classes.
+    """
+    rows = np.repeat(np.arange(len(fields)), [part.size for part in crops])
+    table = fields[["plate", "well", "field"]].iloc[rows].reset_index(drop=True)
+    # Phenotypes keep the order of the classes.
+    names = np.tile(classes, sum(map(len, crops)))
+    table["phenotype"] = pd.Categorical(names, classes, ordered=True)
+    table["probability"] = np.concatenate(crops).astype(float).ravel()
+    keys = ["plate", "well", "field", "phenotype"]
+    grouped = table.groupby(keys, observed=True)["probability"]
+    by_field = pd.DataFrame({"probability": grouped.mean(), "n_crops": grouped.size()})
+    wells = by_field["probability"].groupby(["plate", "well", "phenotype"], observed=True).agg(["mean", "size"])
+    spread = table.groupby(["plate", "well", "phenotype"], observed=True)["probability"].std()
+    by_well = pd.DataFrame({"probability": wells["mean"], "sd": spread, "n_fields": wells["size"]})
+    return Predictions(_plain(by_field), _plain(by_well))
 
 
 def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negative_class: str) -> pd.DataFrame:
@@ -122,7 +186,39 @@ def phenotype_controls(points: pd.DataFrame, card: ModelCard) -> pd.DataFrame:
     return control_statistics(points[(points["role"] != "positive_control") | own])
 
 
+def write_predictions(
+    folder: str | Path, plates: Mapping[str, xr.Dataset], predictions: Predictions, card: ModelCard
+) -> list[Path]:
+    """Write predictions as the result tables of a screen, from where `hcskit.open_screen` joins them.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder of the screen.
+    plates : mapping
+        Plates by name. With a plate map, the readouts and the controls' statistics are written as well.
+    predictions : Predictions
+        As `predict` returns them.
+    card : ModelCard
+        Of the model they are from.
+
+    Returns
+    -------
+    list of Path
+        The tables.
+    """
+    tables = {"field_predictions": predictions.fields, "predictions": predictions.wells}
+    if all("role" in plate.coords for plate in plates.values()):
+        tables["readouts"] = readout_points(plates, predictions.wells, card.negative_class)
+        tables["phenotype_controls"] = phenotype_controls(tables["readouts"], card)
+    return [write_result(folder, name, table) for name, table in tables.items()]
+
+
 def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:
+    lacking = [channel for channel in card.channels if channel not in plate["channel"]]
+    if lacking:
+        known = ", ".join(map(str, plate["channel"].values))
+        raise InputError(f"plate {name} has no channel {', '.join(lacking)}, which the model needs; it has {known}")
     size = (plate.sizes["y"] // card.binning, plate.sizes["x"] // card.binning)
     if min(size[0] - card.crop[0], size[1] - card.crop[1]) < 0:
         raise InputError(
@@ -135,23 +231,6 @@ def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:
             f"plate {name} has pixels of {pixel:g} µm; the model was trained at {card.pixel_size_um:g} µm: train a "
             "model for this magnification"
         )
-
-
-def _aggregate(fields: pd.DataFrame, crops: npt.NDArray[Any], classes: tuple[str, ...]) -> Predictions:
-    """Average crops (field, crop, class) to fields, and fields to wells."""
-    count = crops.shape[1]
-    index = pd.MultiIndex.from_product([range(len(fields)), range(count), classes], names=["row", "crop", "phenotype"])
-    table = pd.DataFrame({"probability": crops.astype(float).ravel()}, index=index).reset_index()
-    table = table.join(fields[["plate", "well", "field"]], on="row")
-    # Phenotypes keep the order of the classes.
-    table["phenotype"] = pd.Categorical(table["phenotype"], classes, ordered=True)
-    keys = ["plate", "well", "field", "phenotype"]
-    grouped = table.groupby(keys, observed=True)["probability"]
-    by_field = pd.DataFrame({"probability": grouped.mean(), "n_crops": grouped.size()})
-    wells = by_field["probability"].groupby(["plate", "well", "phenotype"], observed=True).agg(["mean", "size"])
-    spread = table.groupby(["plate", "well", "phenotype"], observed=True)["probability"].std()
-    by_well = pd.DataFrame({"probability": wells["mean"], "sd": spread, "n_fields": wells["size"]})
-    return Predictions(_plain(by_field), _plain(by_well))
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -81,8 +82,15 @@ def write_profile(screen: str | Path, plate: str, profile: xr.Dataset) -> Path:
     return path
 
 
-def read_profiles(screen: str | Path) -> xr.Dataset:
+def read_profiles(screen: str | Path, plates: Collection[str] | None = None) -> xr.Dataset:
     """Read the illumination profiles of a screen's plates: ``flat`` (plate, channel, y, x), ``dark`` (plate, channel).
+
+    Parameters
+    ----------
+    screen : path-like
+        Folder of the screen.
+    plates : collection of str, optional
+        Names of the plates; by default all.
 
     Raises
     ------
@@ -94,9 +102,13 @@ def read_profiles(screen: str | Path) -> xr.Dataset:
         path.stem.removeprefix(prefix): path
         for path in sorted(_profile_path(screen, "").parent.glob(f"{prefix}*.{suffix}"))
     }
+    if plates is not None:
+        found = {plate: path for plate, path in found.items() if plate in plates}
     if not found:
-        raise NotAScreenError(f"there is no illumination profile in {screen}; run the quality step first")
-    profiles = [xr.open_zarr(path, consolidated=False).load() for path in found.values()]
+        wanted = f" of {', '.join(plates)}" if plates else ""
+        raise NotAScreenError(f"there is no illumination profile{wanted} in {screen}; run the quality step first")
+    # Without Dask: in a task of a cluster, it would make tasks that this one waits for.
+    profiles = [xr.open_zarr(path, consolidated=False, chunks=None).load() for path in found.values()]
     together: xr.Dataset = xr.concat(profiles, pd.Index(found, name="plate"))
     return together
 

@@ -1,0 +1,79 @@
+"""What must hold before ranks start: the same software everywhere, a folder that all see, a network between them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import secrets
+import socket
+from pathlib import Path
+
+import psutil
+from distributed import Client
+
+from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster._gang import ask
+from hcskit.errors import InputError
+
+__all__ = ["check_workers", "meeting_place"]
+
+_LIBRARIES = ("hcskit", "tensorflow", "keras", "numpy")
+
+
+def check_workers(client: Client, addresses: list[str], folder: Path) -> None:
+    """Refuse workers that would train another network, or write it elsewhere.
+
+    Raises
+    ------
+    InputError
+        If a worker has other versions than this process, or does not see the folder.
+    WorkerLostError
+        If a worker is gone.
+    """
+    here = versions()
+    for address, there in ask(client, addresses, versions).items():
+        if there != here:
+            others = [f"{name} {there[name]} (here {here[name]})" for name in here if there[name] != here[name]]
+            raise InputError(f"the worker {address} has {', '.join(others)}; give it the same environment as this one")
+    token = folder / f".token-{secrets.token_hex(8)}"
+    token.touch()
+    try:
+        seen = ask(client, addresses, sees, str(token))
+    finally:
+        token.unlink()
+    blind = [address for address in addresses if not seen[address]]
+    if blind:
+        raise InputError(
+            f"{len(blind)} of {len(addresses)} workers ({', '.join(blind)}) do not see {folder}; choose a folder on a "
+            "file system that all nodes share"
+        )
+
+
+def meeting_place(config: ClusterConfig) -> tuple[str, str]:
+    """Return this machine's address on the network between the workers, and that network interface's name.
+
+    Raises
+    ------
+    InputError
+        If the cluster's file does not name an interface that this machine has.
+    """
+    if config.kind == "local" or config.workers * config.ranks_per_worker == 1:
+        return "127.0.0.1", "lo"
+    interfaces = psutil.net_if_addrs()
+    for address in interfaces.get(config.interface or "", ()):
+        if address.family == socket.AF_INET:
+            return address.address, str(config.interface)
+    raise InputError(
+        f"ranks on several nodes need the network interface between them: {config.interface!r} is none of this machine "
+        f"with an IPv4 address; it has {', '.join(sorted(interfaces))} (interface, in the cluster's file)"
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Python, and of each library that makes the result."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _LIBRARIES}
+
+
+def sees(path: str) -> bool:
+    """Tell whether a file is there."""
+    return Path(path).exists()

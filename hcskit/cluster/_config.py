@@ -1,0 +1,78 @@
+"""Where work is done: a cluster in a YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hcskit.errors import InputError, what_is_wrong
+
+__all__ = ["ClusterConfig"]
+
+
+class ClusterConfig(BaseModel):
+    """A cluster; by default this machine.
+
+    Ranks and threads are here and not in the recipe: they decide how long a training takes, and on which machine, but
+    not what it trains. `tune_ranks` finds a good number.
+
+    Attributes
+    ----------
+    kind : str
+        ``local``, ``address`` (a Dask scheduler that runs already), or a batch system that dask-jobqueue knows:
+        ``slurm``, ``pbs``, ``lsf``, ``sge`` …
+
+    Examples
+    --------
+    >>> ClusterConfig(kind="slurm", workers=2, cores=32, memory="128GiB").workers
+    2
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str = "local"
+    workers: int = Field(1, ge=1, description="Dask workers: nodes of a batch system, or processes on this machine")
+    ranks_per_worker: int = Field(1, ge=1, description="ranks of a training in each worker")
+    threads_per_rank: int | None = Field(None, ge=1, description="threads of a rank; default: one for each core it has")
+    cores: int | None = Field(None, ge=1, description="cores of a worker; local: this machine's, shared out")
+    memory: str | None = Field(None, description="memory of a worker, such as 64GiB")
+    address: str | None = Field(None, description="of the scheduler, for the kind address")
+    queue: str | None = Field(None, description="queue or partition")
+    account: str | None = Field(None, description="account or project")
+    walltime: str | None = Field(None, description="longest time of a job, as the batch system writes it")
+    interface: str | None = Field(None, description="network interface between nodes, such as ib0")
+    job_extra: tuple[str, ...] = Field((), description="further directives of the job script")
+    log_directory: Path | None = Field(None, description="where the jobs' own output goes")
+    local_directory: Path | None = Field(None, description="scratch of a worker")
+    start_timeout: float = Field(300.0, gt=0, description="seconds until all workers must be there")
+    replace_timeout: float = Field(120.0, ge=0, description="seconds to wait for a lost worker's replacement")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if (self.kind == "address") != (self.address is not None):
+            raise ValueError("the kind address needs an address, and no other kind has one")
+        if self.is_batch and (self.cores is None or self.memory is None):
+            raise ValueError(f"a cluster of kind {self.kind} needs cores and memory: what each job asks for")
+        return self
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether a batch system starts the workers."""
+        return self.kind not in ("local", "address")
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """Read a cluster.
+
+        Raises
+        ------
+        InputError
+            If the file is missing or does not describe a cluster.
+        """
+        try:
+            return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+            raise InputError(f"{path} does not describe a cluster: {what_is_wrong(error)}") from error

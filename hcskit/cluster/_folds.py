@@ -1,0 +1,171 @@
+"""Cross-validation: how well a recipe does on plates, batches or compounds that its network has never seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from distributed import Client
+from tqdm.auto import tqdm
+
+from hcskit.cluster._checks import check_workers
+from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster._gang import run_gang
+from hcskit.cluster._one_each import one_each
+from hcskit.cluster._scores import CrossValidation, score_folds
+from hcskit.cluster._seats import variables
+from hcskit.errors import InputError
+from hcskit.store import locked, open_plates, read_profiles, read_result, result_path, write_result
+
+if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask needs only for some tasks
+    from hcskit.training import Recipe
+
+__all__ = ["cross_validate"]
+
+_RESULT = "held_out"
+
+
+def cross_validate(
+    client: Client,
+    screen: str | Path,
+    recipe: Recipe,
+    out: str | Path,
+    folds: int = 4,
+    *,
+    say: Callable[[str], object] = tqdm.write,
+    patience: float = 300.0,
+) -> CrossValidation:
+    """Train a recipe once for each fold, and see what each network makes of the fields it has never seen.
+
+    What a network must master is the next experiment: set the recipe's ``split.by`` to what will be new there (plate,
+    batch or compound), and each of these is held out once, whole. Held out by ``well`` the answer is the best that can
+    be hoped for, as a plate's other wells share its stain, its cells and its day. A held-out field is neither learned
+    from nor used to choose the epoch that is kept: for that the rest is split once more, as in any training.
+
+    Folds are trained side by side, one in each worker, each in a process of its own. One whose worker is lost goes on
+    elsewhere, after its last whole epoch.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Client of the cluster; see `hcskit.cluster.open_cluster`.
+    screen : path-like
+        Folder of a screen whose quality step has run; all workers must see it.
+    recipe : hcskit.training.Recipe
+        How to train.
+    out : path-like
+        Folder that all workers must see. ``fold-0`` and so on hold a network each, and ``results`` the tables. What was
+        stopped there goes on; folds that are done are not trained again.
+    folds : int
+        Number of folds.
+    say : callable
+        Takes what the folds print, line by line, and what becomes of them.
+    patience : float
+        Seconds to wait for a first worker, and while there is none.
+
+    Returns
+    -------
+    CrossValidation
+        Also written as ``held_out``, ``fold_scores`` and ``scores`` in ``results``, as Parquet and CSV.
+
+    Raises
+    ------
+    Exception
+        What a fold raised, with a note of its number and host; those that are done are kept.
+    InputError
+        If the screen cannot give so many folds, says how many it can; if `out` holds another cross-validation, or a
+        worker has other versions or does not see it.
+    StoreError
+        If another process is at work in `out`.
+    RunError
+        If there is no worker any more, or a fold loses one again and again without a finished epoch.
+    """
+    from hcskit.training import label_fields, split_folds, split_groups
+
+    screen, folder = str(Path(screen).resolve()), Path(out).resolve()
+    fields = label_fields(open_plates(screen), recipe.data)
+    fold_of = split_folds(fields, recipe.split.by, folds, recipe.seed)
+    for number in range(folds):  # now, rather than after hours
+        split_groups(fields[fold_of != number], recipe.split.by, recipe.split.validation, recipe.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        _claim(folder, recipe, fields.assign(fold=fold_of)[["plate", "well", "field", "label", "fold"]])
+        todo = [number for number in range(folds) if not result_path(_folder(folder, number), _RESULT).exists()]
+        say(f"{folds} folds by {recipe.split.by}, {folds - len(todo)} of them done")
+
+        def do(number: int, address: str, tick: Callable[[], None]) -> None:
+            check_workers(client, [address], folder)
+            own = _folder(folder, number)
+            arguments = {"screen": screen, "recipe": recipe.model_dump(mode="json"), "out": str(own)}
+            run_gang(
+                client,
+                "hcskit.cluster._folds:train_fold",
+                {**arguments, "fold": number, "folds": folds},
+                addresses=[address],
+                ranks_per_worker=1,
+                logs=own / "logs",
+                environment=variables(recipe, ClusterConfig()),
+                say=lambda line: say(f"[fold {number}] {line.partition('] ')[2]}"),
+                tick=tick,
+            )
+
+        if todo:
+            one_each(client, todo, do, lambda number: _epochs(_folder(folder, number)), patience=patience, say=say)
+        return _gather(folder, folds)
+
+
+def train_fold(screen: str, recipe: dict[str, object], out: str, fold: int, folds: int) -> None:
+    """Train without one fold, then predict that fold; see `cross_validate`."""
+    from hcskit.predict import field_crops, gather_predictions
+    from hcskit.training import Recipe, label_fields, load_model, split_folds, train
+
+    plates, profiles, how = open_plates(screen), read_profiles(screen), Recipe.model_validate(recipe)
+    if not Path(out, "card.json").exists():  # it makes a model whole
+        train(plates, profiles, how, out, fold=(fold, folds), progress=False)
+    model, card = load_model(out)
+    fields = label_fields(plates, how.data)
+    fields = fields[split_folds(fields, how.split.by, folds, how.seed) == fold]
+    crops = [
+        model.predict_on_batch(field_crops(plates, profiles, fields.iloc[[number]], card))
+        for number in range(len(fields))
+    ]
+    read = gather_predictions(fields, crops, card.classes).fields["probability"].reset_index()
+    table = fields[["plate", "well", "field", "label"]].assign(fold=fold).merge(read, on=["plate", "well", "field"])
+    write_result(out, _RESULT, table)
+
+
+def _claim(folder: Path, recipe: Recipe, fields: pd.DataFrame) -> None:
+    """Make a folder that of one cross-validation, or see that it is."""
+    table = hashlib.sha256(fields.to_csv(index=False).encode()).hexdigest()
+    own = json.dumps({"recipe": recipe.model_dump(mode="json"), "fields": table}, indent=1)
+    path = folder / "cross-validation.json"
+    if path.exists() and path.read_text(encoding="utf-8") != own:
+        raise InputError(
+            f"{folder} holds the cross-validation of another recipe, other fields or another number of folds; choose "
+            "another folder"
+        )
+    path.write_text(own, encoding="utf-8")
+
+
+def _gather(folder: Path, folds: int) -> CrossValidation:
+    folders = [_folder(folder, number) for number in range(folds)]
+    found = score_folds(
+        pd.concat([read_result(path, _RESULT) for path in folders], ignore_index=True),
+        pd.concat([pd.read_csv(path / "history.csv") for path in folders], keys=range(folds), names=["fold"]),
+    )
+    for name, table in ((_RESULT, found.predictions), ("fold_scores", found.folds), ("scores", found.summary)):
+        write_result(folder, name, table)
+    return found
+
+
+def _folder(folder: Path, number: int) -> Path:
+    return folder / f"fold-{number}"
+
+
+def _epochs(folder: Path) -> int:
+    path = folder / "history.csv"
+    return len(pd.read_csv(path)) if path.exists() else 0

@@ -1,0 +1,176 @@
+"""Starting a cluster, and ending it whatever happens."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster
+from distributed.security import Security
+
+from hcskit.cluster._config import ClusterConfig
+from hcskit.errors import InputError
+
+__all__ = ["open_cluster"]
+
+_LOOPBACK = "127.0.0.1"
+# A lost job is replaced this many seconds after its worker was last heard of; Dask's own 15 s are for idle clusters.
+_LOST = "5s"
+
+
+@contextmanager
+def open_cluster(config: ClusterConfig | None = None, folder: str | Path | None = None) -> Iterator[Client]:
+    """Start a cluster and yield its client; jobs and processes end with the context, or with this process.
+
+    Everything talks over TLS, with certificates made for this cluster alone; the dashboard listens on loopback. A
+    scheduler that runs already (kind ``address``) is spoken to as Dask's own configuration says.
+
+    Parameters
+    ----------
+    config : ClusterConfig, optional
+        By default this machine, one worker.
+    folder : path-like, optional
+        Of the jobs' own output; all nodes must see it. By default the configuration's, or else the current one.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind of cluster, or the batch system refuses its jobs: its own words.
+    """
+    config = config or ClusterConfig()
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": _LOST}):
+        if config.kind == "address":
+            with _client(config.address, config) as client:
+                yield client
+            return
+        jobs = Path(config.log_directory or folder or Path.cwd())
+        with _local(config) if config.kind == "local" else _batch(config, jobs) as cluster:  # noqa: SIM117 - two lines
+            with _client(cluster, config) as client:
+                yield client
+
+
+def _client(where: Any, config: ClusterConfig) -> Client:
+    try:
+        return Client(where, timeout=config.start_timeout)  # type: ignore[no-untyped-call]
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {where}: {error}; see that it runs there, and that distributed.comm.tls in "
+            "Dask's configuration names its certificates, if it has any"
+        ) from error
+
+
+def _local(config: ClusterConfig) -> LocalCluster:
+    cores = config.cores or max(1, len(os.sched_getaffinity(0)) // config.workers)
+    return LocalCluster(  # type: ignore[no-untyped-call]
+        n_workers=config.workers,
+        threads_per_worker=cores,
+        memory_limit=config.memory or "auto",
+        host=_LOOPBACK,
+        protocol="tls://",
+        security=_security(),
+        dashboard_address=f"{_LOOPBACK}:0",
+    )
+
+
+def _security(folder: Path | None = None) -> Security:
+    """Make certificates for one cluster; those of its workers in files, where a folder is given."""
+    security: Security = Security.temporary()  # type: ignore[no-untyped-call]
+    for name in ("tls_ca_file", "tls_worker_cert", "tls_worker_key") if folder else ():
+        path = Path(folder or "", f"{name}.pem")
+        path.touch(mode=0o600)
+        path.write_text(getattr(security, name), encoding="ascii")
+        setattr(security, name, str(path))
+    return security
+
+
+@contextmanager
+def _batch(config: ClusterConfig, folder: Path) -> Iterator[Any]:
+    cluster_class = _jobqueue_class(config.kind)
+    folder.mkdir(parents=True, exist_ok=True)
+    name, certificates = f"hcskit-{secrets.token_hex(4)}", Path(tempfile.mkdtemp(prefix=".certificates-", dir=folder))
+    cancel = ("scancel", "--name", name) if config.kind == "slurm" else ()
+    with _janitor(certificates, cancel), cluster_class(**_options(config, name, folder, certificates)) as cluster:
+        if config.kind == "slurm":
+            _ask_slurm(cluster.job_script())
+        # Not scale(): that does not start a lost job anew.
+        cluster.adapt(minimum_jobs=config.workers, maximum_jobs=config.workers)
+        yield cluster
+
+
+def _jobqueue_class(kind: str) -> Any:
+    import dask_jobqueue
+
+    names = {name.removesuffix("Cluster").lower(): name for name in dir(dask_jobqueue) if name.endswith("Cluster")}
+    names.pop("jobqueue")  # what they have in common
+    if kind not in names:
+        raise InputError(f"there is no cluster of kind {kind!r}; known: local, address, {', '.join(sorted(names))}")
+    return getattr(dask_jobqueue, names[kind])
+
+
+def _options(config: ClusterConfig, name: str, folder: Path, certificates: Path) -> dict[str, Any]:
+    for path in (str(folder), sys.executable):
+        if any(character.isspace() for character in path):
+            raise InputError(f"job scripts cannot hold a path with a space, such as {path!r}; choose another one")
+    # A job that the batch system requeues would come back under an id that dask-jobqueue has given up.
+    requeue = ["--no-requeue"] if config.kind == "slurm" else []
+    pays = "project" if config.kind in ("lsf", "oar", "sge") else "account"
+    account = {} if config.account is None else {pays: config.account}
+    return {
+        "cores": config.cores,
+        "memory": config.memory,
+        "processes": 1,
+        "queue": config.queue,
+        **account,
+        "walltime": config.walltime,
+        "interface": config.interface,
+        "job_name": name,
+        "log_directory": str(folder),
+        "local_directory": config.local_directory and str(config.local_directory),
+        "job_extra_directives": [*requeue, *config.job_extra],
+        "death_timeout": config.start_timeout,
+        "python": sys.executable,
+        "protocol": "tls://",
+        "security": _security(certificates),
+        "scheduler_options": {"dashboard_address": f"{_LOOPBACK}:0"},
+    }
+
+
+@contextmanager
+def _janitor(folder: Path, cancel: tuple[str, ...]) -> Iterator[None]:
+    """Let a process of its own clean up, which sees the end of this one and outlives it."""
+    command = [sys.executable, "-I", str(Path(__file__).with_name("_janitor.py")), str(folder), *cancel]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603 - our own script
+    try:
+        yield
+    finally:
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=60)
+
+
+def _ask_slurm(script: str) -> None:
+    """Let Slurm say now whether it would take the job: later its words would only be in a log."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+        file.write(script)
+        file.flush()
+        try:
+            asked = subprocess.run(  # noqa: S603
+                ["sbatch", "--test-only", file.name],  # noqa: S607 - the cluster's own command
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+        except FileNotFoundError:
+            raise InputError(
+                "there is no sbatch on this machine; start from a node of the Slurm cluster, or choose another kind"
+            ) from None
+    if asked.returncode:
+        raise InputError(f"Slurm refuses the job: {asked.stderr.strip()}")

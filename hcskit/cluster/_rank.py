@@ -1,0 +1,52 @@
+"""One rank: a process that calls one function, and dies when whoever started it does.
+
+``python -m hcskit.cluster._rank FD`` reads ``module:function`` and its arguments as a line of JSON from standard input,
+which then stays open: its end means that the starter is gone. What the function raises is pickled into FD, after a line
+with the name of the library it comes from.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pickle
+import sys
+import threading
+import traceback
+
+
+def main() -> None:
+    """Run the rank."""
+    report = int(sys.argv[1])
+    task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_watch, daemon=True).start()
+    module, _, function = task["target"].partition(":")
+    try:
+        getattr(importlib.import_module(module), function)(**task["arguments"])
+    except BaseException as error:  # noqa: BLE001 - it goes on to the user
+        traceback.print_exc()
+        with os.fdopen(report, "wb") as pipe:
+            pipe.write(type(error).__module__.partition(".")[0].encode() + b"\n" + _pickled(error))
+        sys.stdout.flush()
+        os._exit(1)  # Horovod would wait for the other ranks
+
+
+def _watch() -> None:
+    while sys.stdin.read(1):
+        pass
+    os._exit(1)
+
+
+def _pickled(error: BaseException) -> bytes:
+    """Pickle the error itself, or where it cannot be made again from its parts, one that says the same."""
+    try:
+        data = pickle.dumps(error)
+        pickle.loads(data)  # noqa: S301 - our own
+    except Exception:  # noqa: BLE001
+        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+    return data
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Training on a cluster, which goes on from the last whole epoch when a worker is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from dask.utils import parse_bytes
+from distributed import Client
+from distributed.system import MEMORY_LIMIT
+from tqdm.auto import tqdm
+
+from hcskit.cluster._checks import check_workers, meeting_place
+from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster._gang import WorkerLostError, run_gang, wait_for_workers
+from hcskit.cluster._open import open_cluster
+from hcskit.cluster._seats import variables
+from hcskit.errors import RunError
+from hcskit.store import locked
+
+if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
+    from hcskit.training import Recipe
+
+__all__ = ["train"]
+
+_LOSSES_WITHOUT_PROGRESS = 3
+
+
+def train(
+    screen: str | Path,
+    recipe: Recipe,
+    out: str | Path,
+    config: ClusterConfig | None = None,
+    *,
+    say: Callable[[str], object] = tqdm.write,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Train a network on a screen's labelled wells, on one machine or many.
+
+    Where workers are lost, the ranks start again after the last whole epoch: on the replacements that the batch system
+    gives in time, or else on the workers that are left.
+
+    Parameters
+    ----------
+    screen : path-like
+        Folder of a screen whose quality step has run; all workers must see it.
+    recipe : Recipe
+        How to train. The result does not depend on the number of ranks, but for rounding.
+    out : path-like
+        Folder of the model, which all workers must see; the ranks' output is in ``logs/``. A training that was stopped
+        there goes on.
+    config : ClusterConfig, optional
+        Where; by default one rank on this machine.
+    say : callable
+        Takes what the ranks print, line by line, and what becomes of the workers.
+    progress : bool
+        Show a progress bar over epochs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The history: one row an epoch.
+
+    Raises
+    ------
+    Exception
+        What a rank raised, with a note of its rank and host.
+    InputError
+        If the ranks need more memory than a worker has, the cluster refuses the jobs, or a worker has other versions
+        or does not see `out`.
+    RunError
+        If the workers do not come, or are lost again and again without a finished epoch.
+    StoreError
+        If another process trains in `out`.
+    """
+    config = config or ClusterConfig()
+    folder = Path(out).resolve()
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    _check_memory(screen, recipe, config)
+    ranks: dict[str, Any] = {
+        "arguments": {
+            "screen": str(Path(screen).resolve()),
+            "recipe": recipe.model_dump(mode="json"),
+            "out": str(folder),
+        },
+        "ranks_per_worker": config.ranks_per_worker,
+        "logs": folder / "logs",
+        "environment": variables(recipe, config),
+        "meet": meeting_place(config),
+        "timeout": config.start_timeout,
+    }
+    losses, last, wanted = 0, _epochs(folder), config.workers
+    with (
+        locked(folder),
+        tqdm(total=recipe.optimiser.epochs, initial=last, unit="epoch", desc="train", disable=not progress) as bar,
+        open_cluster(config, folder / "logs") as client,
+    ):
+        while True:
+            try:
+                addresses = wait_for_workers(client, wanted, config.start_timeout)
+                check_workers(client, addresses, folder)
+                number = len(addresses)
+                say(f"training with {_count(number * config.ranks_per_worker, 'rank')} on {_count(number, 'worker')}")
+                tick = partial(_show, bar, folder)
+                run_gang(client, f"{__name__}:train_rank", addresses=addresses, say=say, tick=tick, **ranks)
+            except WorkerLostError as error:
+                now = _epochs(folder)
+                losses, last = (1 if now > last else losses + 1), now
+                if losses > _LOSSES_WITHOUT_PROGRESS:
+                    raise RunError(
+                        f"workers were lost {losses} times without a finished epoch between ({error}); {folder} keeps "
+                        "what was done: give the jobs more time or memory, and start the same again"
+                    ) from error
+                say(f"{error}; going on after epoch {now}")
+                wanted = _left_or_replaced(client, config)
+            else:
+                _show(bar, folder)
+                return pd.read_csv(folder / "history.csv")
+
+
+def train_rank(screen: str, recipe: dict[str, object], out: str) -> None:
+    """Train in one rank; see `train`."""
+    from hcskit.store import open_plates, read_profiles
+    from hcskit.training import Recipe
+    from hcskit.training import train as fit
+
+    fit(open_plates(screen), read_profiles(screen), Recipe.model_validate(recipe), out, progress=False)
+
+
+def _check_memory(screen: str | Path, recipe: Recipe, config: ClusterConfig) -> None:
+    from hcskit.planning import DataSize, check_memory
+    from hcskit.store import open_plates
+
+    if config.memory is not None:
+        memory = parse_bytes(config.memory)
+    elif config.kind == "local":
+        memory = MEMORY_LIMIT // config.workers
+    else:  # of a cluster that runs already
+        return
+    size = DataSize.of(open_plates(screen), recipe)
+    ranks = {"workers": config.workers, "ranks_per_worker": config.ranks_per_worker}
+    check_memory(recipe, size, memory_of_worker=memory, **ranks)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'s' * (number != 1)}"
+
+
+def _left_or_replaced(client: Client, config: ClusterConfig) -> int:
+    """Return how many workers there are once their replacements have come, or had the time to."""
+    try:
+        return len(wait_for_workers(client, config.workers, config.replace_timeout))
+    except RunError:
+        return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+
+def _epochs(folder: Path) -> int:
+    """Return how many epochs are done."""
+    return len(_history(folder))
+
+
+def _history(folder: Path) -> pd.DataFrame:
+    path = folder / "history.csv"
+    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def _show(bar: Any, folder: Path) -> None:
+    table = _history(folder)
+    if len(table) > bar.n:
+        bar.update(len(table) - bar.n)
+        shown = {name: f"{table[name].iloc[-1]:.3f}" for name in ("loss", "val_loss", "val_accuracy")}
+        bar.set_postfix(shown | {"images/s": f"{table['images_per_second'].iloc[-1]:.0f}"})

@@ -1,0 +1,145 @@
+"""How many ranks a worker should have: measured on the recipe's own steps."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from distributed import Client, Worker
+from tqdm.auto import tqdm
+
+from hcskit.cluster._checks import check_workers, meeting_place
+from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster._gang import ask, run_gang, wait_for_workers
+from hcskit.cluster._open import open_cluster
+from hcskit.cluster._seats import take_seat, variables
+
+if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
+    from hcskit.training import Recipe
+
+__all__ = ["tune_ranks"]
+
+_AS_GOOD = 0.95  # of the best rate: what repeated measurements differ by
+
+
+def tune_ranks(
+    screen: str | Path,
+    recipe: Recipe,
+    config: ClusterConfig | None = None,
+    *,
+    seconds: float = 60.0,
+    say: Callable[[str], object] = tqdm.write,
+) -> pd.DataFrame:
+    """Measure how fast one worker trains with 1, 2, 4 … ranks, up to its cores.
+
+    The steps are those that `train` takes on this screen, with the part of the global batch that falls to one of the
+    cluster's workers. The exchange between workers is not in it. Nothing is written into the screen.
+
+    Parameters
+    ----------
+    screen : path-like
+        Folder of a screen whose quality step has run; the worker must see it.
+    recipe : Recipe
+        How to train.
+    config : ClusterConfig, optional
+        Where; of a batch system, one worker is asked for. By default this machine.
+    seconds : float
+        How long to measure each number of ranks, after the first few steps.
+    say : callable
+        Takes what the ranks print, line by line, and each result.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a number of ranks: ``ranks_per_worker``, ``threads_per_rank``, ``steps``, ``images_per_second``,
+        ``relative`` (to one rank), ``recommended`` (true once: the fewest ranks that are within 5 % of the best), and
+        ``failure`` (empty, or why this number of ranks could not train).
+
+    Raises
+    ------
+    Exception
+        What the first rank raised, if no number of ranks could train.
+    InputError
+        If the cluster refuses the job, or the worker has other versions or does not see the folder.
+    RunError
+        If the worker does not come.
+    """
+    config = config or ClusterConfig()
+    batch = max(1, recipe.optimiser.batch // config.workers)
+    own = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"batch": batch})})
+    arguments = {"screen": str(Path(screen).resolve()), "recipe": own.model_dump(mode="json"), "seconds": seconds}
+    one = config.model_copy(update={"workers": 1}) if config.is_batch else config
+    shared = None if config.kind == "local" else config.log_directory or Path.cwd()
+    rows: list[dict[str, Any]] = []
+    failures: list[Exception] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="tune-ranks-", dir=shared, ignore_cleanup_errors=True) as folder,
+        open_cluster(one, folder) as client,
+    ):
+        addresses = wait_for_workers(client, 1, config.start_timeout)
+        check_workers(client, addresses, Path(folder))
+        cores = ask(client, addresses, _cores)[addresses[0]]
+        for number in _doubling(min(cores, batch)):
+            try:
+                row = _run(client, config, number, own, arguments, Path(folder, str(number)), say)
+                say(f"ranks per worker {number}: {row['images_per_second']:.3g} images/s")
+            except Exception as error:  # noqa: BLE001 - too little memory, say: that is what is asked
+                failures.append(error)
+                row = {"failure": " ".join(str(error).split()) or type(error).__name__}
+                say(f"ranks per worker {number}: {row['failure']}")
+            rows.append({"ranks_per_worker": number, **row})
+    if len(failures) == len(rows):
+        raise failures[0]
+    return _judge(pd.DataFrame(rows))
+
+
+def _run(
+    client: Client,
+    config: ClusterConfig,
+    number: int,
+    recipe: Recipe,
+    arguments: dict[str, Any],
+    out: Path,
+    say: Callable[[str], object],
+) -> dict[str, Any]:
+    """Measure with so many ranks, and return what rank 0 wrote."""
+    out.mkdir()
+    run_gang(
+        client,
+        "hcskit.cluster._measure:measure",
+        {**arguments, "out": str(out)},
+        addresses=wait_for_workers(client, 1, config.start_timeout),
+        ranks_per_worker=number,
+        logs=out,
+        environment=variables(recipe, config),
+        meet=meeting_place(config),
+        say=say,
+        timeout=config.start_timeout,
+    )
+    result: dict[str, Any] = json.loads((out / "rank-0.json").read_text(encoding="utf-8"))
+    return result
+
+
+def _judge(table: pd.DataFrame) -> pd.DataFrame:
+    rate = table["images_per_second"]
+    best = table.loc[rate >= _AS_GOOD * rate.max(), "ranks_per_worker"].min()
+    table["relative"] = rate / rate.where(table["ranks_per_worker"] == 1).max()
+    table["recommended"] = table["ranks_per_worker"] == best
+    columns = ["ranks_per_worker", "threads_per_rank", "steps", "images_per_second", "relative", "recommended"]
+    return table.astype({"threads_per_rank": "Int64", "steps": "Int64"})[[*columns, "failure"]]
+
+
+def _doubling(most: int) -> Iterator[int]:
+    number = 1
+    while number <= most:
+        yield number
+        number *= 2
+
+
+def _cores(dask_worker: Worker) -> int:
+    """Return how many cores a worker has for its ranks."""
+    return take_seat((0, 1), (1, dask_worker.state.nthreads)).threads

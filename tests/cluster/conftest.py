@@ -1,0 +1,146 @@
+"""A small screen, and workers to lose."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from hcskit.cluster import ClusterConfig, train
+from hcskit.platemap import read_plate_map
+from hcskit.preprocess import estimate_illumination
+from hcskit.readers import read_folder
+from hcskit.simulate import Compound, PlateDesign, dilution_series, simulate_plate
+from hcskit.store import import_plates, open_plates, write_profile
+from hcskit.training import Recipe
+
+
+@pytest.fixture(scope="session")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two plates of 64×64 pixels, each of 6 wells of a compound and 3 of each control, one field missing."""
+    folder = tmp_path_factory.mktemp("screen")
+    for seed in (1, 2):
+        design = PlateDesign(
+            name=f"p{seed}",
+            compounds=(Compound("active", "translocation", ec50=50.0),),
+            concentrations=dilution_series(3000.0, 30.0, 2),
+            replicates=3,
+            image_size=(64, 64),
+            missing_fields=(("A02", 2),),
+        )
+        export = simulate_plate(folder / f"export{seed}", design, seed=seed)
+        found = read_folder(export.images)
+        import_plates(found, folder, {index.plate: read_plate_map(export.plate_map, index.plate) for index in found})
+    for name, plate in open_plates(folder).items():
+        write_profile(folder, name, estimate_illumination(plate))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    """Wait until something holds."""
+
+    def until(holds: Callable[[], object], seconds: float = 120.0) -> None:
+        end = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < end, "it did not come"
+            time.sleep(0.01)
+
+    return until
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    """Quick to train, and long enough to be disturbed."""
+    return Recipe.model_validate(
+        {
+            "data": {"crop": 32, "crops_per_field": 4},
+            "model": {"scales": 2, "features": 8, "hidden": 8},
+            "optimiser": {"epochs": 6, "batch": 8},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def assert_undisturbed(screen: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
+    """Compare a history with that of two ranks that nothing disturbed."""
+    config = ClusterConfig(ranks_per_worker=2)
+    undisturbed = train(screen, recipe, tmp_path_factory.mktemp("undisturbed"), config, progress=False)
+
+    def check(history: pd.DataFrame, rtol: float = 1e-4) -> None:
+        assert history["epoch"].tolist() == undisturbed["epoch"].tolist()
+        for name in ("loss", "val_loss"):
+            np.testing.assert_allclose(history[name], undisturbed[name], rtol=rtol)
+
+    return check
+
+
+class Training:
+    """A training that runs beside the test."""
+
+    def __init__(self, screen: Path, recipe: Recipe, out: Path) -> None:
+        self.screen, self.recipe, self.out = screen, recipe, out
+        self.said: list[str] = []
+        self.ended: list[pd.DataFrame | Exception] = []
+
+    def start(self, config: ClusterConfig) -> None:
+        self.thread = Thread(target=self._run, args=(config,))
+        self.thread.start()
+
+    def _run(self, config: ClusterConfig) -> None:
+        try:
+            history = train(self.screen, self.recipe, self.out, config, say=self.said.append, progress=False)
+            self.ended.append(history)
+        except Exception as error:  # noqa: BLE001 - goes to whoever waits
+            self.ended.append(error)
+
+    @property
+    def epochs(self) -> int:
+        """How many are done."""
+        path = self.out / "history.csv"
+        return len(pd.read_csv(path)) if path.exists() else 0
+
+    def ranks(self) -> list[psutil.Process]:
+        """The processes of its ranks; all nodes are on this machine."""
+        return [process for process in psutil.process_iter() if _is_rank(process, self.out)]
+
+    def freeze(self, until: Callable[..., None]) -> int:
+        """Stop all ranks in mid-training; return how many epochs are done."""
+        until(lambda: self.epochs >= 2, 300)
+        for process in self.ranks():
+            process.suspend()
+        assert self.epochs < self.recipe.optimiser.epochs
+        return self.epochs
+
+    def result(self) -> pd.DataFrame:
+        """Wait for the end; return the history, or raise what was raised."""
+        self.thread.join(400)
+        assert self.ended, "the training hangs"
+        if isinstance(self.ended[0], Exception):
+            raise self.ended[0]
+        return self.ended[0]
+
+
+def _is_rank(process: psutil.Process, out: Path) -> bool:
+    try:
+        if "hcskit.cluster._rank" not in process.cmdline():
+            return False
+        # Its worker holds the file of its output open.
+        return any(Path(file.path).is_relative_to(out) for file in process.parent().open_files())
+    except (psutil.Error, AttributeError):  # it is gone, or its parent is
+        return False
+
+
+@pytest.fixture
+def training(screen: Path, recipe: Recipe, tmp_path: Path) -> Iterator[Training]:
+    """A training in the test's folder; the test starts it."""
+    training = Training(screen, recipe, tmp_path)
+    yield training
+    if hasattr(training, "thread"):
+        training.thread.join(400)

@@ -1,0 +1,121 @@
+"""Cross-validation: nobody is judged on what he has learned from, and nothing is lost with a worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from hcskit.cli import main
+from hcskit.cluster import ClusterConfig, cross_validate, open_cluster
+from hcskit.cluster._scores import score_folds
+from hcskit.errors import InputError
+from hcskit.store import open_plates, read_result
+from hcskit.training import Recipe, label_fields, load_model
+
+RECIPE = Recipe.model_validate(
+    {
+        "data": {"crop": 32, "crops_per_field": 2},
+        "model": {"scales": 2, "features": 8, "hidden": 8},
+        "optimiser": {"epochs": 25, "batch": 8},
+    }
+)
+FOLDS = 3
+
+
+@pytest.mark.slow
+def test_every_field_is_predicted_by_a_network_that_never_saw_it_even_if_a_worker_dies(
+    screen: Path, tmp_path: Path, until: Any
+) -> None:
+    said: list[str] = []
+    results: list[Any] = []
+    histories = [tmp_path / f"fold-{fold}" / "history.csv" for fold in range(FOLDS)]
+    with open_cluster(ClusterConfig(workers=2, cores=1)) as client:
+        arguments = (client, screen, RECIPE, tmp_path, FOLDS)
+        work = Thread(target=lambda: results.append(cross_validate(*arguments, say=said.append)))
+        work.start()
+        until(lambda: sum(path.exists() for path in histories) == 2)  # so whichever worker dies has begun
+        early = {path: pd.read_csv(path) for path in histories if path.exists()}
+        os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        work.join(300)
+        assert any("goes on elsewhere" in line for line in said)
+        again = cross_validate(*arguments, say=said.append)
+    assert said[-1] == "3 folds by well, 3 of them done"
+    found = results[0]
+    pd.testing.assert_frame_equal(again.predictions, found.predictions)
+    # Epochs that were done before the loss were not done again: their times are the same.
+    for path, rows in early.items():
+        pd.testing.assert_frame_equal(pd.read_csv(path).iloc[: len(rows)], rows)
+    assert all(pd.read_csv(path)["epoch"].tolist() == list(range(1, 26)) for path in histories)
+    _assert_held_out(found, tmp_path, label_fields(open_plates(screen), RECIPE.data))
+
+
+def _assert_held_out(found: Any, folder: Path, fields: pd.DataFrame) -> None:
+    keys = ["plate", "well", "field", "label"]
+    pd.testing.assert_frame_equal(
+        found.predictions[keys].drop_duplicates().sort_values(keys, ignore_index=True),
+        fields[keys].sort_values(keys, ignore_index=True),
+    )
+    assert found.predictions.groupby(["plate", "well"])["fold"].nunique().eq(1).all()
+    assert found.predictions.groupby(keys)["probability"].sum().to_numpy() == pytest.approx(1.0, abs=1e-5)
+    for fold, rows in found.predictions.groupby("fold"):
+        _, card = load_model(folder / f"fold-{fold}")
+        assert sum(card.data.values()) == len(fields) - len(rows[keys].drop_duplicates())
+    pd.testing.assert_frame_equal(read_result(folder, "held_out"), found.predictions)
+    assert read_result(folder, "scores").loc["all classes", "n_fields"] == len(fields)
+
+
+@pytest.mark.slow
+def test_what_a_fold_raises_reaches_the_user_and_the_worker_lives(screen: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"data": RECIPE.data.model_copy(update={"crop": 128})})
+    with open_cluster(ClusterConfig(workers=1, cores=1)) as client:
+        before = client.run(os.getpid)
+        with pytest.raises(InputError, match="crop of 128 pixels is larger") as caught:
+            cross_validate(client, screen, recipe, tmp_path, FOLDS, say=lambda _: None)
+        assert "This was fold 0." in caught.value.__notes__
+        with pytest.raises(InputError, match="another recipe"):
+            cross_validate(client, screen, RECIPE, tmp_path, FOLDS, say=lambda _: None)
+        assert client.run(os.getpid) == before
+
+
+@pytest.mark.slow
+def test_the_command_says_how_many_folds_there_can_be(screen: Path, tmp_path: Path) -> None:
+    RECIPE.to_yaml(tmp_path / "recipe.yaml")
+    command = ["cross-validate", str(tmp_path / "recipe.yaml"), str(screen), "--out", str(tmp_path / "out")]
+    before = signal.getsignal(signal.SIGTERM)
+    done = CliRunner().invoke(main, [*command, "--folds", "40"])
+    signal.signal(signal.SIGTERM, before)
+    assert done.exit_code == 2
+    assert "40 folds cannot be: with 12 wells there can be 2 to 12" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_are_those_of_hand() -> None:
+    rows = [
+        ("A01", "x", 0, 0.8, 0.2),
+        ("A02", "y", 0, 0.6, 0.4),
+        ("A03", "x", 1, 0.5, 0.5),
+        ("A04", "y", 1, 0.0, 1.0),
+    ]
+    long = [
+        ("p", well, 1, label, fold, name, value)
+        for well, label, fold, x, y in rows
+        for name, value in (("x", x), ("y", y))
+    ]
+    columns = ["plate", "well", "field", "label", "fold", "phenotype", "probability"]
+    found = score_folds(pd.DataFrame(long, columns=columns), pd.DataFrame())
+    everything = found.folds.loc["all classes"]
+    assert everything["accuracy"].tolist() == [0.5, 1.0]
+    assert everything["log_loss"].tolist() == pytest.approx([-(np.log(0.8) + np.log(0.4)) / 2, np.log(2) / 2])
+    assert found.folds.loc[("y", 0), "accuracy"] == 0
+    summary = found.summary.loc["all classes"]
+    assert summary["accuracy"] == 0.75
+    assert summary["accuracy_sd"] == pytest.approx(np.sqrt(0.125))
+    assert summary[["n_folds", "n_fields"]].tolist() == [2, 4]

@@ -1,0 +1,148 @@
+"""Prediction on a cluster is what one process predicts, whatever becomes of the workers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from distributed import Client
+
+from hcskit import open_screen
+from hcskit.cli import main
+from hcskit.cluster import ClusterConfig, _predict, open_cluster
+from hcskit.cluster import predict as predict_on
+from hcskit.errors import InputError, RunError
+from hcskit.models import mcnn
+from hcskit.models.backend import keras
+from hcskit.predict import Predictions, predict
+from hcskit.store import open_plates, read_profiles, read_result
+from hcskit.training import ModelCard, Normalisation, Recipe, load_model, save_model
+
+CLASSES = ("negative_control", "active", "other")
+
+
+def _save(folder: Path, seed: int = 0, channels: tuple[str, ...] = ("GFP", "DNA")) -> Path:
+    """A network that was never trained, but tells fields apart."""
+    keras.utils.set_random_seed(seed)
+    model = mcnn((32, 32, 2), 3, head="pool", scales=2, features=8, hidden=8, batch_norm=False, dropout=0.0)
+    model.layers[-1].set_weights([10 * weight for weight in model.layers[-1].get_weights()])
+    card = ModelCard(
+        classes=CLASSES,
+        negative_class=CLASSES[0],
+        channels=channels,
+        crop=(32, 32),
+        binning=1,
+        pixel_size_um=None,
+        normalisation=Normalisation(centre=(100.0, 100.0), scale=(50.0, 50.0)),
+        recipe=Recipe(),
+        data={},
+        fingerprint="",
+        metrics={},
+        hcskit_version="",
+    )
+    return save_model(folder, model, card)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _save(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def serial(screen: Path, model: Path) -> Predictions:
+    found = predict(open_plates(screen), read_profiles(screen), *load_model(model), progress=False)
+    assert found.wells["probability"].std() > 0.05
+    assert len(found.fields) == 2 * (12 * 2 - 1) * len(CLASSES)
+    return found
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with open_cluster(ClusterConfig(workers=2, cores=1)) as client:
+        yield client
+
+
+def _assert_same(found: Predictions, serial: Predictions) -> None:
+    pd.testing.assert_frame_equal(found.fields, serial.fields, rtol=0, atol=1e-6)
+    pd.testing.assert_frame_equal(found.wells, serial.wells, rtol=0, atol=1e-6)
+
+
+def _is_at_work(dask_worker: Any) -> bool:
+    return bool(_predict._network.cache_info().currsize and dask_worker.state.executing_count)
+
+
+@pytest.mark.slow
+def test_a_cluster_predicts_what_one_process_does(client: Client, screen: Path, model: Path, serial: Any) -> None:
+    _assert_same(predict_on(client, screen, model, progress=False), serial)
+    assert not client.futures
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_costs_nothing(
+    screen: Path, model: Path, serial: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_predict, "_FIELDS", 1)
+    found: list[Predictions] = []
+    with open_cluster(ClusterConfig(workers=2, cores=1)) as client:
+        processes = client.run(os.getpid)
+        work = Thread(target=lambda: found.append(predict_on(client, screen, model, progress=False)))
+        work.start()
+        until(lambda: any(client.run(_is_at_work).values()))
+        victim = next(address for address, at_work in client.run(_is_at_work).items() if at_work)
+        os.kill(processes[victim], signal.SIGKILL)
+        assert not found
+        work.join(120)
+        assert victim not in client.nthreads()
+    _assert_same(found[0], serial)
+
+
+@pytest.mark.slow
+def test_workers_that_come_late_are_used_and_none_at_all_is_told(
+    screen: Path, model: Path, serial: Any, until: Callable[..., None]
+) -> None:
+    with open_cluster(ClusterConfig(workers=1, cores=1)) as client:
+        client.cluster.scale(0)
+        until(lambda: not client.nthreads())
+        with pytest.raises(RunError, match="no worker for 1 s"):
+            predict_on(client, screen, model, progress=False, patience=1)
+        client.cluster.adapt(minimum=0, maximum=2, interval="100ms")
+        _assert_same(predict_on(client, screen, model, progress=False), serial)
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_is_refused_and_a_worker_notices_another_model(
+    client: Client, screen: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="plate p1 has no channel ER, which the model needs; it has DNA, GFP"):
+        predict_on(client, screen, _save(tmp_path / "er", channels=("DNA", "ER")), progress=False)
+    # The driver's copy of the folder holds another network than the one that the workers read.
+    card = load_model(_save(tmp_path / "other", seed=1))
+    monkeypatch.setattr("hcskit.training.load_model", lambda folder: card)
+    with pytest.raises(InputError, match="another model for this worker"):
+        predict_on(client, screen, model, progress=False)
+
+
+@pytest.mark.slow
+def test_the_command_writes_what_a_screen_joins(screen: Path, model: Path, serial: Any, tmp_path: Path) -> None:
+    own = tmp_path / "screen"
+    shutil.copytree(screen, own, ignore=shutil.ignore_patterns("export*"))
+    (tmp_path / "cluster.yaml").write_text("{kind: local, workers: 1, cores: 1}")
+    before = signal.getsignal(signal.SIGTERM)
+    done = CliRunner().invoke(main, ["predict", str(own), str(model), "--cluster", str(tmp_path / "cluster.yaml")])
+    signal.signal(signal.SIGTERM, before)
+    assert done.exit_code == 0, done.output
+    names = ["field_predictions", "predictions", "readouts", "phenotype_controls"]
+    assert [line for line in done.stdout.splitlines() if line.startswith("wrote")] == [
+        f"wrote {own / 'results' / name}.parquet" for name in names
+    ]
+    joined = open_screen(own)["p2/predictions"]["probability"].sel(well="A02", phenotype="active")
+    assert float(joined) == pytest.approx(serial.wells.loc[("p2", "A02", "active"), "probability"], abs=1e-6)
+    assert set(read_result(own, "readouts")["readout"]) == {"active", "other"}

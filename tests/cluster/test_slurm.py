@@ -1,0 +1,212 @@
+"""The same on a real Slurm of four virtual nodes: what its jobs are, and what becomes of a training that loses some."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from hcskit.cluster import ClusterConfig, cross_validate, open_cluster, train, wait_for_workers
+from hcskit.cluster import predict as predict_there
+from hcskit.cluster._checks import check_workers
+from hcskit.errors import InputError, RunError
+from hcskit.predict import predict
+from hcskit.store import open_plates, read_profiles
+from hcskit.training import Recipe, label_fields, load_model
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+SCRIPT = Path(__file__).with_name("slurm.sh")
+PACKAGES = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
+PLACE = {"kind": "slurm", "workers": 2, "cores": 2, "memory": "3GB", "walltime": "01:00:00", "interface": "lo"}
+Until = Callable[..., None]
+Check = Callable[..., None]
+#: Other numbers of ranks round otherwise, and where an activation crosses zero a small network makes more of it.
+ROUNDED = 0.05
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """The cluster, in a folder."""
+
+    prefix: Path
+
+    def __call__(self, *command: str) -> None:
+        environment = os.environ | {"SLURM_PREFIX": str(self.prefix), "BASE_PORT": "17400"}
+        with (self.prefix / "output").open("ab") as output:  # not a pipe: the nodes would hold it open
+            subprocess.run([SCRIPT, *command], env=environment, check=True, timeout=120, stdout=output, stderr=output)
+
+    def jobs(self, states: str = "all") -> dict[str, str]:
+        """Each job's node, empty while it waits."""
+        command = ["squeue", "-h", "-t", states, "-o", "%i %N"] if states != "all" else ["squeue", "-h", "-o", "%i %N"]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()
+        return {line.split(" ")[0]: line.split(" ")[1] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Slurm]:
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
+    missing = [package for command, package in PACKAGES.items() if shutil.which(command, path=path) is None]
+    if missing:
+        told = f"a real Slurm needs the packages {' '.join(missing)}"
+        (pytest.fail if "HCSKIT_TEST_ALL" in os.environ else pytest.skip)(told)
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        slurm = Slurm(Path(folder))
+        slurm.prefix.chmod(0o755)  # munge wants its socket where all can reach it; pytest's folders are the user's own
+        patch.setenv("SLURM_CONF", str(slurm.prefix / "etc" / "slurm.conf"))
+        try:
+            slurm("up")
+            yield slurm
+        finally:
+            slurm("down")
+
+
+def place(folder: Path, **options: Any) -> ClusterConfig:
+    return ClusterConfig.model_validate({**PLACE, "local_directory": folder / "scratch", **options})
+
+
+def test_two_nodes_of_two_ranks_train_what_one_process_does(
+    slurm: Slurm, screen: Path, recipe: Recipe, assert_undisturbed: Check, tmp_path: Path
+) -> None:
+    said, shown = [], []
+
+    def say(line: str) -> None:
+        said.append(line)
+        command = ["scontrol", "show", "job"]
+        shown.append([subprocess.run([*command, job], capture_output=True, text=True).stdout for job in slurm.jobs()])
+
+    history = train(screen, recipe, tmp_path, place(tmp_path, ranks_per_worker=2), say=say, progress=False)
+    assert_undisturbed(history, ROUNDED)
+    assert said[0] == "training with 4 ranks on 2 workers"
+    assert len(shown[0]) == 2
+    for job in shown[0]:
+        for asked in ("NumCPUs=2 ", "NumNodes=1 ", "TimeLimit=01:00:00", "Requeue=0", "MinMemoryNode=3G"):
+            assert asked in job
+    assert {path.name for path in (tmp_path / "logs").glob("rank-*")} == {f"rank-{rank}.log" for rank in range(4)}
+    assert not slurm.jobs()
+    assert not list((tmp_path / "logs").glob(".certificates-*"))
+
+
+@pytest.mark.parametrize("event", ["scancel", "crash", "walltime"])
+def test_a_training_goes_on_when_it_loses_a_node(
+    event: str, slurm: Slurm, training: Any, assert_undisturbed: Check, until: Until
+) -> None:
+    training.start(place(training.out))
+    done = training.freeze(until)
+    job, node = next(iter(slurm.jobs().items()))
+    if event == "scancel":
+        subprocess.run(["scancel", job], check=True)
+    elif event == "crash":
+        slurm("crash", node)
+    else:
+        subprocess.run(["scontrol", "update", f"JobId={job}", "TimeLimit=00:01:00"], check=True)
+    try:
+        assert_undisturbed(training.result())
+    finally:
+        if event == "crash":
+            slurm("start", node)
+    assert any(f"was lost in mid-training; going on after epoch {done}" in line for line in training.said)
+    started = [line for line in training.said if line.startswith("training with")]
+    assert started == ["training with 2 ranks on 2 workers"] * 2
+    until(lambda: not slurm.jobs() and not training.ranks())
+
+
+def test_folds_and_predictions_outlive_a_node(
+    slurm: Slurm, screen: Path, recipe: Recipe, tmp_path: Path, until: Until
+) -> None:
+    def lose_one(work: Callable[[], Any], begun: Callable[[], object]) -> Any:
+        with ThreadPoolExecutor() as pool:
+            result = pool.submit(work)
+            until(begun, 240)
+            subprocess.run(["scancel", next(iter(slurm.jobs()))], check=True)
+            return result.result(400)
+
+    folds = tmp_path / "folds"
+    with open_cluster(place(tmp_path), tmp_path) as client:
+        wait_for_workers(client, 2, 240)
+        found = lose_one(
+            lambda: cross_validate(client, screen, recipe, folds, 2, say=lambda line: None),
+            lambda: len(list(folds.glob("fold-*/history.csv"))) == 2,
+        )
+        fields = label_fields(open_plates(screen), recipe.data)
+        assert len(found.predictions) == len(fields) * fields["label"].nunique()
+        assert found.predictions.groupby(["plate", "well"])["fold"].nunique().eq(1).all()
+        assert found.history.groupby("fold")["epoch"].apply(list).tolist() == [[1, 2, 3, 4, 5, 6]] * 2
+
+        model = folds / "fold-0"
+        there = lose_one(
+            lambda: predict_there(client, screen, model, progress=False), lambda: any(client.processing().values())
+        )
+    here = predict(open_plates(screen), read_profiles(screen), *load_model(model), progress=False)
+    pd.testing.assert_frame_equal(there.fields, here.fields, rtol=1e-5)
+
+
+def test_a_killed_driver_leaves_nothing_and_its_training_goes_on(
+    slurm: Slurm, training: Any, assert_undisturbed: Check, tmp_path: Path, until: Until
+) -> None:
+    recipe, cluster, out = tmp_path / "recipe.yaml", tmp_path / "cluster.yaml", tmp_path
+    training.recipe.to_yaml(recipe)
+    cluster.write_text(yaml.safe_dump(PLACE))
+    main = [sys.executable, "-c", "from hcskit.cli import main; main(prog_name='hcskit')"]
+    command = [*main, "train", recipe, training.screen, "--out", out]
+    driver = subprocess.Popen([*command, "--cluster", cluster], stderr=subprocess.DEVNULL)
+    done = training.freeze(until)
+    driver.kill()
+    driver.wait()
+    until(lambda: not slurm.jobs() and not training.ranks() and not list((out / "logs").glob(".certificates-*")))
+    assert training.epochs == done
+
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert again.stdout.startswith(f"model      {out}\nval_loss   ")
+    assert_undisturbed(pd.read_csv(out / "history.csv"), ROUNDED)
+
+
+def test_a_killed_driver_leaves_no_waiting_job(slurm: Slurm, tmp_path: Path, until: Until) -> None:
+    cluster = tmp_path / "cluster.yaml"
+    cluster.write_text(yaml.safe_dump({**PLACE, "workers": 5}))  # of four nodes
+    code = f"""
+import time
+from hcskit.cluster import ClusterConfig, open_cluster
+with open_cluster(ClusterConfig.from_yaml({str(cluster)!r}), {str(tmp_path)!r}):
+    time.sleep(600)
+"""
+    driver = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    until(lambda: len(slurm.jobs("running")) == 4 and len(slurm.jobs("pending")) == 1)
+    driver.kill()
+    driver.wait()
+    until(lambda: not slurm.jobs())
+
+
+def test_what_keeps_a_training_from_starting_is_said(
+    slurm: Slurm, screen: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    config = place(tmp_path, queue="nowhere")
+    with pytest.raises(InputError, match=r"Slurm refuses the job: .*invalid partition specified: nowhere"):
+        train(screen, recipe, tmp_path / "model", config, progress=False)
+    with open_cluster(place(tmp_path), tmp_path) as client:
+        workers = wait_for_workers(client, 2, 120)
+        assert client.scheduler.address.startswith("tls://")
+        check_workers(client, workers, tmp_path)
+        with pytest.raises(InputError, match=r"2 of 2 workers .* do not see .*private"):
+            check_workers(client, workers, slurm.prefix / "private")
+        with pytest.raises(RunError, match="2 of 3 workers were there after 2 s"):
+            wait_for_workers(client, 3, 2.0)
+    assert not slurm.jobs()
+    with (
+        open_cluster(place(tmp_path, workers=5, start_timeout=20), tmp_path) as client,
+        pytest.raises(RunError, match=r"4 of 5 workers were there after 20 s; missing: \S+ \(job \d+\)"),
+    ):
+        wait_for_workers(client, 5, 20.0)

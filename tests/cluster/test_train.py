@@ -1,0 +1,107 @@
+"""Training in workers of Dask on this machine: the same network, and what becomes of it when something dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client
+from distributed.security import Security
+
+from hcskit.cluster import ClusterConfig, open_cluster, train, wait_for_workers
+from hcskit.cluster._checks import check_workers
+from hcskit.errors import InputError, RunError, StoreError
+from hcskit.store import locked
+from hcskit.training import Recipe
+
+Until = Callable[..., None]
+Check = Callable[..., None]
+#: Other numbers of ranks round otherwise, and where an activation crosses zero a small network makes more of it.
+ROUNDED = 0.05
+
+
+def assert_refused(address: str) -> None:
+    """Without its certificate, with another one, or without any encryption."""
+    with pytest.raises(TypeError, match="TLS expects a `ssl_context` argument"):
+        Client(address, timeout=5)
+    with pytest.raises(OSError, match="TLS certificate does not match"):
+        Client(address, security=Security.temporary(), timeout=5)
+    with pytest.raises(OSError, match=r"Connection reset|Timed out"):
+        Client(address.replace("tls", "tcp"), timeout=5)
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_when_a_worker_is_lost(training: Any, assert_undisturbed: Check, until: Until) -> None:
+    training.start(ClusterConfig(workers=2))
+    done = training.freeze(until)
+    rank = training.ranks()[0]
+    rank.parent().kill()  # the worker; its nanny starts another one
+    rank.resume()  # it can only end itself when it is awake
+    assert_undisturbed(training.result())
+    assert any(f"was lost in mid-training; going on after epoch {done}" in line for line in training.said)
+    assert training.said.count("training with 2 ranks on 2 workers") == 2
+    assert not training.ranks()
+
+
+@pytest.mark.slow
+def test_a_killed_rank_is_named_and_the_others_end(training: Any, assert_undisturbed: Check, until: Until) -> None:
+    training.start(ClusterConfig(ranks_per_worker=2))
+    done = training.freeze(until)
+    training.ranks()[1].kill()
+    with pytest.raises(RunError, match=r"rank \d on .* \(its output is in .*rank-\d\.log\) ended with signal SIGKILL"):
+        training.result()
+    assert not training.ranks()
+    assert training.epochs == done
+    # What was done is kept, and another number of ranks goes on with it.
+    assert_undisturbed(train(training.screen, training.recipe, training.out, progress=False), ROUNDED)
+
+
+@pytest.mark.slow
+def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({"data": {"crop": 512}})
+    with pytest.raises(InputError, match="the recipe's crop of 512 pixels is larger than the image") as caught:
+        train(screen, recipe, tmp_path, ClusterConfig(ranks_per_worker=2), progress=False)
+    assert any("rank" in note and "rank-" in note for note in caught.value.__notes__)
+
+
+def test_a_folder_is_trained_in_once_at_a_time(screen: Path, tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
+        train(screen, Recipe(), tmp_path, progress=False)
+
+
+def test_ranks_that_would_not_fit_into_memory_are_refused_at_once(screen: Path, tmp_path: Path) -> None:
+    config = ClusterConfig(kind="slurm", cores=2, memory="1GB", ranks_per_worker=2, interface="lo")
+    with pytest.raises(InputError, match="run 1 ranks a worker"):
+        train(screen, Recipe.model_validate({"data": {"crop": 32}, "model": {"features": 8}}), tmp_path, config)
+
+
+@pytest.mark.slow
+def test_a_cluster_refuses_strangers_and_other_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_cluster(ClusterConfig()) as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        assert_refused(address)
+
+        workers = wait_for_workers(client, 1, 60)
+        check_workers(client, workers, tmp_path)
+        assert not list(tmp_path.iterdir())
+        other = tmp_path / "numpy-0.1.dist-info"
+        other.mkdir()
+        (other / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 0.1\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(InputError, match=rf"the worker {workers[0]} has numpy [\d.]+ \(here 0\.1\)"):
+            check_workers(client, workers, tmp_path)
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_come_are_missed_in_time() -> None:
+    with open_cluster(ClusterConfig()) as client, pytest.raises(RunError, match="1 of 2 workers were there after 2 s"):
+        wait_for_workers(client, 2, 2.0)
+
+
+def test_a_scheduler_that_does_not_answer_is_named() -> None:
+    config = ClusterConfig(kind="address", address="tcp://127.0.0.1:9", start_timeout=1)
+    with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"), open_cluster(config):
+        pass

@@ -1,0 +1,93 @@
+"""Measuring how many ranks a worker should have: on the real steps of a small screen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from hcskit.cli import main
+from hcskit.cluster import ClusterConfig, open_cluster, run_gang, tune_ranks, wait_for_workers
+from hcskit.cluster._tune import _judge
+from hcskit.errors import InputError
+from hcskit.training import Recipe
+
+
+def _recipe(crop: int = 32) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "data": {"crop": crop, "crops_per_field": 1},
+            "model": {"scales": 2, "features": 8, "hidden": 8},
+            "optimiser": {"batch": 4},
+        }
+    )
+
+
+def _files(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_the_fewest_ranks_that_are_nearly_the_fastest_are_recommended() -> None:
+    rates = [10.0, 19.5, 20.0, None]
+    rows = [{"ranks_per_worker": 2**k, "images_per_second": rate, "failure": ""} for k, rate in enumerate(rates)]
+    table = _judge(pd.DataFrame(rows).assign(threads_per_rank=1, steps=5))
+    assert table["recommended"].tolist() == [False, True, False, False]
+    assert table["relative"].tolist()[:3] == [1.0, 1.95, 2.0]
+    table = _judge(pd.DataFrame(rows[1:]).assign(threads_per_rank=1, steps=5))
+    assert table["recommended"].tolist() == [True, False, False]
+    assert table["relative"].isna().all()
+
+
+@pytest.mark.slow
+def test_the_command_measures_one_and_two_ranks(screen: Path, tmp_path: Path) -> None:
+    _recipe().to_yaml(tmp_path / "recipe.yaml")
+    (tmp_path / "cluster.yaml").write_text("{cores: 2}")
+    before = _files(screen)
+    asked = ["tune-ranks", tmp_path / "recipe.yaml", screen, "--cluster", tmp_path / "cluster.yaml", "--seconds", 1]
+    done = CliRunner().invoke(main, [*map(str, asked)], catch_exceptions=False)
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    one, two = (line.split() for line in lines[1:3])
+    assert (one[0], two[0]) == ("1", "2")
+    assert float(one[2]) > 0
+    assert float(two[2]) > 0
+    assert float(one[3]) == 1
+    assert lines[-1].strip() in ("ranks_per_worker: 1", "ranks_per_worker: 2")
+    assert _files(screen) == before
+
+
+@pytest.mark.slow
+def test_all_ranks_take_the_same_number_of_steps(screen: Path, tmp_path: Path) -> None:
+    with open_cluster() as client:
+        run_gang(
+            client,
+            "hcskit.cluster._tune:measure",
+            {"screen": str(screen), "recipe": _recipe().model_dump(mode="json"), "seconds": 1.0, "out": str(tmp_path)},
+            addresses=wait_for_workers(client, 1, 60.0),
+            ranks_per_worker=2,
+            logs=tmp_path,
+        )
+    first, second = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in range(2))
+    assert first["steps"] == second["steps"] > 1
+    assert first["images_per_second"] > 0
+
+
+@pytest.mark.slow
+def test_a_number_that_fails_is_a_row_that_says_so(screen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "horovod.runner.http.http_server", None)
+    table = tune_ranks(screen, _recipe(), ClusterConfig(cores=2), seconds=0.1)
+    assert table["ranks_per_worker"].tolist() == [1, 2]
+    assert table["recommended"].tolist() == [True, False]
+    assert table["failure"][0] == ""
+    assert "make horovod" in table["failure"][1]
+    assert pd.isna(table["images_per_second"][1])
+
+
+@pytest.mark.slow
+def test_a_recipe_that_no_rank_can_train_is_refused(screen: Path) -> None:
+    with pytest.raises(InputError, match="crop of 512 pixels is larger"):
+        tune_ranks(screen, _recipe(crop=512), ClusterConfig(cores=1), seconds=0.1)
