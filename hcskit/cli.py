@@ -40,7 +40,8 @@ class _Commands(click.Group):
         except (HcskitError, OSError) as error:
             if ctx.meta.get(_DEBUG):
                 traceback.print_exc()
-            raise (_BadInput if isinstance(error, InputError) else click.ClickException)(str(error)) from error
+            told = "\n".join([str(error), *getattr(error, "__notes__", ())])
+            raise (_BadInput if isinstance(error, InputError) else click.ClickException)(told) from error
         except KeyboardInterrupt:
             goes_on = " The same command, given again, goes on where this one was."
             click.echo(f"\nStopped.{goes_on if ctx.invoked_subcommand in _GO_ON else ''}", err=True)
@@ -214,8 +215,9 @@ def predict(screen: Path, model: Path, out: Path | None, cluster: Path | None) -
     from hcskit.training import load_model
 
     plates, (_, card) = open_plates(screen), load_model(model)
-    with open_cluster(ClusterConfig.from_yaml(cluster) if cluster else None) as client:
-        predictions = predict(client, screen, model)
+    config = ClusterConfig.from_yaml(cluster) if cluster else ClusterConfig()
+    with open_cluster(config) as client:
+        predictions = predict(client, screen, model, patience=config.start_timeout)
     for path in write_predictions(out or screen, plates, predictions, card):
         click.echo(f"wrote {path}")
 
@@ -233,9 +235,9 @@ def cross_validate(recipe: Path, screen: Path, out: Path, folds: int, cluster: P
     from hcskit.cluster import ClusterConfig, cross_validate, open_cluster
     from hcskit.training import Recipe
 
-    how = Recipe.from_yaml(recipe)
-    with open_cluster(ClusterConfig.from_yaml(cluster) if cluster else None) as client:
-        found = cross_validate(client, screen, how, out, folds, say=click.echo)
+    how, config = Recipe.from_yaml(recipe), ClusterConfig.from_yaml(cluster) if cluster else ClusterConfig()
+    with open_cluster(config) as client:
+        found = cross_validate(client, screen, how, out, folds, say=click.echo, patience=config.start_timeout)
     click.echo(found.summary.round(3).to_string())
 
 

@@ -50,7 +50,7 @@ def check_workers(client: Client, addresses: list[str], folder: Path) -> None:
 
 
 def meeting_place(config: ClusterConfig) -> tuple[str, str]:
-    """Return this machine's address on the network between the workers, and that network interface's name.
+    """Return this machine's address on the network between the workers, and the name of their network interface.
 
     Raises
     ------
@@ -59,13 +59,14 @@ def meeting_place(config: ClusterConfig) -> tuple[str, str]:
     """
     if config.kind == "local" or config.workers * config.ranks_per_worker == 1:
         return "127.0.0.1", "lo"
-    interfaces = psutil.net_if_addrs()
-    for address in interfaces.get(config.interface or "", ()):
-        if address.family == socket.AF_INET:
-            return address.address, str(config.interface)
+    interfaces, own = psutil.net_if_addrs(), config.driver_interface or config.interface
+    for address in interfaces.get(own or "", ()):
+        if address.family == socket.AF_INET and config.interface is not None:
+            return address.address, config.interface
     raise InputError(
-        f"ranks on several nodes need the network interface between them: {config.interface!r} is none of this machine "
-        f"with an IPv4 address; it has {', '.join(sorted(interfaces))} (interface, in the cluster's file)"
+        f"ranks on several nodes need the network interface between them: {own!r} is none of this machine with an IPv4 "
+        f"address; it has {', '.join(sorted(interfaces))} (interface in the cluster's file; driver_interface, if "
+        "its name is another one here)"
     )
 
 
@@ -75,5 +76,8 @@ def versions() -> dict[str, str]:
 
 
 def sees(path: str) -> bool:
-    """Tell whether a file is there."""
-    return Path(path).exists()
+    """Tell whether a file is there, and can be seen."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False

@@ -27,7 +27,7 @@ class ClusterConfig(BaseModel):
 
     Examples
     --------
-    >>> ClusterConfig(kind="slurm", workers=2, cores=32, memory="128GiB").workers
+    >>> ClusterConfig(kind="slurm", workers=2, cores=32, memory="128GiB", walltime="08:00:00").workers
     2
     """
 
@@ -44,6 +44,7 @@ class ClusterConfig(BaseModel):
     account: str | None = Field(None, description="account or project")
     walltime: str | None = Field(None, description="longest time of a job, as the batch system writes it")
     interface: str | None = Field(None, description="network interface between nodes, such as ib0")
+    driver_interface: str | None = Field(None, description="the same network's interface here, if its name is another")
     job_extra: tuple[str, ...] = Field((), description="further directives of the job script")
     log_directory: Path | None = Field(None, description="where the jobs' own output goes")
     local_directory: Path | None = Field(None, description="scratch of a worker")
@@ -54,8 +55,8 @@ class ClusterConfig(BaseModel):
     def _fits_its_kind(self) -> Self:
         if (self.kind == "address") != (self.address is not None):
             raise ValueError("the kind address needs an address, and no other kind has one")
-        if self.is_batch and (self.cores is None or self.memory is None):
-            raise ValueError(f"a cluster of kind {self.kind} needs cores and memory: what each job asks for")
+        if self.is_batch and None in (self.cores, self.memory, self.walltime):
+            raise ValueError(f"a cluster of kind {self.kind} needs cores, memory and walltime: what each job asks for")
         return self
 
     @property

@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from hcskit.cluster._checks import check_workers
 from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster._folder import alone, history
 from hcskit.cluster._gang import run_gang
 from hcskit.cluster._one_each import one_each
 from hcskit.cluster._scores import CrossValidation, score_folds
@@ -114,7 +115,7 @@ def cross_validate(
             )
 
         if todo:
-            one_each(client, todo, do, lambda number: _epochs(_folder(folder, number)), patience=patience, say=say)
+            one_each(client, todo, do, lambda number: len(history(_folder(folder, number))), patience=patience, say=say)
         return _gather(folder, folds)
 
 
@@ -125,7 +126,8 @@ def train_fold(screen: str, recipe: dict[str, object], out: str, fold: int, fold
 
     plates, profiles, how = open_plates(screen), read_profiles(screen), Recipe.model_validate(recipe)
     if not Path(out, "card.json").exists():  # it makes a model whole
-        train(plates, profiles, how, out, fold=(fold, folds), progress=False)
+        with alone(out):
+            train(plates, profiles, how, out, fold=(fold, folds), progress=False)
     model, card = load_model(out)
     fields = label_fields(plates, how.data)
     fields = fields[split_folds(fields, how.split.by, folds, how.seed) == fold]
@@ -164,8 +166,3 @@ def _gather(folder: Path, folds: int) -> CrossValidation:
 
 def _folder(folder: Path, number: int) -> Path:
     return folder / f"fold-{number}"
-
-
-def _epochs(folder: Path) -> int:
-    path = folder / "history.csv"
-    return len(pd.read_csv(path)) if path.exists() else 0

@@ -11,15 +11,18 @@ from typing import Any
 from uuid import uuid4
 
 from distributed import Client, wait
+from distributed.comm.core import CommClosedError
 
+from hcskit.cluster._process import RankFailure, RankTask
 from hcskit.cluster._rendezvous import rendezvous
 from hcskit.cluster._seats import machine, shares
-from hcskit.cluster._worker import RankFailure, RankTask, run_ranks, stop_ranks
+from hcskit.cluster._worker import run_ranks, stop_ranks
 from hcskit.errors import RunError
 
 __all__ = ["WorkerLostError", "run_gang", "wait_for_workers"]
 
 _POLL = 1.0
+_MEET = 300.0  # seconds for all ranks to find one another
 _GRACE = 15.0  # seconds for ranks to end after they were told to
 
 
@@ -41,9 +44,15 @@ def wait_for_workers(client: Client, count: int, timeout: float) -> list[str]:
     if len(workers) < count:
         raise RunError(
             f"{len(workers)} of {count} workers were there after {timeout:g} s; {_missing(client, workers)}look at the "
-            "batch system's queue and at the jobs' output, or give them more time (start_timeout in the cluster's file)"
+            "batch system's queue and at the jobs' output (all nodes must see its folder), or give them more time "
+            "(start_timeout in the cluster's file)"
         )
     return sorted(workers, key=lambda address: (workers[address]["host"], str(workers[address]["name"])))[:count]
+
+
+def workers_left(client: Client) -> int:
+    """Return how many workers there are now."""
+    return len(client.scheduler_info(n_workers=-1)["workers"])
 
 
 def _missing(client: Client, workers: Mapping[str, Any]) -> str:
@@ -69,7 +78,7 @@ def ask(client: Client, addresses: list[str], question: Any, *arguments: Any) ->
     answers: dict[str, Any] = client.run(question, *arguments, workers=addresses, on_error="return")
     for address in addresses:
         answer = answers.get(address)
-        if answer is None or isinstance(answer, OSError):
+        if answer is None or isinstance(answer, CommClosedError):
             raise WorkerLostError(f"the worker {address} was lost before the ranks started")
         if isinstance(answer, Exception):
             raise answer
@@ -88,7 +97,6 @@ def run_gang(
     meet: tuple[str, str] = ("127.0.0.1", "lo"),
     say: Callable[[str], object] = print,
     tick: Callable[[], object] = lambda: None,
-    timeout: float = 300.0,
 ) -> None:
     """Run one function in all ranks, and return when all have ended.
 
@@ -114,8 +122,6 @@ def run_gang(
         Takes each line of output, with its rank.
     tick : callable
         Called about once a second.
-    timeout : float
-        Seconds for all ranks to find one another.
 
     Raises
     ------
@@ -133,7 +139,7 @@ def run_gang(
     seats = shares(ask(client, addresses, machine), ranks_per_worker)
     client.subscribe_topic(gang, lambda event: say(f"[{event[1][0]}] {event[1][1]}"))  # type: ignore[no-untyped-call]
     try:
-        with alone if len(hosts) == 1 else rendezvous(hosts, *meet, timeout=timeout) as places:
+        with alone if len(hosts) == 1 else rendezvous(hosts, *meet, timeout=_MEET) as places:
             tasks: dict[str, list[RankTask]] = {address: [] for address in addresses}
             for address, place in zip(owners, places, strict=True):
                 log = str(logs / f"rank-{place['HOROVOD_RANK']}.log")

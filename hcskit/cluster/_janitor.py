@@ -1,15 +1,21 @@
 """Waits for the end of a driver, and takes away what it left on the disk and in the queue, even if it was killed.
 
-``python _janitor.py FOLDER [COMMAND …]`` runs the command and removes the folder at the end of its standard input.
+``python _janitor.py FOLDER [COMMAND …]`` removes the folder and runs the command at the end of its standard input. If
+that ends without a goodbye, it runs the command again a little later: a job may have been on its way to the queue.
 """
 
 import shutil
 import subprocess
 import sys
+import time
+
+_LATER = 5.0  # seconds
 
 if __name__ == "__main__":
     folder, *command = sys.argv[1:]
-    sys.stdin.read()
+    killed = not sys.stdin.read()
     shutil.rmtree(folder, ignore_errors=True)
-    if command:
-        subprocess.run(command, timeout=60, check=False)  # noqa: S603 - from our own cluster
+    for pause in [0.0, _LATER] if killed else [0.0]:
+        time.sleep(pause)
+        if command:
+            subprocess.run(command, timeout=60, check=False)  # noqa: S603 - from our own cluster

@@ -17,13 +17,15 @@ from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from hcskit.cluster._config import ClusterConfig
-from hcskit.errors import InputError
+from hcskit.errors import InputError, RunError
 
 __all__ = ["open_cluster"]
 
 _LOOPBACK = "127.0.0.1"
 # A lost job is replaced this many seconds after its worker was last heard of; Dask's own 15 s are for idle clusters.
 _LOST = "5s"
+# A worker that does not reach its scheduler for so many seconds ends: the driver's machine is gone.
+_ORPHANED = 60
 
 
 @contextmanager
@@ -77,6 +79,7 @@ def _local(config: ClusterConfig) -> LocalCluster:
         protocol="tls://",
         security=_security(),
         dashboard_address=f"{_LOOPBACK}:0",
+        worker_dashboard_address=f"{_LOOPBACK}:0",
     )
 
 
@@ -97,12 +100,19 @@ def _batch(config: ClusterConfig, folder: Path) -> Iterator[Any]:
     folder.mkdir(parents=True, exist_ok=True)
     name, certificates = f"hcskit-{secrets.token_hex(4)}", Path(tempfile.mkdtemp(prefix=".certificates-", dir=folder))
     cancel = ("scancel", "--name", name) if config.kind == "slurm" else ()
-    with _janitor(certificates, cancel), cluster_class(**_options(config, name, folder, certificates)) as cluster:
+    with _janitor(certificates, cancel), _start(cluster_class, _options(config, name, folder, certificates)) as cluster:
         if config.kind == "slurm":
             _ask_slurm(cluster.job_script())
         # Not scale(): that does not start a lost job anew.
         cluster.adapt(minimum_jobs=config.workers, maximum_jobs=config.workers)
         yield cluster
+
+
+def _start(cluster_class: Any, options: dict[str, Any]) -> Any:
+    try:
+        return cluster_class(**options)
+    except (RuntimeError, ValueError) as error:  # such as an interface that is not there
+        raise InputError(f"the scheduler cannot be started here: {error.__cause__ or error}") from error
 
 
 def _jobqueue_class(kind: str) -> Any:
@@ -135,24 +145,31 @@ def _options(config: ClusterConfig, name: str, folder: Path, certificates: Path)
         "log_directory": str(folder),
         "local_directory": config.local_directory and str(config.local_directory),
         "job_extra_directives": [*requeue, *config.job_extra],
-        "death_timeout": config.start_timeout,
+        "death_timeout": _ORPHANED,
         "python": sys.executable,
         "protocol": "tls://",
         "security": _security(certificates),
-        "scheduler_options": {"dashboard_address": f"{_LOOPBACK}:0"},
+        "scheduler_options": {
+            "dashboard_address": f"{_LOOPBACK}:0",
+            "interface": config.driver_interface or config.interface,
+        },
+        "worker_extra_args": ["--no-dashboard", "--dashboard-address", f"{_LOOPBACK}:0"],
     }
 
 
 @contextmanager
 def _janitor(folder: Path, cancel: tuple[str, ...]) -> Iterator[None]:
     """Let a process of its own clean up, which sees the end of this one and outlives it."""
+    # It says goodbye itself unless it is killed; then a job may still be on its way to the queue.
     command = [sys.executable, "-I", str(Path(__file__).with_name("_janitor.py")), str(folder), *cancel]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603 - our own script
+    process = subprocess.Popen(  # noqa: S603 - our own script
+        command, stdin=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         yield
     finally:
         with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=60)
+            process.communicate("goodbye", timeout=60)
 
 
 def _ask_slurm(script: str) -> None:
@@ -168,6 +185,8 @@ def _ask_slurm(script: str) -> None:
                 check=False,
                 timeout=60,
             )
+        except subprocess.TimeoutExpired:
+            raise RunError("Slurm does not answer (sbatch --test-only, 60 s); try again later") from None
         except FileNotFoundError:
             raise InputError(
                 "there is no sbatch on this machine; start from a node of the Slurm cluster, or choose another kind"

@@ -117,6 +117,9 @@ def rendezvous(
         ) from error
     slots, key = number_ranks(hosts), secrets.token_urlsafe()
 
+    class Server(RendezvousHTTPServer):  # type: ignore[misc]
+        daemon_threads = True  # whoever is slow does not hold up the end
+
     class Keyed(RendezvousHandler):  # type: ignore[misc]
         def parse_request(self) -> bool:
             if not super().parse_request():
@@ -129,7 +132,7 @@ def rendezvous(
             return True
 
     # Not Horovod's own RendezvousServer: that one listens on every interface, and answers everyone.
-    with RendezvousHTTPServer((address, 0), Keyed, verbose=0) as server:
+    with Server((address, 0), Keyed, verbose=0) as server:
         server.init(slots)
         thread = threading.Thread(target=server.serve_forever, name="rendezvous", daemon=True)
         thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,11 @@ from tqdm.auto import tqdm
 
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
-from hcskit.cluster._gang import WorkerLostError, run_gang, wait_for_workers
+from hcskit.cluster._folder import alone, history
+from hcskit.cluster._gang import WorkerLostError, run_gang, wait_for_workers, workers_left
 from hcskit.cluster._open import open_cluster
 from hcskit.cluster._seats import variables
-from hcskit.errors import RunError
+from hcskit.errors import InputError, RunError
 from hcskit.store import locked
 
 if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
@@ -79,7 +81,8 @@ def train(
     config = config or ClusterConfig()
     folder = Path(out).resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    _check_memory(screen, recipe, config)
+    memory = partial(_check_memory, screen, recipe, config)
+    memory(config.workers)
     ranks: dict[str, Any] = {
         "arguments": {
             "screen": str(Path(screen).resolve()),
@@ -90,35 +93,34 @@ def train(
         "logs": folder / "logs",
         "environment": variables(recipe, config),
         "meet": meeting_place(config),
-        "timeout": config.start_timeout,
     }
-    losses, last, wanted = 0, _epochs(folder), config.workers
+    losses, last = 0, -1
     with (
         locked(folder),
-        tqdm(total=recipe.optimiser.epochs, initial=last, unit="epoch", desc="train", disable=not progress) as bar,
+        tqdm(total=recipe.optimiser.epochs, unit="epoch", desc="train", disable=not progress) as bar,
         open_cluster(config, folder / "logs") as client,
     ):
+        addresses = wait_for_workers(client, config.workers, config.start_timeout)
         while True:
             try:
-                addresses = wait_for_workers(client, wanted, config.start_timeout)
                 check_workers(client, addresses, folder)
                 number = len(addresses)
                 say(f"training with {_count(number * config.ranks_per_worker, 'rank')} on {_count(number, 'worker')}")
                 tick = partial(_show, bar, folder)
                 run_gang(client, f"{__name__}:train_rank", addresses=addresses, say=say, tick=tick, **ranks)
             except WorkerLostError as error:
-                now = _epochs(folder)
-                losses, last = (1 if now > last else losses + 1), now
+                now = len(history(folder))
+                losses, last = (1 if now != last else losses + 1), now
                 if losses > _LOSSES_WITHOUT_PROGRESS:
                     raise RunError(
                         f"workers were lost {losses} times without a finished epoch between ({error}); {folder} keeps "
                         "what was done: give the jobs more time or memory, and start the same again"
                     ) from error
                 say(f"{error}; going on after epoch {now}")
-                wanted = _left_or_replaced(client, config)
+                addresses = _left_or_replaced(client, config, memory)
             else:
                 _show(bar, folder)
-                return pd.read_csv(folder / "history.csv")
+                return history(folder)
 
 
 def train_rank(screen: str, recipe: dict[str, object], out: str) -> None:
@@ -127,10 +129,11 @@ def train_rank(screen: str, recipe: dict[str, object], out: str) -> None:
     from hcskit.training import Recipe
     from hcskit.training import train as fit
 
-    fit(open_plates(screen), read_profiles(screen), Recipe.model_validate(recipe), out, progress=False)
+    with alone(out):
+        fit(open_plates(screen), read_profiles(screen), Recipe.model_validate(recipe), out, progress=False)
 
 
-def _check_memory(screen: str | Path, recipe: Recipe, config: ClusterConfig) -> None:
+def _check_memory(screen: str | Path, recipe: Recipe, config: ClusterConfig, workers: int) -> None:
     from hcskit.planning import DataSize, check_memory
     from hcskit.store import open_plates
 
@@ -141,35 +144,27 @@ def _check_memory(screen: str | Path, recipe: Recipe, config: ClusterConfig) -> 
     else:  # of a cluster that runs already
         return
     size = DataSize.of(open_plates(screen), recipe)
-    ranks = {"workers": config.workers, "ranks_per_worker": config.ranks_per_worker}
-    check_memory(recipe, size, memory_of_worker=memory, **ranks)
+    check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=config.ranks_per_worker)
 
 
 def _count(number: int, name: str) -> str:
     return f"{number} {name}{'s' * (number != 1)}"
 
 
-def _left_or_replaced(client: Client, config: ClusterConfig) -> int:
-    """Return how many workers there are once their replacements have come, or had the time to."""
-    try:
-        return len(wait_for_workers(client, config.workers, config.replace_timeout))
-    except RunError:
-        return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-
-
-def _epochs(folder: Path) -> int:
-    """Return how many epochs are done."""
-    return len(_history(folder))
-
-
-def _history(folder: Path) -> pd.DataFrame:
-    path = folder / "history.csv"
-    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+def _left_or_replaced(client: Client, config: ClusterConfig, check: Callable[[int], None]) -> list[str]:
+    """Return the workers once replacements have come, or had the time to and those that are left can do the work."""
+    with suppress(RunError):
+        return wait_for_workers(client, config.workers, config.replace_timeout)
+    with suppress(RunError, InputError):
+        left = workers_left(client)
+        check(max(1, left))
+        return wait_for_workers(client, max(1, left), config.replace_timeout)
+    return wait_for_workers(client, config.workers, config.start_timeout)
 
 
 def _show(bar: Any, folder: Path) -> None:
-    table = _history(folder)
-    if len(table) > bar.n:
-        bar.update(len(table) - bar.n)
+    table = history(folder)
+    if len(table) != bar.n and not table.empty:
+        bar.n = len(table)
         shown = {name: f"{table[name].iloc[-1]:.3f}" for name in ("loss", "val_loss", "val_accuracy")}
         bar.set_postfix(shown | {"images/s": f"{table['images_per_second'].iloc[-1]:.0f}"})

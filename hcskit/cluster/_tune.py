@@ -116,9 +116,8 @@ def _run(
         ranks_per_worker=number,
         logs=out,
         environment=variables(recipe, config),
-        meet=meeting_place(config),
+        meet=meeting_place(config.model_copy(update={"workers": 1, "ranks_per_worker": number})),
         say=say,
-        timeout=config.start_timeout,
     )
     result: dict[str, Any] = json.loads((out / "rank-0.json").read_text(encoding="utf-8"))
     return result

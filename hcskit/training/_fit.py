@@ -107,6 +107,7 @@ def network_and_batches(
 def _prepare(
     plates: Mapping[str, xr.Dataset], profiles: xr.Dataset, recipe: Recipe, fold: tuple[int, int] | None = None
 ) -> tuple[TrainingFields, pd.DataFrame, ModelCard]:
+    ranks()  # they meet now: how long each takes to read its images may differ
     keras.utils.set_random_seed(recipe.seed)
     fields = label_fields(plates, recipe.data)
     if fold is not None:

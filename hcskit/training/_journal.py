@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable
@@ -54,12 +55,14 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         """Restore the last whole epoch, optimiser included, and return its number; 0 if there is none."""
         if self.writes:
             self.state.mkdir(parents=True, exist_ok=True)
-            table = pd.read_csv(self.history) if self.history.exists() else pd.DataFrame()
+            table = _table(self.history.read_text(encoding="utf-8")) if self.history.exists() else pd.DataFrame()
             if self._file(len(table)).exists():
                 model.optimizer.build(model.trainable_variables)
                 _restore(_variables(model), self._file(len(table)))
                 self.table = table
-        self.table = share(self.table)
+            else:
+                self.history.unlink(missing_ok=True)  # of another recipe, or other data
+        self.table = _table(share(self.table.to_csv(index=False)))
         return len(self.table)
 
     def load_best(self, model: keras.Model) -> None:
@@ -107,6 +110,10 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_end(self, logs: Any = None) -> None:
         self.bar.close()
+
+
+def _table(text: str) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(text), float_precision="round_trip") if text.strip() else pd.DataFrame()
 
 
 def _variables(model: keras.Model) -> list[Any]:

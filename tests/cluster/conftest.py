@@ -62,7 +62,7 @@ def recipe() -> Recipe:
         {
             "data": {"crop": 32, "crops_per_field": 4},
             "model": {"scales": 2, "features": 8, "hidden": 8},
-            "optimiser": {"epochs": 6, "batch": 8},
+            "optimiser": {"epochs": 10, "batch": 8},
         }
     )
 
@@ -144,3 +144,16 @@ def training(screen: Path, recipe: Recipe, tmp_path: Path) -> Iterator[Training]
     yield training
     if hasattr(training, "thread"):
         training.thread.join(400)
+
+
+@pytest.fixture(scope="session")
+def listening() -> Callable[[], set[str]]:
+    """Tell the addresses at which a process listens; made here, so that it travels to workers whole."""
+
+    def addresses() -> set[str]:
+        import psutil
+
+        connections = psutil.Process().net_connections("inet")
+        return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
+
+    return addresses

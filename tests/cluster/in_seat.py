@@ -1,4 +1,4 @@
-"""What the tests of seats run in each rank."""
+"""What tests run in each rank."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 def look(out: str) -> None:
-    """Write what this rank may run on, and with how many threads; TensorFlow was loaded before."""
+    """Write what this rank may run on, and with how many threads, once TensorFlow has made its own."""
+    import hcskit.models.backend  # noqa: F401
+
     threads = list(Path("/proc/self/task").iterdir())
     seen = {
         "cpus": sorted(os.sched_getaffinity(0)),
@@ -17,3 +19,8 @@ def look(out: str) -> None:
         "intra_op": int(os.environ["TF_NUM_INTRAOP_THREADS"]),
     }
     Path(out, f"seen-{os.environ['HOROVOD_RANK']}.json").write_text(json.dumps(seen))
+
+
+def fail_at_length() -> None:
+    """Raise more than a pipe holds."""
+    raise ValueError("x" * 1_000_000)

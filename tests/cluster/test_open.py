@@ -24,7 +24,6 @@ SLURM = ClusterConfig(
     interface="lo",
     job_extra=("--constraint=avx512",),
     local_directory=Path("/scratch"),
-    start_timeout=77,
 )
 
 
@@ -56,7 +55,7 @@ def test_a_job_asks_for_what_the_file_says(tmp_path: Path) -> None:
     options = dict(pairwise(command))
     assert command[3].startswith("tls://127.0.0.1:")
     assert (options["--nthreads"], options["--memory-limit"], options["--interface"]) == ("40", "64.00GiB", "lo")
-    assert (options["--local-directory"], options["--death-timeout"]) == ("/scratch", "77.0")
+    assert (options["--local-directory"], options["--death-timeout"]) == ("/scratch", "60")
 
 
 def test_a_job_script_holds_no_secret(tmp_path: Path) -> None:
@@ -79,7 +78,7 @@ def test_other_batch_systems_are_known_by_name(kind: str, tmp_path: Path) -> Non
 
 
 def test_an_unknown_kind_names_the_known_ones() -> None:
-    config = ClusterConfig(kind="cray", cores=1, memory="1GB")
+    config = ClusterConfig(kind="cray", cores=1, memory="1GB", walltime="1:00")
     with (
         pytest.raises(InputError, match=r"kind 'cray'; known: local, address, .*lsf, .*pbs, .*sge, slurm"),
         open_cluster(config),
@@ -96,7 +95,7 @@ def test_a_folder_with_a_space_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("kind: slurm", "a cluster of kind slurm needs cores and memory"),
+        ("kind: slurm", "a cluster of kind slurm needs cores, memory and walltime"),
         ("kind: address", "the kind address needs an address"),
         ("address: tcp://here:1", "the kind address needs an address, and no other kind has one"),
         ("nodes: 2", "nodes"),
@@ -116,7 +115,7 @@ def test_a_file_that_is_no_cluster_says_why(text: str, message: str, tmp_path: P
 
 def test_a_file_of_slurm_is_read(tmp_path: Path) -> None:
     path = tmp_path / "cluster.yaml"
-    path.write_text("kind: slurm\nworkers: 8\nranks_per_worker: 4\ncores: 40\nmemory: 64GiB\n")
+    path.write_text("kind: slurm\nworkers: 8\nranks_per_worker: 4\ncores: 40\nmemory: 64GiB\nwalltime: '08:00:00'\n")
     config = ClusterConfig.from_yaml(path)
     assert (config.kind, config.workers, config.ranks_per_worker, config.cores) == ("slurm", 8, 4, 40)
     assert ClusterConfig() == ClusterConfig(kind="local", workers=1, ranks_per_worker=1)

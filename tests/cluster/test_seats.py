@@ -59,7 +59,9 @@ def test_a_rank_is_held_to_cpus_where_its_workers_have_them_all(
 
 def test_threads_are_the_files_and_branches_the_networks() -> None:
     def ask(recipe: dict[str, object], **cluster: int) -> dict[str, str]:
-        return variables(Recipe.model_validate(recipe), ClusterConfig(**cluster))
+        asked = variables(Recipe.model_validate(recipe), ClusterConfig(**cluster))
+        assert asked["HOROVOD_CYCLE_TIME"] == "1.0"
+        return {name: value for name, value in asked.items() if not name.startswith("HOROVOD_")}
 
     assert ask({}) == {"TF_NUM_INTEROP_THREADS": "7"}
     assert ask({"data": {"crop": 32}}) == {"TF_NUM_INTEROP_THREADS": "4"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from distributed import Client
 from distributed.security import Security
 
-from hcskit.cluster import ClusterConfig, open_cluster, train, wait_for_workers
+from hcskit.cluster import ClusterConfig, open_cluster, run_gang, train, wait_for_workers
 from hcskit.cluster._checks import check_workers
 from hcskit.errors import InputError, RunError, StoreError
 from hcskit.store import locked
@@ -66,23 +67,45 @@ def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path) -> No
     assert any("rank" in note and "rank-" in note for note in caught.value.__notes__)
 
 
+@pytest.mark.slow
+def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
+    with open_cluster() as client, pytest.raises(ValueError, match=r"^x{1000000}$") as caught:
+        run_gang(
+            client,
+            "in_seat:fail_at_length",
+            {},
+            addresses=wait_for_workers(client, 1, 60.0),
+            ranks_per_worker=1,
+            logs=tmp_path,
+            environment={"PYTHONPATH": str(Path(__file__).parent)},
+        )
+    assert caught.value.__notes__ == [
+        f"This was rank 0 on {os.uname().nodename} (its output is in {tmp_path}/rank-0.log)."
+    ]
+    assert "ValueError" in (tmp_path / "rank-0.log").read_text()
+
+
 def test_a_folder_is_trained_in_once_at_a_time(screen: Path, tmp_path: Path) -> None:
     with locked(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
         train(screen, Recipe(), tmp_path, progress=False)
 
 
 def test_ranks_that_would_not_fit_into_memory_are_refused_at_once(screen: Path, tmp_path: Path) -> None:
-    config = ClusterConfig(kind="slurm", cores=2, memory="1GB", ranks_per_worker=2, interface="lo")
+    config = ClusterConfig(kind="slurm", cores=2, memory="1GB", walltime="1:00", ranks_per_worker=2)
     with pytest.raises(InputError, match="run 1 ranks a worker"):
         train(screen, Recipe.model_validate({"data": {"crop": 32}, "model": {"features": 8}}), tmp_path, config)
 
 
 @pytest.mark.slow
-def test_a_cluster_refuses_strangers_and_other_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_refuses_strangers_and_other_versions(
+    listening: Callable[[], set[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with open_cluster(ClusterConfig()) as client:
         address = client.scheduler.address
         assert address.startswith("tls://127.0.0.1:")
         assert_refused(address)
+        assert listening() == {"127.0.0.1"}
+        assert set().union(*client.run(listening).values()) == {"127.0.0.1"}
 
         workers = wait_for_workers(client, 1, 60)
         check_workers(client, workers, tmp_path)

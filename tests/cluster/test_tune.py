@@ -65,7 +65,7 @@ def test_all_ranks_take_the_same_number_of_steps(screen: Path, tmp_path: Path) -
     with open_cluster() as client:
         run_gang(
             client,
-            "hcskit.cluster._tune:measure",
+            "hcskit.cluster._measure:measure",
             {"screen": str(screen), "recipe": _recipe().model_dump(mode="json"), "seconds": 1.0, "out": str(tmp_path)},
             addresses=wait_for_workers(client, 1, 60.0),
             ranks_per_worker=2,

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from hcskit.models.backend import keras
 from hcskit.training.parallel._ranks import horovod, ranks
 
 __all__ = ["KeepTogether", "broadcast", "share"]
-
-Value = TypeVar("Value")
 
 
 class KeepTogether(keras.callbacks.Callback):  # type: ignore[misc]
@@ -55,13 +54,20 @@ def broadcast(variables: Iterable[Any]) -> None:
     if ranks().size == 1:
         return
     for variable in variables:
-        # As objects: Horovod's own broadcast knows no unsigned numbers, such as the state of a random generator.
-        variable.assign(share(variable.numpy()))
+        value = variable.numpy()
+        variable.assign(np.frombuffer(_send(value.tobytes()), value.dtype).reshape(value.shape))
 
 
-def share(value: Value) -> Value:
-    """Return the value that rank 0 has; it must be picklable."""
+def share(text: str) -> str:
+    """Return the text that rank 0 has."""
     if ranks().size == 1:
-        return value
-    shared: Value = horovod().broadcast_object(value, root_rank=0, name="share")
-    return shared
+        return text
+    content = text.encode()
+    size = np.frombuffer(_send(np.int64(len(content)).tobytes()), np.int64)[0]
+    return _send(content.ljust(size)[:size]).decode()
+
+
+def _send(content: bytes) -> bytes:
+    """Send bytes from rank 0 to all, who know how many: numbers and text, not objects that could do anything."""
+    sent = horovod().broadcast(tf.constant(np.frombuffer(content, np.uint8)), root_rank=0, name="share")
+    return bytes(sent.numpy().tobytes())

@@ -11,6 +11,8 @@ from hcskit.training._recipe import ParallelSection
 
 __all__ = ["Ranks", "environment", "horovod", "ranks"]
 
+_STALLED = 1800  # seconds
+
 
 class Ranks(NamedTuple):
     """The place of this process among those that train together.
@@ -58,27 +60,37 @@ def horovod() -> Any:
     ------
     InputError
         If it is not installed, or was built for another TensorFlow.
+    horovod.common.exceptions.HorovodInternalError
+        If the other ranks do not come.
     """
     try:
         import horovod.tensorflow as library
+        from horovod.common.exceptions import HorovodInternalError
     except ImportError as error:
         raise InputError(
             f"training with several ranks needs Horovod, and it cannot be imported here ({error}); "
             "run `make horovod` in the folder of hcskit, or train with one rank"
         ) from error
-    library.init()
+    try:
+        library.init()
+    except ValueError as error:  # that another rank is gone, say
+        raise HorovodInternalError("the ranks did not find one another") from error
     return library
 
 
 def environment(section: ParallelSection) -> dict[str, str]:
     """Return the environment variables that tune Horovod as a recipe asks, for whoever starts the ranks.
 
+    Ranks that wait for another one for half an hour end; without that they would wait for ever.
+
     Examples
     --------
-    >>> environment(ParallelSection(fusion_threshold_mb=64))
-    {'HOROVOD_FUSION_THRESHOLD': '67108864', 'HOROVOD_CYCLE_TIME': '1.0'}
+    >>> environment(ParallelSection(fusion_threshold_mb=64))["HOROVOD_FUSION_THRESHOLD"]
+    '67108864'
     """
     return {
+        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(_STALLED),
+        "HOROVOD_LOG_LEVEL": "warning",  # a lower one would write the key of the rendezvous into the logs
         "HOROVOD_FUSION_THRESHOLD": str(section.fusion_threshold_mb * 2**20),
         "HOROVOD_CYCLE_TIME": str(section.cycle_time_ms),
     }
