@@ -15,6 +15,8 @@ import sys
 import threading
 import traceback
 
+_LONGEST, _TOLD = 8000, 2000  # Dask keeps errors of up to 10,000 bytes (distributed.admin.max-error-length)
+
 
 def main() -> None:
     """Run the rank."""
@@ -39,13 +41,14 @@ def _watch() -> None:
 
 
 def _pickled(error: BaseException) -> bytes:
-    """Pickle the error itself, or where it cannot be made again from its parts, one that says the same."""
+    """Pickle the error itself; if it cannot be made again from its parts, or is too long for Dask, what it says."""
+    error.__cause__ = error.__context__ = error.__traceback__ = None  # they are in the log
     try:
         data = pickle.dumps(error)
         pickle.loads(data)  # noqa: S301 - our own
     except Exception:  # noqa: BLE001
-        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
-    return data
+        data = b""
+    return data if 0 < len(data) < _LONGEST else pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"[:_TOLD]))
 
 
 if __name__ == "__main__":

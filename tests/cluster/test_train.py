@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
-    with open_cluster() as client, pytest.raises(ValueError, match=r"^x{1000000}$") as caught:
+    with open_cluster() as client, pytest.raises(RuntimeError, match=r"^ValueError: x{1000,}$") as caught:
         run_gang(
             client,
             "in_seat:fail_at_length",
@@ -79,10 +78,8 @@ def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
             logs=tmp_path,
             environment={"PYTHONPATH": str(Path(__file__).parent)},
         )
-    assert caught.value.__notes__ == [
-        f"This was rank 0 on {os.uname().nodename} (its output is in {tmp_path}/rank-0.log)."
-    ]
-    assert "ValueError" in (tmp_path / "rank-0.log").read_text()
+    assert f"its output is in {tmp_path}/rank-0.log" in caught.value.__notes__[0]
+    assert "x" * 1_000_000 in (tmp_path / "rank-0.log").read_text()
 
 
 def test_a_folder_is_trained_in_once_at_a_time(screen: Path, tmp_path: Path) -> None:
