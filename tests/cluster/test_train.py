@@ -68,7 +68,7 @@ def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
-    with open_cluster() as client, pytest.raises(RuntimeError, match=r"^ValueError: x{1000,}$") as caught:
+    with open_cluster() as client, pytest.raises(RuntimeError, match=r"^ValueError: x{1000,}") as caught:
         run_gang(
             client,
             "in_seat:fail_at_length",
