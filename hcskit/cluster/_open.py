@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -116,8 +117,12 @@ def _start(cluster_class: Any, options: dict[str, Any]) -> Any:
 
 
 def _jobqueue_class(kind: str) -> Any:
-    import dask_jobqueue
-
+    # Its import takes Ctrl-C for itself, ending whatever runs, and fails where that cannot be (0.9.0, runner.py).
+    setting, signal.signal = signal.signal, lambda *_: None
+    try:
+        import dask_jobqueue
+    finally:
+        signal.signal = setting
     names = {name.removesuffix("Cluster").lower(): name for name in dir(dask_jobqueue) if name.endswith("Cluster")}
     names.pop("jobqueue")  # what they have in common
     if kind not in names:

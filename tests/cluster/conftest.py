@@ -62,7 +62,7 @@ def recipe() -> Recipe:
         {
             "data": {"crop": 32, "crops_per_field": 4},
             "model": {"scales": 2, "features": 8, "hidden": 8},
-            "optimiser": {"epochs": 10, "batch": 8},
+            "optimiser": {"epochs": 12, "batch": 8},
         }
     )
 
@@ -110,9 +110,10 @@ class Training:
         """The processes of its ranks; all nodes are on this machine."""
         return [process for process in psutil.process_iter() if _is_rank(process, self.out)]
 
-    def freeze(self, until: Callable[..., None]) -> int:
-        """Stop all ranks in mid-training; return how many epochs are done."""
-        until(lambda: self.epochs >= 2, 300)
+    def freeze(self, until: Callable[..., None], after: int = 2) -> int:
+        """Stop all ranks after so many epochs; return how many are done."""
+        until(lambda: self.epochs >= after or self.ended, 300)
+        assert not self.ended, self.ended[0]
         for process in self.ranks():
             process.suspend()
         assert self.epochs < self.recipe.optimiser.epochs

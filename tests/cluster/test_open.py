@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -119,3 +120,17 @@ def test_a_file_of_slurm_is_read(tmp_path: Path) -> None:
     config = ClusterConfig.from_yaml(path)
     assert (config.kind, config.workers, config.ranks_per_worker, config.cores) == ("slurm", 8, 4, 40)
     assert ClusterConfig() == ClusterConfig(kind="local", workers=1, ranks_per_worker=1)
+
+
+def test_ctrl_c_stays_ctrl_c_and_a_cluster_can_be_opened_in_any_thread() -> None:
+    code = """
+import signal, threading
+from hcskit.cluster._open import _jobqueue_class
+found = []
+thread = threading.Thread(target=lambda: found.append(_jobqueue_class("slurm")))
+thread.start()
+thread.join()
+print(found[0].__name__, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "SLURMCluster True\n"

@@ -100,27 +100,31 @@ def test_two_nodes_of_two_ranks_train_what_one_process_does(
     assert not list((tmp_path / "logs").glob(".certificates-*"))
 
 
-@pytest.mark.parametrize("event", ["scancel", "crash", "walltime"])
-def test_a_training_goes_on_when_it_loses_a_node(
-    event: str, slurm: Slurm, training: Any, assert_undisturbed: Check, until: Until
+def test_a_training_goes_on_whenever_it_loses_a_node(
+    slurm: Slurm, training: Any, assert_undisturbed: Check, until: Until
 ) -> None:
     training.start(place(training.out))
-    done = training.freeze(until)
-    job, node = next(iter(slurm.jobs().items()))
-    if event == "scancel":
-        subprocess.run(["scancel", job], check=True)
-    elif event == "crash":
-        slurm("crash", node)
-    else:
-        subprocess.run(["scontrol", "update", f"JobId={job}", "TimeLimit=00:01:00"], check=True)
+    losses, down = [], []
+    for event in ("scancel", "crash", "walltime"):
+        losses.append(training.freeze(until, after=losses[-1] + 2 if losses else 2))
+        job, node = min(slurm.jobs().items(), key=lambda job: int(job[0]))
+        if event == "scancel":
+            subprocess.run(["scancel", job], check=True)
+        elif event == "crash":
+            slurm("crash", node)
+            down.append(node)
+        else:
+            subprocess.run(["scontrol", "update", f"JobId={job}", "TimeLimit=00:01:00"], check=True)
     try:
         assert_undisturbed(training.result())
     finally:
-        if event == "crash":
-            slurm("start", node)
-    assert any(f"was lost in mid-training; going on after epoch {done}" in line for line in training.said)
+        slurm("start", *down)
+    told = [
+        line.rpartition("lost in mid-training; going on after epoch ")[2] for line in training.said if "lost" in line
+    ]
+    assert told == [str(done) for done in losses]
     started = [line for line in training.said if line.startswith("training with")]
-    assert started == ["training with 2 ranks on 2 workers"] * 2
+    assert started == ["training with 2 ranks on 2 workers"] * 4
     until(lambda: not slurm.jobs() and not training.ranks())
 
 
@@ -134,17 +138,21 @@ def test_folds_and_predictions_outlive_a_node(
             subprocess.run(["scancel", next(iter(slurm.jobs()))], check=True)
             return result.result(400)
 
-    folds = tmp_path / "folds"
+    folds, said = tmp_path / "folds", []
     with open_cluster(place(tmp_path), tmp_path) as client:
         wait_for_workers(client, 2, 240)
         found = lose_one(
-            lambda: cross_validate(client, screen, recipe, folds, 2, say=lambda _: None),
+            lambda: cross_validate(client, screen, recipe, folds, 2, say=said.append),
             lambda: len(list(folds.glob("fold-*/history.csv"))) == 2,
         )
         fields = label_fields(open_plates(screen), recipe.data)
+        assert any("goes on elsewhere" in line for line in said)
         assert len(found.predictions) == len(fields) * fields["label"].nunique()
         assert found.predictions.groupby(["plate", "well"])["fold"].nunique().eq(1).all()
-        assert found.history.groupby("fold")["epoch"].apply(list).tolist() == [list(range(1, 11))] * 2
+        assert found.history.groupby("fold")["epoch"].apply(list).tolist() == [list(range(1, 13))] * 2
+        again = cross_validate(client, screen, recipe, folds, 2, say=said.append)
+        assert said[-1] == "2 folds by well, 2 of them done"
+        pd.testing.assert_frame_equal(again.predictions, found.predictions)
 
         model = folds / "fold-0"
         there = lose_one(
