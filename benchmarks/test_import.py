@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def _bare(export: Export, out: Path) -> None:
 def _bind(cores: set[int]) -> None:
     """Let every thread of this process run on these cores, those that zarr has started already included."""
     for thread in Path("/proc/self/task").iterdir():
-        os.sched_setaffinity(int(thread.name), cores)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 @pytest.mark.parametrize("what", ["bare", "hcskit"])
