@@ -13,12 +13,15 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hcskit.errors import HcskitError, InputError
 from hcskit.version import __version__
+
+if TYPE_CHECKING:
+    from hcskit.cluster import ClusterConfig
 
 # Imports of what a command needs are inside it: `hcskit --help` must answer at once.
 
@@ -178,6 +181,12 @@ def export(screen: Path, out: Path, format: str) -> None:
 _cluster = click.option("--cluster", type=_FILE, help="YAML file of a cluster. Default: this machine.")
 
 
+def _cluster_config(path: Path | None) -> ClusterConfig:
+    from hcskit.cluster import ClusterConfig
+
+    return ClusterConfig() if path is None else ClusterConfig.from_yaml(path)
+
+
 @_example("hcskit train pipelines/recipes/controls.yaml screens/plate7 --out models/plate7 --cluster slurm.yaml")
 @main.command()
 @click.argument("recipe", type=_FILE)
@@ -191,10 +200,10 @@ def train(recipe: Path, screen: Path, out: Path, cluster: Path | None) -> None:
     """Train a network by a RECIPE on the labelled wells of a SCREEN, on one machine or many."""
     from tqdm.auto import tqdm
 
-    from hcskit.cluster import ClusterConfig, train
+    from hcskit.cluster import train
     from hcskit.training import Recipe
 
-    config = ClusterConfig.from_yaml(cluster) if cluster else None
+    config = _cluster_config(cluster)
     history = train(screen, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
     best = history.iloc[history["val_loss"].to_numpy().argmin()]
     click.echo(f"model      {out}\nval_loss   {best['val_loss']:.3f} (epoch {best['epoch']:.0f})")
@@ -209,13 +218,13 @@ def train(recipe: Path, screen: Path, out: Path, cluster: Path | None) -> None:
 @_debug
 def predict(screen: Path, model: Path, out: Path | None, cluster: Path | None) -> None:
     """Read the phenotypes of a SCREEN with a trained MODEL (its folder)."""
-    from hcskit.cluster import ClusterConfig, open_cluster, predict
+    from hcskit.cluster import open_cluster, predict
     from hcskit.predict import write_predictions
     from hcskit.store import open_plates
     from hcskit.training import load_model
 
     plates, (_, card) = open_plates(screen), load_model(model)
-    config = ClusterConfig.from_yaml(cluster) if cluster else ClusterConfig()
+    config = _cluster_config(cluster)
     with open_cluster(config) as client:
         predictions = predict(client, screen, model, patience=config.start_timeout)
     for path in write_predictions(out or screen, plates, predictions, card):
@@ -232,10 +241,10 @@ def predict(screen: Path, model: Path, out: Path | None, cluster: Path | None) -
 @_debug
 def cross_validate(recipe: Path, screen: Path, out: Path, folds: int, cluster: Path | None) -> None:
     """Say how well a RECIPE does on parts of a SCREEN that its network has not seen; its split.by says which."""
-    from hcskit.cluster import ClusterConfig, cross_validate, open_cluster
+    from hcskit.cluster import cross_validate, open_cluster
     from hcskit.training import Recipe
 
-    how, config = Recipe.from_yaml(recipe), ClusterConfig.from_yaml(cluster) if cluster else ClusterConfig()
+    how, config = Recipe.from_yaml(recipe), _cluster_config(cluster)
     with open_cluster(config) as client:
         found = cross_validate(client, screen, how, out, folds, say=click.echo, patience=config.start_timeout)
     click.echo(found.summary.round(3).to_string())
@@ -298,10 +307,10 @@ def simulate(folder: Path, seed: int) -> None:
 @_debug
 def tune_ranks(recipe: Path, screen: Path, cluster: Path | None, seconds: float) -> None:
     """Measure how many ranks per worker train a RECIPE fastest on a SCREEN, and recommend a number."""
-    from hcskit.cluster import ClusterConfig, tune_ranks
+    from hcskit.cluster import tune_ranks
     from hcskit.training import Recipe
 
-    config = ClusterConfig() if cluster is None else ClusterConfig.from_yaml(cluster)
+    config = _cluster_config(cluster)
     table = tune_ranks(screen, Recipe.from_yaml(recipe), config, seconds=seconds, say=partial(click.echo, err=True))
     click.echo("ranks per worker  threads each  images/s  relative")
     for _, row in table.iterrows():

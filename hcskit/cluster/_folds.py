@@ -157,7 +157,7 @@ def _gather(folder: Path, folds: int) -> CrossValidation:
     folders = [_folder(folder, number) for number in range(folds)]
     found = score_folds(
         pd.concat([read_result(path, _RESULT) for path in folders], ignore_index=True),
-        pd.concat([pd.read_csv(path / "history.csv") for path in folders], keys=range(folds), names=["fold"]),
+        pd.concat([history(path) for path in folders], keys=range(folds), names=["fold"]),
     )
     for name, table in ((_RESULT, found.predictions), ("fold_scores", found.folds), ("scores", found.summary)):
         write_result(folder, name, table)

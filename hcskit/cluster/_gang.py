@@ -19,7 +19,7 @@ from hcskit.cluster._seats import machine, shares
 from hcskit.cluster._worker import run_ranks, stop_ranks
 from hcskit.errors import RunError
 
-__all__ = ["WorkerLostError", "run_gang", "wait_for_workers"]
+__all__ = ["Patience", "WorkerLostError", "ask", "run_gang", "wait_for_workers", "workers_left"]
 
 _POLL = 1.0
 _MEET = 300.0  # seconds for all ranks to find one another
@@ -65,6 +65,38 @@ def _missing(client: Client, workers: Mapping[str, Any]) -> str:
         if name not in there
     ]
     return f"missing: {', '.join(jobs)}; " if jobs else ""
+
+
+class Patience:
+    """Ends a wait when there has been no worker for too long.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Client of the cluster.
+    seconds : float
+        How long there may be none.
+    """
+
+    def __init__(self, client: Client, seconds: float) -> None:
+        self.client, self.seconds = client, seconds
+        self.ends = time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Look whether there is a worker.
+
+        Raises
+        ------
+        RunError
+            If there has been none for so long.
+        """
+        if self.client.scheduler_info(n_workers=1)["workers"]:
+            self.ends = time.monotonic() + self.seconds
+        elif time.monotonic() > self.ends:
+            raise RunError(
+                f"there has been no worker for {self.seconds:g} s; look at the batch system's queue and at the jobs' "
+                "output, and start the same again"
+            )
 
 
 def ask(client: Client, addresses: list[str], question: Any, *arguments: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from threading import Event
 
 from distributed import Client
 
-from hcskit.cluster._gang import WorkerLostError
+from hcskit.cluster._gang import Patience, WorkerLostError
 from hcskit.errors import RunError
 
 __all__ = ["one_each"]
@@ -55,7 +55,7 @@ def one_each(
     """
     waiting, running, losses = deque(folds), dict[str, tuple[int, Future[None]]](), Counter[tuple[int, int]]()
     over = Event()
-    ends = time.monotonic() + patience
+    workers_there = Patience(client, patience)
     with ThreadPoolExecutor(len(folds)) as pool:
         try:
             while waiting or running:
@@ -74,13 +74,7 @@ def one_each(
                                 "between; give the jobs more time or memory, and start the same again"
                             )
                         waiting.append(fold)
-                if there:
-                    ends = time.monotonic() + patience
-                elif time.monotonic() > ends:
-                    raise RunError(
-                        f"there has been no worker for {patience:g} s; look at the batch system's queue and at the "
-                        "jobs' output, and start the same again"
-                    )
+                workers_there.check()
                 time.sleep(_POLL)
         finally:
             over.set()

@@ -19,6 +19,7 @@ from distributed import Client, as_completed, get_worker
 from distributed.scheduler import KilledWorker
 from tqdm.auto import tqdm
 
+from hcskit.cluster._gang import Patience
 from hcskit.errors import InputError, RunError
 from hcskit.store import open_plates, read_profiles
 
@@ -95,7 +96,7 @@ def predict(
 def _completed(client: Client, futures: Sequence[Any], patience: float) -> Iterator[tuple[Any, Any]]:
     """Yield futures with their results as they come; nothing is left on the cluster when this ends."""
     coming = as_completed(futures, loop=client.loop)  # type: ignore[no-untyped-call]
-    ends = time.monotonic() + patience
+    workers_there = Patience(client, patience)
     try:
         while coming.count():  # type: ignore[no-untyped-call]
             for future in coming.next_batch(block=False):  # type: ignore[no-untyped-call]
@@ -108,13 +109,7 @@ def _completed(client: Client, futures: Sequence[Any], patience: float) -> Itera
                     coming.add(future)  # type: ignore[no-untyped-call]
                 else:
                     future.release()
-            if client.scheduler_info(n_workers=1)["workers"]:
-                ends = time.monotonic() + patience
-            elif time.monotonic() > ends:
-                raise RunError(
-                    f"there has been no worker for {patience:g} s; look at the batch system's queue and at the jobs' "
-                    "output, and start the same again"
-                )
+            workers_there.check()
             time.sleep(_POLL)
     except KilledWorker as error:
         raise RunError(
