@@ -32,8 +32,8 @@ horovod: $(STAMP) ## For training with several ranks: build Horovod, once, and i
 demo: $(STAMP) ## From simulated images to effective concentrations and a report, in runs/demo
 	@$(BIN)/hcskit run pipelines/demo.yaml --out runs/demo
 
-test: horovod lint ## Lint, then all tests with coverage
-	@$(BIN)/pytest --cov
+test: horovod lint ## Lint, then all tests with coverage, on two cores
+	@$(BIN)/pytest --cov -n 2 --dist loadfile
 
 test-fast: $(STAMP) ## The tests that are not marked slow, on two cores
 	@$(BIN)/pytest -m "not slow" -n 2

@@ -71,7 +71,7 @@ def test_a_killed_rank_is_named_and_the_others_end(training: Any, assert_undistu
 def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path) -> None:
     recipe = Recipe.model_validate({"data": {"crop": 512}})
     with pytest.raises(InputError, match="the recipe's crop of 512 pixels is larger than the image") as caught:
-        train(screen, recipe, tmp_path, ClusterConfig(ranks_per_worker=2), progress=False)
+        train(screen, recipe, tmp_path, progress=False)
     assert any("rank" in note and "rank-" in note for note in caught.value.__notes__)
 
 
