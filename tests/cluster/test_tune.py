@@ -70,7 +70,7 @@ def test_all_ranks_take_the_same_number_of_steps(screen: Path, tmp_path: Path) -
             logs=tmp_path,
         )
     first, second = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in range(2))
-    assert first["steps"] == second["steps"] > 1
+    assert first["steps"] == second["steps"] >= 1
     assert first["images_per_second"] > 0
 
 
