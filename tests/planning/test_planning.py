@@ -295,7 +295,9 @@ def test_a_recipe_on_a_plate_is_counted_as_training_would() -> None:
     assert data == DataSize((40, 48), 2, 2, 24)
     fields = label_fields(plates, recipe.data)
     learn = ~split_groups(fields, "well", recipe.split.validation, recipe.seed)
-    held = TrainingFields(np.zeros((learn.sum(), 40, 48, 2), np.float32), np.zeros(learn.sum(), int), ("a", "b"))
+    held = TrainingFields.from_arrays(
+        np.zeros((learn.sum(), 40, 48, 2), np.float32), np.zeros(learn.sum(), int), ("a", "b")
+    )
     batches = RandomCrops(held, (16, 16), 3, 7, recipe.augmentation, 0)
     work = Workload.of(recipe, data)
     assert (work.images, work.steps) == (batches.size, len(batches))

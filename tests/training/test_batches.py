@@ -13,7 +13,7 @@ PLAIN = Recipe().augmentation.model_copy(update={"dihedral": False, "gain": 0.0,
 
 def _crops(**changes: object) -> RandomCrops:
     rng = np.random.default_rng(0)
-    fields = TrainingFields(rng.random((5, 24, 30, 2), dtype=np.float32), np.arange(5) % 2, ("a", "b"))
+    fields = TrainingFields.from_arrays(rng.random((5, 24, 30, 2), dtype=np.float32), np.arange(5) % 2, ("a", "b"))
     augmentation = PLAIN.model_copy(update=changes)
     return RandomCrops(fields, (16, 16), per_field=3, batch=4, augmentation=augmentation, seed=7)
 
