@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+@pytest.fixture
+def bind() -> Iterator[Callable[[int], None]]:
+    """Let every thread of this process run on so many cores only, those that libraries have started included."""
+    cores = os.sched_getaffinity(0)
+
+    def run_on(allowed: set[int]) -> None:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):  # it has just ended
+                os.sched_setaffinity(int(thread.name), allowed)
+
+    def bind(count: int) -> None:
+        if len(cores) < count:
+            pytest.skip(f"this machine has {len(cores)} core")
+        run_on(set(sorted(cores)[:count]))
+
+    yield bind
+    run_on(cores)
 
 
 @pytest.hookimpl(trylast=True)

@@ -24,7 +24,7 @@ def _epoch(*, plain: bool) -> Callable[[], Any]:
     """Return a function that trains one epoch and returns what an image took: seconds, and processor's seconds."""
     recipe, place = Recipe(), ranks()
     images = np.random.default_rng(0).standard_normal((FIELDS, SIDE, SIDE, CHANNELS), np.float32)
-    fields = TrainingFields(images, np.arange(FIELDS) % CLASSES, tuple("abc"))
+    fields = TrainingFields.from_arrays(images, np.arange(FIELDS) % CLASSES, tuple("abc"))
     crops = RandomCrops(fields, (CROP, CROP), 4, BATCH, recipe.augmentation, 0, rank=place.rank, ranks=place.size)
     model = mcnn((CROP, CROP, CHANNELS), CLASSES, **recipe.model.model_dump())
     optimizer, callbacks = keras.optimizers.AdamW(), []

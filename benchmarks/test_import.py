@@ -5,11 +5,10 @@ The bare one writes a single array without the half-size levels that viewers wan
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,19 +62,12 @@ def _bare(export: Export, out: Path) -> None:
     array[...] = pixels
 
 
-def _bind(cores: set[int]) -> None:
-    """Let every thread of this process run on these cores, those that zarr has started already included."""
-    for thread in Path("/proc/self/task").iterdir():
-        with suppress(ProcessLookupError):  # it has just ended
-            os.sched_setaffinity(int(thread.name), cores)
-
-
 @pytest.mark.parametrize("what", ["bare", "hcskit"])
 @pytest.mark.parametrize("cores", [1, 2])
-def test_import(what: str, cores: int, export: Export, tmp_path: Path, benchmark: Any) -> None:
-    all_cores = os.sched_getaffinity(0)
-    if len(all_cores) < cores:
-        pytest.skip(f"this machine has {len(all_cores)} core")
+def test_import(
+    what: str, cores: int, export: Export, tmp_path: Path, benchmark: Any, bind: Callable[[int], None]
+) -> None:
+    bind(cores)
 
     def run() -> None:
         if what == "bare":
@@ -86,13 +78,9 @@ def test_import(what: str, cores: int, export: Export, tmp_path: Path, benchmark
     amount = len(export.plates[0].table) * np.prod(SHAPE) * 2 / 1e6
     benchmark.group = f"import, {cores} core(s)"
     benchmark.extra_info.update(what=what, amount=amount, unit="MB")
-    _bind(set(sorted(all_cores)[:cores]))
-    try:
-        benchmark.pedantic(
-            run, setup=lambda: shutil.rmtree(tmp_path / "out", ignore_errors=True), rounds=ROUNDS, warmup_rounds=1
-        )
-    finally:
-        _bind(all_cores)
+    benchmark.pedantic(
+        run, setup=lambda: shutil.rmtree(tmp_path / "out", ignore_errors=True), rounds=ROUNDS, warmup_rounds=1
+    )
 
 
 PEAK = """

@@ -20,7 +20,7 @@ def test_training(what: str, benchmark: Any) -> None:
     recipe = Recipe()
     rng = np.random.default_rng(0)
     images = rng.standard_normal((FIELDS, SIDE, SIDE, CHANNELS), dtype=np.float32)
-    fields = TrainingFields(images, np.arange(FIELDS) % CLASSES, tuple("abc"))
+    fields = TrainingFields.from_arrays(images, np.arange(FIELDS) % CLASSES, tuple("abc"))
     crops = RandomCrops(fields, (128, 128), per_field=4, batch=16, augmentation=recipe.augmentation, seed=0)
     model = mcnn((128, 128, CHANNELS), CLASSES, **recipe.model.model_dump())
     model.compile(optimizer="adam", loss="categorical_crossentropy", jit_compile=False)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import xarray as xr
 from dask.base import tokenize
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-__all__ = ["PlaneArray"]
+__all__ = ["PlaneArray", "memory_to_spare", "unchunked"]
+
+#: What Dask arrays were made of, by their names: two of one name hold the same.
+_chunked: WeakValueDictionary[str, PlaneArray] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +60,7 @@ class PlaneArray(BackendArray):
         """Return `variable` as a Dask array with one block an image."""
         lazy = self.variable(dims)
         name = f"image-{tokenize(self.read, self.present)}"
+        _chunked[name] = self
         return lazy.chunk(lazy.encoding["preferred_chunks"], name=name)
 
     def _read_block(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
@@ -66,3 +72,21 @@ class PlaneArray(BackendArray):
             if self.present[position]:
                 block[place] = self.read(position)[key[-2]][..., key[-1]]
         return block.reshape([size for axis in (*axes, rows, columns) for size in np.shape(axis)])
+
+
+def unchunked(image: xr.Variable) -> xr.Variable:
+    """Return images without Dask if `PlaneArray.chunked` made them; any others as they are.
+
+    To read one image of many through Dask takes longer than to decompress it (docs/data_path.md).
+    """
+    array = _chunked.get(getattr(image.data, "name", "")) if image.chunks else None
+    return image if array is None else array.variable(tuple(map(str, image.dims)))
+
+
+def memory_to_spare() -> int:
+    """Return how many bytes this process could still take: of the machine's, or of what its job was given of them."""
+    from distributed.system import memory_limit  # knows of control groups
+
+    process = psutil.Process()
+    own: int = process.memory_info().rss
+    return max(0, min(psutil.virtual_memory().available, memory_limit() - own))

@@ -18,7 +18,7 @@ from hcskit.models.backend import keras
 from hcskit.preprocess import control_statistics
 from hcskit.screen import field_table, treated_fields
 from hcskit.store import write_result
-from hcskit.training import ModelCard, read_fields, tiles
+from hcskit.training import ModelCard, PlateSource, cut_tiles, open_field
 
 __all__ = [
     "Predictions",
@@ -109,9 +109,8 @@ def field_crops(
 ) -> npt.NDArray[np.float32]:
     """Read a field, given as a table of one row, as the network takes it: crops (crop, y, x, channel)."""
     name = field["plate"].iloc[0]
-    light = read_fields({name: plates[name]}, profiles, field, card.channels, card.binning)
-    crops: npt.NDArray[np.float32] = tiles(card.normalisation.apply(light)[0], card.crop)
-    return crops
+    source = PlateSource({name: plates[name]}, profiles, field, card.channels, card.binning)
+    return cut_tiles(open_field(source, 0, card.normalisation), card.crop)
 
 
 def gather_predictions(

@@ -136,10 +136,7 @@ def _predict_fields(
     probabilities = []
     for number in range(len(fields)):
         field = fields.iloc[[number]]
-        place = {"well": field["well"].tolist(), "field": field["field"].tolist(), "channel": list(card.channels)}
-        image = images[["image"]].sel(place)
-        # Read in this thread: left to Dask, it would become tasks of the cluster that this one waits for.
-        crops = field_crops({plate: image.load(scheduler="synchronous")}, light, field, card)
+        crops = field_crops({plate: images}, light, field, card)
         with _computing:
             probabilities.append(network.predict_on_batch(crops))
     return probabilities

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from hcskit.errors import InputError
 from hcskit.planning._size import DataSize, network
-from hcskit.training import Recipe
+from hcskit.training import KEPT_SHARE, Recipe
 
 __all__ = ["Memory", "check_memory", "memory_of_rank"]
 
 # Fitted to the peaks of six trainings (docs/scaling.md), with TensorFlow 2.21 and Keras 3.15 on Linux.
 _LIBRARIES = 820 * 10**6
-_COPIES_OF_FIELDS = 3  # as they were read, centred and scaled, at once
+_BATCHES = 4  # one that is learned from, and those that are being made, handed over and waiting
+_FIELDS = 4 * 3  # threads that read; each holds counts, compressed and not, and light while it measures
 _COPIES_OF_WEIGHTS = 12  # weights, gradients, AdamW's two averages; the rest while the model file is being written
 _PER_ACTIVATION = 1.6  # what is kept, its gradients, and the allocator's losses
 
@@ -25,7 +27,8 @@ class Memory(NamedTuple):
     libraries : int
         Python, TensorFlow and hcskit themselves.
     fields : int
-        The fields: every rank holds all of them, and copies.
+        Batches on their way, and the fields they are cut from. What fits besides is used to keep fields that were read
+        (`check_memory`).
     weights : int
         Weights, gradients, what AdamW remembers of them, the gradients' average over several ranks, and the copies made
         when the model is saved.
@@ -49,7 +52,7 @@ class Memory(NamedTuple):
 
 
 def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
-    """Estimate the memory of each of so many ranks; within 1.5 times of what was measured (docs/scaling.md).
+    """Estimate what each of so many ranks needs; within 1.5 times of what was measured (docs/scaling.md).
 
     Raises
     ------
@@ -68,7 +71,7 @@ def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
     exchanged = 2 * counted.trained if ranks > 1 else 0
     return Memory(
         libraries=_LIBRARIES,
-        fields=_COPIES_OF_FIELDS * data.n_fields * data.field_bytes(recipe.data.binning),
+        fields=_BATCHES * share * 4 * math.prod(data.crop(recipe)) * data.n_channels + _FIELDS * data.counts_bytes,
         weights=4 * (_COPIES_OF_WEIGHTS * counted.weights + exchanged),
         activations=round(4 * _PER_ACTIVATION * share * counted.kept),
     )
@@ -77,7 +80,7 @@ def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
 def check_memory(
     recipe: Recipe, data: DataSize, *, memory_of_worker: int, workers: int = 1, ranks_per_worker: int = 1
 ) -> None:
-    """Refuse a training whose ranks would not fit into their workers.
+    """Refuse a training whose ranks would not fit into their workers, with the fields that they keep in memory.
 
     Parameters
     ----------
@@ -95,24 +98,24 @@ def check_memory(
     InputError
         If they need more: how much, for what, and what to do.
     """
+
+    def needed(each: int) -> float:
+        kept = min(each * data.kept_bytes(recipe), KEPT_SHARE * memory_of_worker)
+        return each * memory_of_rank(recipe, data, workers * each).total + kept
+
+    if needed(ranks_per_worker) <= memory_of_worker:
+        return
     ranks = workers * ranks_per_worker
     each = memory_of_rank(recipe, data, ranks)
-    if ranks_per_worker * each.total <= memory_of_worker:
-        return
-    fitting = [
-        fewer
-        for fewer in range(1, ranks_per_worker)
-        if fewer * memory_of_rank(recipe, data, workers * fewer).total <= memory_of_worker
-    ]
+    fitting = [fewer for fewer in range(1, ranks_per_worker) if needed(fewer) <= memory_of_worker]
     cures = [f"run {fitting[-1]} ranks a worker"] if fitting else []
-    if each.activations >= each.fields:
-        cures.append("make the batch or the crop smaller, or share the batch among more workers")
-    else:
-        cures.append("bin more or learn from fewer wells: each rank holds all fields")
-    cures.append(f"give a worker {_gib(ranks_per_worker * each.total)} or more")
+    cures.append("make the batch or the crop smaller, or share the batch among more workers")
+    # With so much, a quarter of it is there for what is kept.
+    enough = ranks_per_worker * each.total / (1 - KEPT_SHARE)
+    cures.append(f"give a worker {_gib(enough)} or more")
     raise InputError(
         f"a worker has {_gib(memory_of_worker)}, and {ranks_per_worker} of {ranks} ranks in it need "
-        f"{_gib(ranks_per_worker * each.total)}: each {each}; {', or '.join(cures)}"
+        f"{_gib(needed(ranks_per_worker))}: each {each}, and the rest to keep images in; {', or '.join(cures)}"
     )
 
 

@@ -32,17 +32,20 @@ class DataSize:
         Phenotypes.
     n_fields : int
         Fields, those to validate on included.
+    pixel_bytes : int
+        Bytes of a pixel, as the camera gave it.
 
     Examples
     --------
-    >>> DataSize((1024, 1280), 3, 13, 10_000).field_bytes(binning=1)
-    15728640
+    >>> DataSize((1024, 1280), 3, 13, 10_000).counts_bytes
+    7864320
     """
 
     image_shape: tuple[int, int]
     n_channels: int
     n_classes: int
     n_fields: int
+    pixel_bytes: int = 2
 
     @classmethod
     def of(cls, plates: Mapping[str, xr.Dataset], recipe: Recipe) -> Self:
@@ -56,17 +59,25 @@ class DataSize:
         fields = label_fields(plates, recipe.data)
         plate = next(iter(plates.values()))
         channels = len(recipe.data.channels or plate["channel"])
-        return cls((plate.sizes["y"], plate.sizes["x"]), channels, fields["label"].nunique(), len(fields))
+        shape = (plate.sizes["y"], plate.sizes["x"])
+        return cls(shape, channels, fields["label"].nunique(), len(fields), plate["image"].dtype.itemsize)
 
     def crop(self, recipe: Recipe) -> tuple[int, int]:
         """Rows and columns of what the network sees: a crop, or the whole binned field."""
         rows, columns = (length // recipe.data.binning for length in self.image_shape)
         return (rows, columns) if recipe.data.crop is None else (recipe.data.crop, recipe.data.crop)
 
-    def field_bytes(self, binning: int) -> int:
-        """Bytes of one field as training holds it: float32, binned."""
-        rows, columns = (length // binning for length in self.image_shape)
-        return 4 * rows * columns * self.n_channels
+    @property
+    def counts_bytes(self) -> int:
+        """Bytes of one field as the camera gave it."""
+        return math.prod(self.image_shape) * self.n_channels * self.pixel_bytes
+
+    def kept_bytes(self, recipe: Recipe) -> int:
+        """Bytes of all fields as training keeps them if there is room: counts or, where pixels are binned, float32."""
+        if recipe.data.binning == 1:
+            return self.n_fields * self.counts_bytes
+        pixels = math.prod(length // recipe.data.binning for length in self.image_shape)
+        return self.n_fields * pixels * self.n_channels * 4
 
     def learned(self, recipe: Recipe) -> int:
         """Fields that are learned from: those that are not held out, about."""

@@ -1,27 +1,36 @@
 """From labelled plates to a trained network and its card."""
 
-from hcskit.training._batches import RandomCrops, tiles
 from hcskit.training._card import ModelCard, load_model, save_model
-from hcskit.training._fields import Normalisation, TrainingFields, label_fields, read_fields
+from hcskit.training._fields import Normalisation, OpenField, TrainingFields, label_fields, open_field
 from hcskit.training._fit import TrainingResult, network_and_batches, train
 from hcskit.training._recipe import ParallelSection, Recipe
+from hcskit.training._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source
 from hcskit.training._split import split_folds, split_groups
+from hcskit.training.batches import RandomCrops, Tiles, cut_tiles
 
 __all__ = [
+    "KEPT_SHARE",
+    "ArraySource",
+    "Illumination",
+    "KeptSource",
     "ModelCard",
     "Normalisation",
+    "OpenField",
     "ParallelSection",
+    "PlateSource",
     "RandomCrops",
     "Recipe",
+    "Source",
+    "Tiles",
     "TrainingFields",
     "TrainingResult",
+    "cut_tiles",
     "label_fields",
     "load_model",
     "network_and_batches",
-    "read_fields",
+    "open_field",
     "save_model",
     "split_folds",
     "split_groups",
-    "tiles",
     "train",
 ]

@@ -1,9 +1,12 @@
-"""Fields ready to learn from: labelled by the plate map, corrected for illumination, binned and normalised."""
+"""Fields to learn from: labelled by the plate map, and brought to one scale when they are cut."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +16,27 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict
 
 from hcskit.errors import InputError
-from hcskit.preprocess import correct_illumination
 from hcskit.screen import treated_fields
 from hcskit.training._recipe import DataSection
+from hcskit.training._sources import ArraySource, Illumination, Source, write_light
+from hcskit.training.parallel import add_up, ranks
 
-__all__ = ["NEGATIVE", "Normalisation", "TrainingFields", "label_fields", "read_fields"]
+__all__ = [
+    "NEGATIVE",
+    "THREADS",
+    "Normalisation",
+    "OpenField",
+    "TrainingFields",
+    "label_fields",
+    "open_field",
+    "survey",
+    "tile_corners",
+]
 
 #: The class of the negative controls, whatever column the other classes come from.
 NEGATIVE = "negative_control"
-_MAX_BYTES = 8 * 2**30  # fields are held in memory
+#: Threads that read images; decompression and arithmetic let them run side by side.
+THREADS = 4
 
 
 class Normalisation(BaseModel):
@@ -36,40 +51,119 @@ class Normalisation(BaseModel):
     scale: tuple[float, ...]
 
     @classmethod
-    def measure(cls, light: npt.NDArray[np.float32]) -> Normalisation:
-        """Measure the constants on images (field, y, x, channel)."""
-        centre = light.mean(axis=(0, 1, 2), dtype=np.float64)
-        scale = light.std(axis=(0, 1, 2), dtype=np.float64)
+    def pool(cls, means: npt.NDArray[np.float64], variances: npt.NDArray[np.float64]) -> Normalisation:
+        """Pool the moments (image, channel) of the light of images of one size.
+
+        Examples
+        --------
+        >>> Normalisation.pool(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]))
+        Normalisation(centre=(2.0,), scale=(1.4142135623730951,))
+        """
+        centre, scale = means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
         return cls(centre=tuple(centre.tolist()), scale=tuple(np.where(scale > 0, scale, 1.0).tolist()))
 
-    def apply(self, light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Normalise images (…, channel)."""
-        centre, scale = np.array([self.centre, self.scale], np.float32)
-        normalised: npt.NDArray[np.float32] = (light - centre) / scale
-        return normalised
 
-
-@dataclass(frozen=True)
-class TrainingFields:
-    """Labelled images in memory.
+@dataclass(frozen=True, eq=False)
+class OpenField:
+    """A field whose pixels were read, to cut from.
 
     Attributes
     ----------
-    images : numpy.ndarray
-        (field, y, x, channel), float32, normalised.
+    image : numpy.ndarray
+        (y, x, channel), as `Source.read` returns it.
+    illumination : Illumination or None
+        What turns it into light.
+    centre, scale : numpy.ndarray
+        Constants of `Normalisation`.
+    """
+
+    image: npt.NDArray[Any]
+    illumination: Illumination | None
+    centre: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+
+    def cut(self, corner: tuple[int, int], out: npt.NDArray[np.float32], gain: Any = 1.0, offset: Any = 0.0) -> None:
+        """Write ``gain * normalised light + offset`` of the crop at a corner (y, x) into `out` (y, x, channel)."""
+        window = tuple(slice(start, start + size) for start, size in zip(corner, out.shape, strict=False))
+        factor = (gain / self.scale).astype(np.float32)
+        shift = (offset - gain * self.centre / self.scale).astype(np.float32)
+        light = self.illumination
+        if light is not None:
+            light = Illumination(light.dark, [flat[window] for flat in light.flat])
+        write_light(self.image[window], light, factor, shift, out)
+
+
+def open_field(source: Source, row: int, normalisation: Normalisation) -> OpenField:
+    """Read the image of a row of a source's table."""
+    image, illumination = source.read(row), source.illumination(row)
+    return OpenField(image, illumination, np.array(normalisation.centre), np.array(normalisation.scale))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFields:
+    """Labelled fields of a source, read when they are opened.
+
+    Attributes
+    ----------
+    source : Source
+        Where the images are.
+    rows : numpy.ndarray of int
+        (field,), row of the source's table.
     labels : numpy.ndarray of int
         (field,), position in `classes`.
     classes : tuple of str
         Class names.
+    normalisation : Normalisation
+        Constants for each channel.
     """
 
-    images: npt.NDArray[np.float32]
+    source: Source
+    rows: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     classes: tuple[str, ...]
+    normalisation: Normalisation
+
+    @classmethod
+    def from_arrays(
+        cls, images: npt.NDArray[Any], labels: npt.NDArray[np.int64], classes: tuple[str, ...]
+    ) -> TrainingFields:
+        """Take images (field, y, x, channel) that are in memory and normalised.
+
+        Examples
+        --------
+        >>> fields = TrainingFields.from_arrays(np.zeros((2, 8, 8, 3)), np.array([0, 1]), ("untreated", "round"))
+        >>> fields.source.table["label"].tolist()
+        ['untreated', 'round']
+        """
+        table = pd.DataFrame({"label": np.array(classes)[labels]})
+        constants = _unchanged(images.shape[3])
+        return cls(ArraySource(images, table), np.arange(len(images)), labels, classes, constants)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def select(self, chosen: npt.NDArray[np.bool_]) -> TrainingFields:
         """Return the chosen fields."""
-        return TrainingFields(self.images[chosen], self.labels[chosen], self.classes)
+        return replace(self, rows=self.rows[chosen], labels=self.labels[chosen])
+
+    def open(self, number: int) -> OpenField:
+        """Read a field."""
+        return open_field(self.source, int(self.rows[number]), self.normalisation)
+
+
+def tile_corners(shape: tuple[int, int], crop: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the corners (y, x) of the fewest crops that cover an image, evenly spread.
+
+    Examples
+    --------
+    >>> tile_corners((640, 256), (256, 256))
+    [(0, 0), (192, 0), (384, 0)]
+    """
+    starts = [
+        np.linspace(0, size - edge, math.ceil(size / edge)).round().astype(int).tolist()
+        for size, edge in zip(shape, crop, strict=True)
+    ]
+    return [(y, x) for y in starts[0] for x in starts[1]]
 
 
 def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.DataFrame:
@@ -100,39 +194,40 @@ def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.Data
     return fields
 
 
-def read_fields(
-    plates: Mapping[str, xr.Dataset],
-    profiles: xr.Dataset,
-    fields: pd.DataFrame,
-    channels: Sequence[str],
-    binning: int,
-) -> npt.NDArray[np.float32]:
-    """Read fields as light: corrected for illumination, binned; (field, y, x, channel), float32, in counts.
+def survey(source: Source, chosen: npt.NDArray[np.bool_]) -> tuple[Normalisation, bytes]:
+    """Look at every image once, each rank at its share.
 
-    Raises
-    ------
-    InputError
-        If a channel is missing, plates differ in image size, or the fields would not fit in memory.
+    Parameters
+    ----------
+    source : Source
+        The images.
+    chosen : numpy.ndarray of bool
+        (row of the source's table,): the images that the constants are measured on.
+
+    Returns
+    -------
+    Normalisation
+        Their light's mean and standard deviation.
+    bytes
+        SHA-256 of each image, from every 16th pixel along each axis of its light.
     """
-    sizes = {name: (plate.sizes["y"] // binning, plate.sizes["x"] // binning) for name, plate in plates.items()}
-    if len(set(sizes.values())) > 1:
-        raise InputError(f"the plates' images differ in size: {sizes}; train on plates of one size")
-    for name, plate in plates.items():
-        lacking = [channel for channel in channels if channel not in plate["channel"]]
-        if lacking:
-            known = ", ".join(map(str, plate["channel"].values))
-            raise InputError(f"plate {name} has no channel {', '.join(lacking)}; it has {known}")
-    shape = (len(fields), *next(iter(sizes.values())), len(channels))
-    if 4 * np.prod(shape, dtype=float) > _MAX_BYTES:
-        raise InputError(f"{len(fields)} fields of {shape[1:]} do not fit in {_MAX_BYTES / 2**30:g} GiB; bin more")
-    light = np.empty(shape, np.float32)
-    for number, (name, well, field) in enumerate(fields[["plate", "well", "field"]].itertuples(index=False)):
-        image = plates[name]["image"].sel(well=well, field=field, channel=list(channels))
-        light[number] = _bin(correct_illumination(image, profiles.sel(plate=name)), binning)
-    return light
+    place, channels = ranks(), len(source.channels)
+    moments = np.zeros((len(source.table), 2, channels))
+    digests = np.zeros((len(source.table), hashlib.sha256().digest_size), np.uint8)
+
+    def look(row: int) -> None:
+        light = np.empty((channels, *source.shape), np.float32)
+        open_field(source, row, _unchanged(channels)).cut((0, 0), np.moveaxis(light, 0, -1))
+        digests[row] = np.frombuffer(hashlib.sha256(light[:, ::16, ::16].tobytes()).digest(), np.uint8)
+        if chosen[row]:
+            moments[row] = light.mean((1, 2), dtype=float), light.var((1, 2), dtype=float)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(look, range(place.rank, len(moments), place.size)):
+            pass
+    means, variances = np.moveaxis(add_up(moments)[chosen], 1, 0)
+    return Normalisation.pool(means, variances), add_up(digests).tobytes()
 
 
-def _bin(light: xr.DataArray, binning: int) -> npt.NDArray[Any]:
-    if binning > 1:
-        light = light.coarsen(y=binning, x=binning, boundary="trim").mean()
-    return light.transpose("y", "x", "channel").to_numpy()
+def _unchanged(channels: int) -> Normalisation:
+    return Normalisation(centre=(0.0,) * channels, scale=(1.0,) * channels)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +16,13 @@ import xarray as xr
 from hcskit.errors import InputError
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.training._batches import RandomCrops, tiles
 from hcskit.training._card import ModelCard, save_model
-from hcskit.training._fields import NEGATIVE, Normalisation, TrainingFields, label_fields, read_fields
+from hcskit.training._fields import NEGATIVE, TrainingFields, label_fields, survey
 from hcskit.training._journal import Journal
 from hcskit.training._recipe import OptimiserSection, Recipe
+from hcskit.training._sources import KeptSource, PlateSource
 from hcskit.training._split import split_folds, split_groups
+from hcskit.training.batches import RandomCrops, Tiles, own_errors
 from hcskit.training.parallel import KeepTogether, data_parallel, over_ranks, ranks
 from hcskit.version import __version__
 
@@ -58,6 +58,7 @@ def train(
     out: str | Path,
     *,
     fold: tuple[int, int] | None = None,
+    memory: int | None = None,
     progress: bool = True,
 ) -> TrainingResult:
     """Train an M-CNN on the labelled wells of plates.
@@ -79,6 +80,9 @@ def train(
     fold : tuple of int, optional
         Number of a fold of `split_folds`, and how many there are: its fields are kept out altogether, neither learned
         from nor validated on.
+    memory : int, optional
+        Bytes of images to keep in memory; the others are read again in each epoch. By default, the ranks of a host
+        share a quarter of what it can spare. The result does not depend on it.
     progress : bool
         Show a progress bar over epochs.
 
@@ -87,7 +91,7 @@ def train(
     InputError
         If the plates do not give two classes or a clean split, or the crop is larger than the image.
     """
-    data, fields, card = _prepare(plates, profiles, recipe, fold)
+    data, fields, card = _prepare(plates, profiles, recipe, fold, memory)
     model, history = _fit(data, ~fields["validation"].to_numpy(), card, Path(out), progress)
     best = history.iloc[history["val_loss"].to_numpy().argmin()]
     card = card.model_copy(update={"metrics": {str(name): float(value) for name, value in best.items()}})
@@ -105,7 +109,11 @@ def network_and_batches(
 
 
 def _prepare(
-    plates: Mapping[str, xr.Dataset], profiles: xr.Dataset, recipe: Recipe, fold: tuple[int, int] | None = None
+    plates: Mapping[str, xr.Dataset],
+    profiles: xr.Dataset,
+    recipe: Recipe,
+    fold: tuple[int, int] | None = None,
+    memory: int | None = None,
 ) -> tuple[TrainingFields, pd.DataFrame, ModelCard]:
     ranks()  # they meet now: how long each takes to read its images may differ
     keras.utils.set_random_seed(recipe.seed)
@@ -115,23 +123,24 @@ def _prepare(
         fields = fields[~held_out].reset_index(drop=True)
     fields["validation"] = split_groups(fields, recipe.split.by, recipe.split.validation, recipe.seed)
     channels = recipe.data.channels or tuple(next(iter(plates.values()))["channel"].to_numpy().tolist())
-    light = read_fields(plates, profiles, fields, channels, recipe.data.binning)
+    source = KeptSource(PlateSource(plates, profiles, fields, channels, recipe.data.binning), memory)
     learn = ~fields["validation"].to_numpy()
-    normalisation = Normalisation.measure(light[learn & (fields["label"] == NEGATIVE).to_numpy()])
+    normalisation, pixels = survey(source, learn & (fields["label"] == NEGATIVE).to_numpy())
     classes = (NEGATIVE, *sorted(set(fields["label"]) - {NEGATIVE}))
-    data = TrainingFields(normalisation.apply(light), fields["label"].map(classes.index).to_numpy(), classes)
-    crop = _crop(recipe, light.shape[1:3])
+    labels = fields["label"].map(classes.index).to_numpy()
+    data = TrainingFields(source, np.arange(len(fields)), labels, classes, normalisation)
+    crop = _crop(recipe, source.shape)
     card = ModelCard(
         classes=classes,
         negative_class=NEGATIVE,
         channels=channels,
         crop=crop,
         binning=recipe.data.binning,
-        pixel_size_um=next(iter(plates.values())).attrs.get("pixel_size_um"),
+        pixel_size_um=source.pixel_size_um,
         normalisation=normalisation,
         recipe=recipe,
         data={str(plate): int(count) for plate, count in fields["plate"].value_counts().items()},
-        fingerprint=_fingerprint(fields, light),
+        fingerprint=_fingerprint(fields, source.shape, pixels),
         metrics={},
         hcskit_version=__version__,
     )
@@ -143,18 +152,19 @@ def _fit(
 ) -> tuple[keras.Model, pd.DataFrame]:
     options = card.recipe.optimiser
     model, batches = _network(data.select(learn), card)
-    validation = _validation(data.select(~learn), card.crop)
+    rank, size, _ = ranks()
+    validation = Tiles(data.select(~learn), card.crop, options.batch, rank=rank, ranks=size)
     journal = Journal(out / "history.csv", out / f".training-{_digest(card)}", batches, options.epochs, progress)
-    model.fit(
-        batches,
-        initial_epoch=journal.resume(model),
-        epochs=options.epochs,
-        shuffle=False,  # the batches are; their order is the same on all ranks, and after a restart
-        validation_data=validation,
-        validation_batch_size=options.batch,
-        callbacks=[KeepTogether(batches.own_size, len(validation[0])), journal],
-        verbose=0,
-    )
+    with own_errors(batches, validation):
+        model.fit(
+            batches,
+            initial_epoch=journal.resume(model),
+            epochs=options.epochs,
+            shuffle=False,  # the batches are; their order is the same on all ranks, and after a restart
+            validation_data=validation,
+            callbacks=[KeepTogether(batches.own_size, validation.size), journal],
+            verbose=0,
+        )
     journal.load_best(model)
     return model, journal.table
 
@@ -162,7 +172,7 @@ def _fit(
 def _network(data: TrainingFields, card: ModelCard) -> tuple[keras.Model, RandomCrops]:
     recipe, options, (rank, size, _) = card.recipe, card.recipe.optimiser, ranks()
     crops = (card.crop, recipe.data.crops_per_field, options.batch, recipe.augmentation, recipe.seed)
-    batches = RandomCrops(data, *crops, rank=rank, ranks=size)
+    batches = RandomCrops(data, *crops, rank=rank, ranks=size, balance=recipe.data.balance)
     model = over_ranks(mcnn((*card.crop, len(card.channels)), len(card.classes), **recipe.model.model_dump()))
     model.compile(
         optimizer=data_parallel(_optimiser(options, len(batches)), compression=recipe.parallel.compression),
@@ -188,15 +198,6 @@ def _optimiser(options: OptimiserSection, steps_per_epoch: int) -> keras.optimiz
     return optimiser
 
 
-def _validation(data: TrainingFields, crop: tuple[int, int]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Cut the tiles to validate on; of those, this rank's share."""
-    rank, size, _ = ranks()
-    cut = [tiles(image, crop) for image in data.images]
-    labels = np.repeat(data.labels, [len(part) for part in cut])
-    own = slice(rank, None, size) if len(labels) >= size else slice(None)
-    return np.concatenate(cut)[own], np.eye(len(data.classes), dtype=np.float32)[labels[own]]
-
-
 def _crop(recipe: Recipe, shape: tuple[int, ...]) -> tuple[int, int]:
     if recipe.data.crop is None:
         return (shape[0], shape[1])
@@ -208,10 +209,10 @@ def _crop(recipe: Recipe, shape: tuple[int, ...]) -> tuple[int, int]:
     return (recipe.data.crop, recipe.data.crop)
 
 
-def _fingerprint(fields: pd.DataFrame, light: npt.NDArray[np.float32]) -> str:
+def _fingerprint(fields: pd.DataFrame, shape: tuple[int, int], pixels: bytes) -> str:
     digest = hashlib.sha256(fields[["plate", "well", "field", "label", "validation"]].to_csv(index=False).encode())
-    digest.update(json.dumps(light.shape).encode())
-    digest.update(np.ascontiguousarray(light[:, ::16, ::16]).tobytes())
+    digest.update(json.dumps(shape).encode())
+    digest.update(pixels)
     return digest.hexdigest()
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hcskit.models.backend import keras
-from hcskit.training._batches import RandomCrops
+from hcskit.training.batches import RandomCrops
 from hcskit.training.parallel import broadcast, share
 
 __all__ = ["Journal"]

@@ -29,6 +29,7 @@ class DataSection(_Section):
     binning: int = Field(1, ge=1, le=16, description="average this many pixels in y and x before anything else")
     crop: int | None = Field(256, ge=8, description="edge of the square crops, after binning; null: whole fields")
     crops_per_field: int = Field(4, ge=1, description="random crops of each field in an epoch")
+    balance: bool = Field(False, description="draw each class equally often, however many fields it has")
 
 
 class SplitSection(_Section):

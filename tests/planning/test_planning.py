@@ -35,7 +35,7 @@ from hcskit.planning import (
     timetable,
 )
 from hcskit.store import open_plates, write_plate
-from hcskit.training import RandomCrops, Recipe, TrainingFields, label_fields, split_groups
+from hcskit.training import PlateSource, RandomCrops, Recipe, TrainingFields, label_fields, split_groups
 
 SCRIPT = Path(__file__).with_name("train_plate.py")
 TOGETHER = {"images": 10_240, "batch": 1024}
@@ -237,25 +237,39 @@ def test_the_published_time_is_within_what_the_processors_can_compute() -> None:
 def test_memory_grows_with_what_it_is_for() -> None:
     data = DataSize((256, 256), 2, 3, 100)
     small = memory_of_rank(Recipe(), data)
-    assert memory_of_rank(Recipe(), replace(data, n_fields=200)).fields == 2 * small.fields
+    assert memory_of_rank(Recipe(), replace(data, n_fields=10**6)) == small  # they are read when they are wanted
+    assert memory_of_rank(Recipe(), replace(data, image_shape=(2048, 2048))).fields > small.fields
     assert memory_of_rank(Recipe(), data, ranks=4).activations == pytest.approx(small.activations / 4)
-    binned = Recipe.model_validate({"data": {"binning": 2, "crop": 128}})
-    assert memory_of_rank(binned, data).fields == small.fields / 4
     with pytest.raises(InputError, match="batch of 16 crops cannot be shared by 32 ranks"):
         memory_of_rank(Recipe(), data, ranks=32)
 
 
+@pytest.mark.parametrize(("binning", "dtype"), [(1, np.uint8), (1, np.uint16), (3, np.uint16)])
+def test_what_is_kept_is_what_a_source_reads(binning: int, dtype: Any) -> None:
+    plate = _plate()
+    plate["image"] = plate["image"].astype(dtype)
+    recipe = Recipe.model_validate({"data": {"crop": 8, "binning": binning}})
+    table = label_fields({"P1": plate}, recipe.data)
+    flat = xr.ones_like(plate["image"][0, 0], float).expand_dims(plate=["P1"])
+    even = xr.Dataset({"flat": flat, "dark": 0 * flat.mean(("y", "x"))})
+    source = PlateSource({"P1": plate}, even, table, plate["channel"].values, binning)
+    read = sum(source.read(row).nbytes for row in range(len(table)))
+    assert DataSize.of({"P1": plate}, recipe).kept_bytes(recipe) == read
+
+
 def test_a_worker_that_is_too_small_is_refused_with_numbers_and_cures() -> None:
-    data = DataSize((1024, 1024), 3, 3, 200)
-    each = memory_of_rank(Recipe(), data, 8).total
-    check_memory(Recipe(), data, memory_of_worker=4 * each, workers=2, ranks_per_worker=4)
-    with pytest.raises(InputError, match=r"run 3 ranks a worker, or bin more .* or give a worker") as caught:
-        check_memory(Recipe(), data, memory_of_worker=4 * each - 1, workers=2, ranks_per_worker=4)
+    many, few = DataSize((1024, 1024), 3, 3, 100_000), DataSize((1024, 1024), 3, 3, 1)
+    each = memory_of_rank(Recipe(), many, 8).total
+    check_memory(Recipe(), few, memory_of_worker=4 * each + 4 * few.counts_bytes, workers=2, ranks_per_worker=4)
+    enough = 4 * each * 4 // 3 + 4  # a quarter is for the fields that are kept
+    check_memory(Recipe(), many, memory_of_worker=enough, workers=2, ranks_per_worker=4)
+    with pytest.raises(InputError, match=r"run 3 ranks a worker, or make the batch .* or give a worker") as caught:
+        check_memory(Recipe(), many, memory_of_worker=enough - 8, workers=2, ranks_per_worker=4)
     assert re.search(
         r"4 of 8 ranks in it need [\d.]+ GiB: each [\d.]+ GiB \(libraries 0.8 GiB, fields", str(caught.value)
     )
     with pytest.raises(InputError, match="make the batch or the crop smaller") as caught:
-        check_memory(Recipe(), replace(data, n_fields=1), memory_of_worker=2**30)
+        check_memory(Recipe(), few, memory_of_worker=2**30)
     assert "ranks a worker, or" not in str(caught.value)
 
 
@@ -295,7 +309,9 @@ def test_a_recipe_on_a_plate_is_counted_as_training_would() -> None:
     assert data == DataSize((40, 48), 2, 2, 24)
     fields = label_fields(plates, recipe.data)
     learn = ~split_groups(fields, "well", recipe.split.validation, recipe.seed)
-    held = TrainingFields(np.zeros((learn.sum(), 40, 48, 2), np.float32), np.zeros(learn.sum(), int), ("a", "b"))
+    held = TrainingFields.from_arrays(
+        np.zeros((learn.sum(), 40, 48, 2), np.float32), np.zeros(learn.sum(), int), ("a", "b")
+    )
     batches = RandomCrops(held, (16, 16), 3, 7, recipe.augmentation, 0)
     work = Workload.of(recipe, data)
     assert (work.images, work.steps) == (batches.size, len(batches))

@@ -25,7 +25,7 @@ PLAIN = "HOROVOD_SIZE" not in os.environ
 #: 29 crops make batches of 6, 6, 6, 6 and 5: 2 ranks share the last one unevenly, 4 ranks all of them. They are small:
 #: of 10⁷ inputs of a rectifier, one is within rounding of zero, and may be cut off in one process and not in another.
 _RNG = np.random.default_rng(0)
-FIELDS = TrainingFields(_RNG.random((29, 12, 12, 2), np.float32), np.arange(29) % 2, ("a", "b"))
+FIELDS = TrainingFields.from_arrays(_RNG.random((29, 12, 12, 2), np.float32), np.arange(29) % 2, ("a", "b"))
 VALIDATION = _RNG.random((11, 8, 8, 2), np.float32), np.eye(2, dtype=np.float32)[np.arange(11) % 2]
 EPOCHS = 4
 

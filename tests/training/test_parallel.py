@@ -154,7 +154,7 @@ def test_ranks_train_a_plate_as_one_process_does_even_if_stopped(run_ranks: Run,
 @pytest.mark.parametrize("mixup", [0.0, 0.4])
 def test_the_shares_of_a_batch_are_the_batch(count: int, mixup: float) -> None:
     rng = np.random.default_rng(0)
-    fields = TrainingFields(rng.random((5, 24, 30, 2), np.float32), np.arange(5) % 2, ("a", "b"))
+    fields = TrainingFields.from_arrays(rng.random((5, 24, 30, 2), np.float32), np.arange(5) % 2, ("a", "b"))
     augmentation = Recipe().augmentation.model_copy(update={"mixup": mixup})
     whole = RandomCrops(fields, (16, 16), 3, 4, augmentation, 7)
     shares = [RandomCrops(fields, (16, 16), 3, 4, augmentation, 7, rank=rank, ranks=count) for rank in range(count)]
@@ -167,7 +167,7 @@ def test_the_shares_of_a_batch_are_the_batch(count: int, mixup: float) -> None:
 
 
 def test_a_batch_smaller_than_the_ranks_is_refused() -> None:
-    fields = TrainingFields(np.zeros((3, 16, 16, 1), np.float32), np.arange(3) % 2, ("a", "b"))
+    fields = TrainingFields.from_arrays(np.zeros((3, 16, 16, 1), np.float32), np.arange(3) % 2, ("a", "b"))
     with pytest.raises(InputError, match=r"3 crops .* by 4 ranks"):
         RandomCrops(fields, (16, 16), 1, 8, Recipe().augmentation, 7, rank=0, ranks=4)
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from hcskit.models.backend import keras
 from hcskit.training.parallel._ranks import horovod, ranks
 
-__all__ = ["KeepTogether", "broadcast", "share"]
+__all__ = ["KeepTogether", "add_up", "broadcast", "share"]
 
 
 class KeepTogether(keras.callbacks.Callback):  # type: ignore[misc]
@@ -65,6 +66,14 @@ def share(text: str) -> str:
     content = text.encode()
     size = np.frombuffer(_send(np.int64(len(content)).tobytes()), np.int64)[0]
     return _send(content.ljust(size)[:size]).decode()
+
+
+def add_up(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the sum over the ranks of arrays of one shape and type."""
+    if ranks().size == 1:
+        return values
+    total: npt.NDArray[Any] = horovod().allreduce(tf.constant(values), op=horovod().Sum, name="add_up").numpy()
+    return total
 
 
 def _send(content: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from hcskit.errors import InputError
 from hcskit.training._recipe import ParallelSection
 
-__all__ = ["Ranks", "environment", "horovod", "ranks"]
+__all__ = ["Ranks", "environment", "horovod", "ranks", "ranks_here"]
 
 _STALLED = 1800  # seconds
 
@@ -50,6 +50,11 @@ def ranks() -> Ranks:
         return Ranks()
     horovod()
     return Ranks(int(os.environ["HOROVOD_RANK"]), size, int(os.environ["HOROVOD_LOCAL_RANK"]))
+
+
+def ranks_here() -> int:
+    """Return how many of the ranks are on this host; they share its memory."""
+    return int(os.environ.get("HOROVOD_LOCAL_SIZE", "1"))
 
 
 @cache

@@ -1,0 +1,247 @@
+"""Where images come from: a table of them and a way to read each, from plates or from memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from hcskit.errors import InputError
+from hcskit.lazy import memory_to_spare, unchunked
+from hcskit.training.parallel import ranks_here
+
+__all__ = ["KEPT_SHARE", "ArraySource", "Illumination", "KeptSource", "PlateSource", "Source", "write_light"]
+
+#: Of the memory that a host can spare, so much is used to keep images; the network needs the rest.
+KEPT_SHARE = 0.25
+_BLOCK = 2**15  # pixels that are computed at a time, so that they stay in the cache of a core
+
+
+class Illumination(NamedTuple):
+    """What turns counts into light: ``(counts - dark) / flat``.
+
+    Attributes
+    ----------
+    dark : numpy.ndarray
+        (channel,), float32.
+    flat : sequence of numpy.ndarray
+        (y, x), float32, of each channel.
+    """
+
+    dark: npt.NDArray[np.float32]
+    flat: Sequence[npt.NDArray[np.float32]]
+
+
+class Source(Protocol):
+    """Images of one size that can be read one by one, from several threads at once.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        One row an image, numbered from 0: ``plate, well, field, label`` and what else is known of it.
+    channels : tuple of str
+        Names of the channels.
+    shape : tuple of int
+        Rows and columns of each image.
+    pixel_size_um : float or None
+        Edge of a camera pixel, in micrometre.
+    """
+
+    table: pd.DataFrame
+    channels: tuple[str, ...]
+    shape: tuple[int, int]
+    pixel_size_um: float | None
+
+    def read(self, row: int) -> npt.NDArray[Any]:
+        """Read the image (y, x, channel) of a row of the table: counts as stored, or light."""
+
+    def illumination(self, row: int) -> Illumination | None:
+        """Return what turns the image into light; None where it is light."""
+
+
+@dataclass
+class ArraySource:
+    """Images that are in memory, as light.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        (image, y, x, channel).
+    table : pandas.DataFrame
+        As `Source` has it.
+    pixel_size_um : float, optional
+        Edge of a camera pixel, in micrometre.
+
+    Examples
+    --------
+    >>> source = ArraySource(np.zeros((2, 8, 10, 3), np.uint8), pd.DataFrame({"label": ["a", "b"]}))
+    >>> source.shape, source.read(1).dtype
+    ((8, 10), dtype('uint8'))
+    """
+
+    images: npt.NDArray[Any]
+    table: pd.DataFrame
+    pixel_size_um: float | None = None
+
+    def __post_init__(self) -> None:
+        self.shape: tuple[int, int] = self.images.shape[1:3]
+        self.channels = tuple(map(str, range(self.images.shape[3])))
+
+    def read(self, row: int) -> npt.NDArray[Any]:
+        """Return the image (y, x, channel) of a row."""
+        image: npt.NDArray[Any] = self.images[row]
+        return image
+
+    def illumination(self, row: int) -> None:
+        """Return None: the images are light."""
+
+
+class PlateSource:
+    """Fields of plates: counts of the camera, or, where pixels are binned, light.
+
+    Parameters
+    ----------
+    plates : mapping of str to xarray.Dataset
+        Plates by name.
+    profiles : xarray.Dataset
+        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel).
+    table : pandas.DataFrame
+        One row a field, with the columns ``plate, well, field``.
+    channels : sequence of str
+        Channels in order.
+    binning : int
+        Pixels averaged along each axis.
+
+    Raises
+    ------
+    InputError
+        If a channel is missing, or plates differ in image size.
+    """
+
+    def __init__(
+        self,
+        plates: Mapping[str, xr.Dataset],
+        profiles: xr.Dataset,
+        table: pd.DataFrame,
+        channels: Sequence[str],
+        binning: int = 1,
+    ) -> None:
+        sizes = {name: (plate.sizes["y"] // binning, plate.sizes["x"] // binning) for name, plate in plates.items()}
+        if len(set(sizes.values())) > 1:
+            raise InputError(f"the plates' images differ in size: {sizes}; train on plates of one size")
+        for name, plate in plates.items():
+            lacking = [channel for channel in channels if channel not in plate["channel"]]
+            if lacking:
+                known = ", ".join(map(str, plate["channel"].values))
+                raise InputError(f"plate {name} has no channel {', '.join(lacking)}; it has {known}")
+        self.table, self.channels, self.binning = table.reset_index(drop=True), tuple(channels), binning
+        self.shape = next(iter(sizes.values()))
+        self.pixel_size_um = next(iter(plates.values())).attrs.get("pixel_size_um")
+        self._profiles = profiles
+        self._images = {name: unchunked(plate["image"].variable) for name, plate in plates.items()}
+        self._labels = {name: plate[["well", "field", "channel"]].indexes for name, plate in plates.items()}
+        self._places = list(zip(*(table[column].tolist() for column in ("plate", "well", "field")), strict=True))
+        self._illuminations: dict[str, Illumination] = {}
+
+    def read(self, row: int) -> npt.NDArray[Any]:
+        """Read the field (y, x, channel) of a row: the camera's counts, or binned light."""
+        name, well, field = self._places[row]
+        labels = self._labels[name]
+        image = self._images[name].isel(
+            well=labels["well"].get_loc(well),
+            field=labels["field"].get_loc(field),
+            channel=[labels["channel"].get_loc(one) for one in self.channels],
+        )
+        # In this thread: left to Dask, it would become tasks of a cluster that this one waits for.
+        counts = image.load(scheduler="synchronous").transpose("y", "x", "channel").to_numpy()
+        return counts if self.binning == 1 else _bin(counts, self._of_plate(name), self.shape, self.binning)
+
+    def illumination(self, row: int) -> Illumination | None:
+        """Return what turns the field of a row into light."""
+        return None if self.binning > 1 else self._of_plate(self._places[row][0])
+
+    def _of_plate(self, name: str) -> Illumination:
+        if name not in self._illuminations:
+            profile = self._profiles.sel(plate=name).transpose("channel", "y", "x", missing_dims="ignore")
+            own = [profile.sel(channel=channel) for channel in self.channels]
+            dark = np.array([one["dark"] for one in own], np.float32)
+            self._illuminations[name] = Illumination(dark, [np.asarray(one["flat"], np.float32) for one in own])
+        return self._illuminations[name]
+
+
+class KeptSource:
+    """Images of another source; those that were read first stay in memory, as they are stored, until it is full.
+
+    Of the others, the operating system keeps the files in what memory is left.
+
+    Parameters
+    ----------
+    source : Source
+        Where the images are.
+    max_bytes : int, optional
+        How much to keep; by default, the ranks of a host share a quarter of what it can spare.
+    """
+
+    def __init__(self, source: Source, max_bytes: int | None = None) -> None:
+        self.table, self.channels, self.shape = source.table, source.channels, source.shape
+        self.pixel_size_um, self.illumination = source.pixel_size_um, source.illumination
+        self._source, self._kept = source, dict[int, npt.NDArray[Any]]()
+        self._room = int(KEPT_SHARE * memory_to_spare() / ranks_here()) if max_bytes is None else max_bytes
+        self._lock = threading.Lock()
+
+    def read(self, row: int) -> npt.NDArray[Any]:
+        """Return the image (y, x, channel) of a row; read it, unless it was kept."""
+        kept = self._kept.get(row)
+        if kept is not None:
+            return kept
+        image = self._source.read(row)
+        with self._lock:
+            if row not in self._kept and image.nbytes <= self._room:
+                self._kept[row] = image
+                self._room -= image.nbytes
+        return image
+
+
+def write_light(
+    image: npt.NDArray[Any],
+    illumination: Illumination | None,
+    gain: npt.NDArray[np.float32],
+    offset: npt.NDArray[np.float32],
+    out: npt.NDArray[np.float32],
+) -> None:
+    """Write ``light * gain + offset`` of an image (y, x, channel) into `out`; gain and offset are (channel,).
+
+    A few rows at a time go through all steps: no image is held twice, and none goes through memory more than once.
+    """
+    rows = max(1, _BLOCK // image.shape[1])
+    light = np.empty((rows, image.shape[1]), np.float32)
+    for start in range(0, len(image), rows):
+        block = slice(start, start + rows)
+        for channel in range(image.shape[2]):
+            part = image[block, :, channel]
+            own = light[: len(part)]
+            if illumination is None:
+                np.multiply(part, gain[channel], out=own, dtype=np.float32, casting="unsafe")
+            else:
+                np.subtract(part, illumination.dark[channel], out=own, dtype=np.float32, casting="unsafe")
+                own /= illumination.flat[channel][block]
+                own *= gain[channel]
+            np.add(own, offset[channel], out=out[block, :, channel])
+
+
+def _bin(
+    counts: npt.NDArray[Any], illumination: Illumination, shape: tuple[int, int], binning: int
+) -> npt.NDArray[np.float32]:
+    light = np.empty(counts.shape, np.float32)
+    channels = counts.shape[2]
+    write_light(counts, illumination, np.ones(channels, np.float32), np.zeros(channels, np.float32), light)
+    rows, columns = shape
+    boxes = light[: rows * binning, : columns * binning].reshape(rows, binning, columns, binning, -1)
+    binned: npt.NDArray[np.float32] = boxes.mean((1, 3))
+    return binned
