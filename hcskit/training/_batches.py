@@ -38,13 +38,15 @@ class RandomCrops(keras.utils.PyDataset):  # type: ignore[misc]
         What is varied.
     seed : int
         Root of the random streams.
+    parts : int
+        Make each batch in so many parts, one after another; each sample then comes with the weight of its part.
     rank, ranks : int
-        Which share of each batch to make, out of how many; together the shares are the batch that one rank makes.
+        Which share of each part to make, out of how many; together the shares are the part that one rank makes.
 
     Raises
     ------
     InputError
-        If a batch has fewer crops than there are ranks.
+        If a part of a batch has fewer crops than there are ranks.
     """
 
     def __init__(
@@ -56,45 +58,56 @@ class RandomCrops(keras.utils.PyDataset):  # type: ignore[misc]
         augmentation: AugmentationSection,
         seed: int,
         *,
+        parts: int = 1,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
         super().__init__()
         self.fields, self.crop, self.batch = fields, crop, batch
         self.augmentation, self.seed = augmentation, seed
-        self.rank, self.ranks = rank, ranks
+        self.parts, self.rank, self.ranks = parts, rank, ranks
         self.epoch = 0
         self.size = per_field * len(fields.labels)
-        smallest = self.size // len(self)
-        if ranks > smallest:
+        smallest = self.size // self.steps
+        if ranks * parts > smallest:
             raise InputError(
                 f"a batch of {smallest} crops ({self.size} in an epoch, at most {batch} in a batch) cannot be shared "
-                f"by {ranks} ranks; use fewer ranks, or a larger batch"
+                f"by {ranks} ranks{f' in {parts} parts' if parts > 1 else ''}; use fewer ranks, or a larger batch"
             )
 
-    def __len__(self) -> int:
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
         return math.ceil(self.size / self.batch)
+
+    def __len__(self) -> int:
+        return self.steps * self.parts
 
     @property
     def own_size(self) -> int:
         """Crops of an epoch that this rank makes."""
-        return sum(len(self._own(len(batch))) for batch in np.array_split(np.arange(self.size), len(self)))
+        batches = np.array_split(np.arange(self.size), self.steps)
+        return sum(len(self._own(len(batch), part)[0]) for batch in batches for part in range(self.parts))
 
-    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.float32], ...]:
+        batch, part = divmod(index, self.parts)
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
-        samples = np.array_split(order, len(self))[index]
-        rng = np.random.default_rng([self.seed, self.epoch, 2, index])
+        samples = np.array_split(order, self.steps)[batch]
+        rng = np.random.default_rng([self.seed, self.epoch, 2, batch])
         weight, other = pairs(len(samples), self.augmentation.mixup, rng)
-        own = self._own(len(samples))
+        own, counts = self._own(len(samples), part)
         # A partner may lie in another rank's share; it is made here as well.
         needed, (first, second) = np.unique([own, other[own]], return_inverse=True)
         fields = samples[needed] % len(self.fields.labels)
         x = np.stack([self._sample(*map(int, pair)) for pair in zip(samples[needed], fields, strict=True)])
         y = np.eye(len(self.fields.classes), dtype=np.float32)[self.fields.labels[fields]]
-        return blend(x[first], x[second], weight[own]), blend(y[first], y[second], weight[own])
+        made = blend(x[first], x[second], weight[own]), blend(y[first], y[second], weight[own])
+        return made if self.parts == 1 else (*made, np.full(len(own), counts, np.float32))
 
-    def _own(self, count: int) -> npt.NDArray[np.int64]:
-        return np.array_split(np.arange(count), self.ranks)[self.rank]
+    def _own(self, count: int, part: int) -> tuple[npt.NDArray[np.int64], float]:
+        """Return which of a batch's samples this rank makes, and how much the part counts; 1 on average."""
+        whole = np.array_split(np.arange(count), self.parts)[part]
+        return np.array_split(whole, self.ranks)[self.rank], len(whole) * self.parts / count
 
     def _sample(self, sample: int, field: int) -> npt.NDArray[np.float32]:
         rng = np.random.default_rng([self.seed, self.epoch, 1, sample])
