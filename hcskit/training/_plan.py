@@ -36,6 +36,8 @@ class Clock(NamedTuple):
         Steps of the first epoch.
     epochs : int
         Epochs of the training.
+    batch : int
+        Batch of the first epoch.
     """
 
     step: npt.NDArray[np.int64]
@@ -43,11 +45,12 @@ class Clock(NamedTuple):
     steps: int
     per_epoch: int
     epochs: int
+    batch: int
 
 
 class _Schedule(Section, ABC):
     @abstractmethod
-    def rate(self, clock: Clock, peak: float, batch: int) -> Rates:
+    def rate(self, clock: Clock, peak: float) -> Rates:
         """Return the rate at each step after the warm-up, which ends at `peak`."""
 
     def batches(self, batch: int, epochs: int) -> list[int]:
@@ -67,7 +70,7 @@ class CosineSection(_Schedule):
 
     kind: Literal["cosine"] = "cosine"
 
-    def rate(self, clock: Clock, peak: float, batch: int) -> Rates:  # noqa: ARG002
+    def rate(self, clock: Clock, peak: float) -> Rates:
         return _schedule.cosine(clock.step, clock.steps, peak)
 
 
@@ -81,7 +84,7 @@ class _Collapsing(_Schedule):
     def before(self, clock: Clock, peak: float, step: _schedule.Steps) -> Rates:
         """Return the rate at steps before the collapse."""
 
-    def rate(self, clock: Clock, peak: float, batch: int) -> Rates:  # noqa: ARG002
+    def rate(self, clock: Clock, peak: float) -> Rates:
         start = clock.steps - round(self.collapse_epochs * clock.per_epoch)
         if start == clock.steps:
             return self.before(clock, peak, clock.step)
@@ -130,7 +133,7 @@ class TriangularSection(_Cyclical):
 
     kind: Literal["triangular", "triangular2"]
 
-    def rate(self, clock: Clock, peak: float, batch: int) -> Rates:  # noqa: ARG002
+    def rate(self, clock: Clock, peak: float) -> Rates:
         wave = _schedule.triangular if self.kind == "triangular" else _schedule.triangular2
         return wave(clock.step, self.half_cycle_epochs * clock.per_epoch, self.lowest * peak, peak)
 
@@ -141,7 +144,7 @@ class ExpRangeSection(_Cyclical):
     kind: Literal["exp_range"] = "exp_range"
     gamma: float = Field(0.99994, gt=0, le=1, description="factor of each step (arXiv:1506.01186)")
 
-    def rate(self, clock: Clock, peak: float, batch: int) -> Rates:  # noqa: ARG002
+    def rate(self, clock: Clock, peak: float) -> Rates:
         half = self.half_cycle_epochs * clock.per_epoch
         return _schedule.exp_range(clock.step, half, self.lowest * peak, peak, self.gamma)
 
@@ -154,7 +157,7 @@ class SnapshotsSection(_Schedule):
         5, ge=1, description="number of cycles, of whole epochs each (arXiv:1704.00109: 5 of 40 epochs)"
     )
 
-    def rate(self, clock: Clock, peak: float, batch: int) -> Rates:  # noqa: ARG002
+    def rate(self, clock: Clock, peak: float) -> Rates:
         return _schedule.snapshot_cosine(clock.step, clock.steps, peak, self.cycles)
 
     def snapshots(self, warm_up: float, epochs: int) -> list[int]:
@@ -187,8 +190,8 @@ class BatchGrowthSection(_Schedule):
         passed = [sum(epoch >= round(part * epochs) for part in self.milestones) for epoch in range(epochs)]
         return [_schedule.grow_batch(self.factor**times, batch, self.largest_batch, peak) for times in passed]
 
-    def rate(self, clock: Clock, peak: float, batch: int) -> Rates:
-        return np.array([rate for _, rate in self._stages(batch, clock.epochs, peak)])[clock.epoch]
+    def rate(self, clock: Clock, peak: float) -> Rates:
+        return np.array([rate for _, rate in self._stages(clock.batch, clock.epochs, peak)])[clock.epoch]
 
     def batches(self, batch: int, epochs: int) -> list[int]:
         return [grown for grown, _ in self._stages(batch, epochs)]
@@ -253,6 +256,7 @@ def learning_rates(recipe: Recipe, crops: int) -> Rates:
     peak, start = options.learning_rate, options.learning_rate / max(warm, 1)
     if options.reference_batch is not None:
         peak, start = _schedule.linear_scaling(peak, options.batch, options.reference_batch), peak
-    clock = Clock(step[warm:] - warm, epoch[warm:], max(1, sum(per_epoch) - warm), per_epoch[0], options.epochs)
+    steps = max(1, sum(per_epoch) - warm)
+    clock = Clock(step[warm:] - warm, epoch[warm:], steps, per_epoch[0], options.epochs, options.batch)
     rising = _schedule.warm_up(step[:warm], max(warm, 1), min(start, peak), peak)
-    return np.concatenate([rising, schedule.rate(clock, peak, options.batch)])
+    return np.concatenate([rising, schedule.rate(clock, peak)])

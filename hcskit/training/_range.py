@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -48,7 +47,7 @@ def lr_range(
     *,
     lowest: float = 1e-6,
     highest: float = 1.0,
-    epochs: int = 3,
+    steps: int = 200,
     growth: Literal["exponential", "linear"] = "exponential",
     progress: bool = True,
 ) -> RangeTest:
@@ -63,8 +62,8 @@ def lr_range(
         As in `train`; all but the recipe's learning rate and schedule is used.
     lowest, highest : float
         The rate at the first and at the last step.
-    epochs : int
-        How long to take from one to the other.
+    steps : int
+        How many steps to take from one to the other, over as many epochs as that takes.
     growth : {"exponential", "linear"}
         By the same factor, or by the same amount, at each step.
     progress : bool
@@ -77,21 +76,16 @@ def lr_range(
     """
     if not 0 < lowest < highest:
         raise InputError(f"the rate is to rise from {lowest:g} to {highest:g}; give two positive numbers in order")
-    space = np.geomspace if growth == "exponential" else np.linspace
-
-    def rising(recipe: Recipe, crops: int) -> Rates:
-        return np.asarray(space(lowest, highest, epochs * math.ceil(crops / recipe.optimiser.batch)))
-
-    model, batches = network_and_batches(plates, profiles, recipe, rates=rising)
-    rates = rising(recipe, batches.size)
+    rates = (np.geomspace if growth == "exponential" else np.linspace)(lowest, highest, steps)
+    model, batches = network_and_batches(plates, profiles, recipe, rates=lambda *_: rates)
     losses: list[float] = []
-    for number in tqdm(range(len(rates)), desc="lr-range", unit="step", disable=not progress):
+    for number in tqdm(range(steps), desc="lr-range", unit="step", disable=not progress):
         batches.epoch, step = divmod(number, batches.steps)
         model.reset_metrics()
         for part in range(batches.parts):
             logs = model.train_on_batch(*batches[step * batches.parts + part], return_dict=True)
         losses.append(float(logs["loss"]))
-        smoothed = _smooth(losses, _WINDOW * len(rates))
+        smoothed = _smooth(losses, _WINDOW * steps)
         if not smoothed[-1] < _TOO_MUCH * smoothed.min():
             break
     columns = {"step": range(len(losses)), "learning_rate": rates[: len(losses)], "loss": losses, "smoothed": smoothed}

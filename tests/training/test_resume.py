@@ -17,11 +17,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from hcskit.platemap import read_plate_map
-from hcskit.preprocess import estimate_illumination
-from hcskit.readers import read_folder
-from hcskit.simulate import Compound, PlateDesign, dilution_series, simulate_plate
-from hcskit.store import import_plates, open_plates, read_profiles, write_profile
+from hcskit.store import open_plates, read_profiles
 from hcskit.training import Recipe, TrainingResult, train
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
@@ -31,22 +27,6 @@ BASE: dict[str, Any] = {
     "model": {"scales": 2, "features": 8, "hidden": 8, "dropout": 0.25},
     "optimiser": {"epochs": 4, "batch": 7},
 }
-
-
-@pytest.fixture(scope="module")
-def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("screen")
-    design = PlateDesign(
-        compounds=(Compound("active", "translocation", ec50=50.0),),
-        concentrations=dilution_series(3000.0, 4.0, 3),
-        image_size=(64, 64),
-    )
-    export = simulate_plate(folder / "export", design, seed=3)
-    found = read_folder(export.images)
-    import_plates(found, folder, {index.plate: read_plate_map(export.plate_map, index.plate) for index in found})
-    for name, plate in open_plates(folder).items():
-        write_profile(folder, name, estimate_illumination(plate))
-    return folder
 
 
 def fit(screen: Path, out: Path, **sections: Any) -> TrainingResult:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import runpy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,3 +160,9 @@ def test_snapshots_are_taken_where_the_rate_is_about_to_rise() -> None:
 def test_a_schedule_that_cannot_be_is_refused(section: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Recipe.model_validate({"schedule": section})
+
+
+def test_the_plot_in_the_documentation_is_of_these_schedules() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    drawn = runpy.run_path(str(docs / "plot_schedules.py"))["draw"]()
+    assert drawn == (docs / "schedules.svg").read_text(encoding="utf-8"), "run docs/plot_schedules.py"
