@@ -298,6 +298,30 @@ def simulate(folder: Path, seed: int) -> None:
     click.echo(f"images     {plate.images}\nplate map  {plate.plate_map}\ntruth      {plate.truth}")
 
 
+@_example("hcskit lr-range pipelines/recipes/controls.yaml screens/plate7 --out runs/range")
+@main.command("lr-range")
+@click.argument("recipe", type=_FILE)
+@click.argument("screen", type=_FILE)
+@click.option("--out", type=_FILE, required=True, help="Folder of the table and the plot.")
+@click.option("--lowest", default=1e-6, show_default=True, help="Learning rate at the first step.")
+@click.option("--highest", default=1.0, show_default=True, help="Learning rate at the last step.")
+@click.option("--steps", default=200, show_default=True, help="Steps from one to the other.")
+@click.option("--linear", "growth", flag_value="linear", default="exponential", help="By equal amounts, not factors.")
+@_debug
+def lr_range(recipe: Path, screen: Path, out: Path, **options: Any) -> None:
+    """Find the learning rate of a RECIPE on a SCREEN: train while it rises, and look at the loss."""
+    from hcskit.dashboard import range_curve, write_html
+    from hcskit.store import open_plates, read_profiles
+    from hcskit.training import Recipe, lr_range
+
+    test = lr_range(open_plates(screen), read_profiles(screen), Recipe.from_yaml(recipe), **options)
+    out.mkdir(parents=True, exist_ok=True)
+    test.table.to_csv(out / "lr_range.csv", index=False)
+    plot = write_html(out / "lr_range.html", range_curve(*test), "hcskit lr-range")
+    click.echo(f"plot       {plot}\nSuggested, in the recipe (a tenth of the rate of least loss):")
+    click.echo(f"  optimiser: {{learning_rate: {test.suggested:.2g}, reference_batch: null}}")
+
+
 @_example("hcskit tune-ranks recipe.yaml screens/plate7 --cluster cluster.yaml")
 @main.command("tune-ranks")
 @click.argument("recipe", type=_FILE)

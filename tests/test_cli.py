@@ -106,7 +106,7 @@ def test_info_on_what_is_no_screen_is_one_sentence(hcskit: Any, tmp_path: Path, 
     assert done.stderr.startswith(f"Error: {said.format(tmp_path / name)}")
 
 
-@pytest.mark.parametrize("command", ["run", "import", "info", "predict", "cross-validate", "simulate"])
+@pytest.mark.parametrize("command", ["run", "import", "info", "predict", "cross-validate", "simulate", "lr-range"])
 def test_each_command_shows_an_example_that_it_accepts(hcskit: Any, command: str) -> None:
     text = hcskit(command, "--help").stdout
     example = text.split("Example:\n")[1].strip()

@@ -3,6 +3,8 @@
 from hcskit.training._card import ModelCard, load_model, save_model
 from hcskit.training._fields import Normalisation, OpenField, TrainingFields, label_fields, open_field
 from hcskit.training._fit import TrainingResult, network_and_batches, train
+from hcskit.training._plan import learning_rates
+from hcskit.training._range import RangeTest, lr_range
 from hcskit.training._recipe import ParallelSection, Recipe
 from hcskit.training._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source
 from hcskit.training._split import split_folds, split_groups
@@ -19,6 +21,7 @@ __all__ = [
     "ParallelSection",
     "PlateSource",
     "RandomCrops",
+    "RangeTest",
     "Recipe",
     "Source",
     "Tiles",
@@ -26,7 +29,9 @@ __all__ = [
     "TrainingResult",
     "cut_tiles",
     "label_fields",
+    "learning_rates",
     "load_model",
+    "lr_range",
     "network_and_batches",
     "open_field",
     "save_model",

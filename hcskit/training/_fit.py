@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import tensorflow as tf
 import xarray as xr
 
 from hcskit.errors import InputError
@@ -18,8 +19,11 @@ from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.training._card import ModelCard, save_model
 from hcskit.training._fields import NEGATIVE, TrainingFields, label_fields, survey
-from hcskit.training._journal import Journal
-from hcskit.training._recipe import OptimiserSection, Recipe
+from hcskit.training._journal import EventLog, Journal
+from hcskit.training._optimisers import make_optimiser, weigh_parts
+from hcskit.training._plan import learning_rates, stages
+from hcskit.training._recipe import Recipe
+from hcskit.training._schedule import Rates
 from hcskit.training._sources import KeptSource, PlateSource
 from hcskit.training._split import split_folds, split_groups
 from hcskit.training.batches import RandomCrops, Tiles, own_errors
@@ -36,7 +40,7 @@ class TrainingResult:
     Attributes
     ----------
     model : keras.Model
-        With the weights of the epoch that had the lowest validation loss.
+        With the weights of the epoch that had the lowest validation loss; not compiled, to predict.
     card : ModelCard
         What it expects and where it comes from.
     history : pandas.DataFrame
@@ -101,11 +105,18 @@ def train(
 
 
 def network_and_batches(
-    plates: Mapping[str, xr.Dataset], profiles: xr.Dataset, recipe: Recipe
+    plates: Mapping[str, xr.Dataset],
+    profiles: xr.Dataset,
+    recipe: Recipe,
+    *,
+    rates: Callable[[Recipe, int], Rates] = learning_rates,
 ) -> tuple[keras.Model, RandomCrops]:
-    """Return the network that `train` fits, compiled, and the batches it fits it to; see there."""
+    """Return the network that `train` fits, compiled, and the batches it fits it to; see there.
+
+    Learning rates other than the recipe's come from a function of the recipe and the number of crops in an epoch.
+    """
     data, fields, card = _prepare(plates, profiles, recipe)
-    return _network(data.select(~fields["validation"].to_numpy()), card)
+    return _network(data.select(~fields["validation"].to_numpy()), card, rates)
 
 
 def _prepare(
@@ -116,6 +127,8 @@ def _prepare(
     memory: int | None = None,
 ) -> tuple[TrainingFields, pd.DataFrame, ModelCard]:
     ranks()  # they meet now: how long each takes to read its images may differ
+    if recipe.run.deterministic:
+        tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
     fields = label_fields(plates, recipe.data)
     if fold is not None:
@@ -150,52 +163,47 @@ def _prepare(
 def _fit(
     data: TrainingFields, learn: npt.NDArray[np.bool_], card: ModelCard, out: Path, progress: bool
 ) -> tuple[keras.Model, pd.DataFrame]:
-    options = card.recipe.optimiser
+    recipe = card.recipe
     model, batches = _network(data.select(learn), card)
     rank, size, _ = ranks()
-    validation = Tiles(data.select(~learn), card.crop, options.batch, rank=rank, ranks=size)
-    journal = Journal(out / "history.csv", out / f".training-{_digest(card)}", batches, options.epochs, progress)
-    with own_errors(batches, validation):
-        model.fit(
-            batches,
-            initial_epoch=journal.resume(model),
-            epochs=options.epochs,
-            shuffle=False,  # the batches are; their order is the same on all ranks, and after a restart
-            validation_data=validation,
-            callbacks=[KeepTogether(batches.own_size, validation.size), journal],
-            verbose=0,
-        )
+    validation = Tiles(data.select(~learn), card.crop, recipe.optimiser.batch, rank=rank, ranks=size)
+    events = [EventLog(out / "logs")] if recipe.run.tensorboard and batches.rank == 0 else []
+    state = out / f".training-{_digest(card)}"
+    with own_errors(batches, validation), Journal(out / "history.csv", state, batches, recipe, progress) as journal:
+        done = journal.resume(model)
+        for begin, end, batches.batch in stages(recipe):
+            if end <= done:
+                continue
+            model.fit(
+                batches,
+                initial_epoch=max(begin, done),
+                epochs=end,
+                shuffle=False,  # the batches are; their order is the same on all ranks, and after a restart
+                validation_data=validation,
+                callbacks=[KeepTogether(batches.own_size, validation.size), *events, journal],
+                verbose=0,
+            )
     journal.load_best(model)
-    return model, journal.table
+    return keras.Model(model.inputs, model.outputs, name=model.name), journal.table
 
 
-def _network(data: TrainingFields, card: ModelCard) -> tuple[keras.Model, RandomCrops]:
+def _network(
+    data: TrainingFields, card: ModelCard, rates: Callable[[Recipe, int], Rates] = learning_rates
+) -> tuple[keras.Model, RandomCrops]:
     recipe, options, (rank, size, _) = card.recipe, card.recipe.optimiser, ranks()
     crops = (card.crop, recipe.data.crops_per_field, options.batch, recipe.augmentation, recipe.seed)
-    batches = RandomCrops(data, *crops, rank=rank, ranks=size, balance=recipe.data.balance)
-    model = over_ranks(mcnn((*card.crop, len(card.channels)), len(card.classes), **recipe.model.model_dump()))
+    batches = RandomCrops(data, *crops, parts=options.parts, rank=rank, ranks=size, balance=recipe.data.balance)
+    network = mcnn((*card.crop, len(card.channels)), len(card.classes), **recipe.model.model_dump())
+    model = over_ranks(weigh_parts(network))
+    optimiser = make_optimiser(options, rates(recipe, batches.size))
     model.compile(
-        optimizer=data_parallel(_optimiser(options, len(batches)), compression=recipe.parallel.compression),
+        optimizer=data_parallel(optimiser, compression=recipe.parallel.compression),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing),
         metrics=["accuracy"],
         weighted_metrics=[],
         jit_compile=False,
     )
     return model, batches
-
-
-def _optimiser(options: OptimiserSection, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    warmup = round(options.warmup_epochs * steps_per_epoch)
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=options.learning_rate / max(warmup, 1),
-        decay_steps=max(1, options.epochs * steps_per_epoch - warmup),
-        warmup_target=options.learning_rate,
-        warmup_steps=max(warmup, 1),
-    )
-    optimiser = keras.optimizers.AdamW(rate, weight_decay=options.weight_decay)
-    # Biases and normalisation are not weights: decaying them pulls the network off its calibration.
-    optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimiser
 
 
 def _crop(recipe: Recipe, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -217,6 +225,6 @@ def _fingerprint(fields: pd.DataFrame, shape: tuple[int, int], pixels: bytes) ->
 
 
 def _digest(card: ModelCard) -> str:
-    """Tell this recipe on these data from others; how ranks talk to one another makes no difference."""
-    recipe = card.recipe.model_dump_json(exclude={"parallel"})
+    """Tell this recipe on these data from others; how ranks talk to one another, and what is kept, do not matter."""
+    recipe = card.recipe.model_dump_json(exclude={"parallel", "run"})
     return hashlib.sha256(f"{card.fingerprint} {recipe}".encode()).hexdigest()[:12]

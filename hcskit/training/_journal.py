@@ -11,31 +11,34 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from tqdm import tqdm
 
 from hcskit.models.backend import keras
+from hcskit.training._recipe import Recipe
 from hcskit.training.batches import RandomCrops
 from hcskit.training.parallel import broadcast, share
 
-__all__ = ["Journal"]
+__all__ = ["EventLog", "Journal"]
 
 
 class Journal(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the history and the state of the last and the best epoch, shows progress, counts epochs for the batches.
+    """Keeps the history and the state of some epochs, shows progress, counts epochs for the batches.
 
     Rank 0 writes and reads for all. An epoch is done once its row is in the history, which is written after its
-    state: wherever a training is cut off, the epoch of the last row can be restored.
+    state: wherever a training is cut off, the epoch of the last row can be restored. It is a context, for as long as
+    its progress bar is shown.
 
     Parameters
     ----------
     history : Path
         File of the history.
     state : Path
-        Folder of the states.
+        Folder of the states, and of the history that belongs to them.
     batches : RandomCrops
         What is learned from.
-    epochs : int
-        Epochs in all.
+    recipe : Recipe
+        Which epochs there are, and which are kept.
     progress : bool
         Show a progress bar.
 
@@ -45,24 +48,43 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         The history: one row an epoch.
     """
 
-    def __init__(self, history: Path, state: Path, batches: RandomCrops, epochs: int, progress: bool) -> None:
+    def __init__(self, history: Path, state: Path, batches: RandomCrops, recipe: Recipe, progress: bool) -> None:
         super().__init__()
-        self.history, self.state, self.batches, self.epochs, self.progress = history, state, batches, epochs, progress
+        self.history, self.state, self.batches, self.last = history, state, batches, recipe.run.keep
+        options = recipe.optimiser
+        self.snapshots = recipe.schedule.snapshots(options.warmup_epochs, options.epochs)
         self.writes = batches.rank == 0
         self.table = pd.DataFrame()
+        self.bar = tqdm(
+            total=options.epochs * batches.size,
+            unit="image",
+            unit_scale=True,
+            desc="train",
+            disable=not (progress and self.writes),
+        )
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
 
     def resume(self, model: keras.Model) -> int:
         """Restore the last whole epoch, optimiser included, and return its number; 0 if there is none."""
         if self.writes:
             self.state.mkdir(parents=True, exist_ok=True)
-            table = _table(self.history.read_text(encoding="utf-8")) if self.history.exists() else pd.DataFrame()
-            if self._file(len(table)).exists():
+            # Its own copy: the one outside may be that of another recipe, or other data, trained in this folder since.
+            own = self.state / self.history.name
+            table = _table(own.read_text(encoding="utf-8")) if own.exists() else pd.DataFrame()
+            done = max((epoch for epoch in range(1, len(table) + 1) if self._file(epoch).exists()), default=0)
+            self.history.unlink(missing_ok=True)
+            if done:
                 model.optimizer.build(model.trainable_variables)
-                _restore(_variables(model), self._file(len(table)))
-                self.table = table
-            else:
-                self.history.unlink(missing_ok=True)  # of another recipe, or other data
+                _restore(_variables(model), self._file(done))
+                self.table = table[:done]
+                _write_whole(self.history, lambda path: self.table.to_csv(path, index=False))
         self.table = _table(share(self.table.to_csv(index=False)))
+        self.bar.initial = self.bar.n = len(self.table) * self.batches.size
         return len(self.table)
 
     def load_best(self, model: keras.Model) -> None:
@@ -77,16 +99,14 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
     def _file(self, epoch: int) -> Path:
         return self.state / f"epoch{epoch}.npz"
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.bar = tqdm(total=self.epochs, unit="epoch", desc="train", disable=not (self.progress and self.writes))
-        self.bar.update(len(self.table))
-
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.batches.epoch = epoch
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.seconds = time.perf_counter() - self.started
+        seen = len(self.table) + (batch + 1) / len(self.batches)
+        self.bar.update(round(seen * self.batches.size) - self.bar.n)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         row = {
@@ -98,18 +118,42 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         }
         self.table = pd.concat([self.table, pd.DataFrame([row])], ignore_index=True)
         if self.writes:
-            values = [variable.numpy() for variable in _variables(self.model)]
-            _write_whole(self._file(epoch + 1), lambda path: np.savez(path, *values))
-            _write_whole(self.history, lambda path: self.table.to_csv(path, index=False))
-            keep = {self._file(epoch + 1), self._file(self._best())}
-            for path in set(self.state.iterdir()) - keep:
-                path.unlink()
-        self.bar.update()
+            self._write(epoch + 1)
         shown = {name: f"{row[name]:.3f}" for name in ("loss", "val_loss", "val_accuracy")}
-        self.bar.set_postfix(shown | {"images/s": f"{row['images_per_second']:.0f}"})
+        self.bar.set_postfix({"epoch": epoch + 1} | shown | {"images/s": f"{row['images_per_second']:.0f}"})
 
-    def on_train_end(self, logs: Any = None) -> None:
-        self.bar.close()
+    def _write(self, epoch: int) -> None:
+        values = [variable.numpy() for variable in _variables(self.model)]
+        _write_whole(self._file(epoch), lambda path: np.savez(path, *values))
+        own = self.state / self.history.name
+        for history in (own, self.history):
+            _write_whole(history, lambda path: self.table.to_csv(path, index=False))
+        kept = {*range(epoch - self.last + 1, epoch + 1), self._best(), *self.snapshots}
+        for path in set(self.state.iterdir()) - {own, *map(self._file, kept)}:
+            path.unlink()
+
+
+class EventLog(keras.callbacks.Callback):  # type: ignore[misc]
+    """Writes the numbers of each epoch for TensorBoard, which need not be installed here (Keras's own needs it).
+
+    Parameters
+    ----------
+    folder : Path
+        Where event files are written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.writer = tf.summary.create_file_writer(str(folder))
+        self.metadata = tf.compat.v1.SummaryMetadata()
+        self.metadata.plugin_data.plugin_name = "scalars"
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        numbers = {**(logs or {}), "learning_rate": float(self.model.optimizer.learning_rate)}
+        with self.writer.as_default(step=epoch + 1):
+            for name, number in numbers.items():
+                tf.summary.write(name, tf.constant(number, tf.float32), metadata=self.metadata)
+        self.writer.flush()
 
 
 def _table(text: str) -> pd.DataFrame:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.platemap import ROLES
+from hcskit.training._plan import CosineSection, Schedule
+from hcskit.training._section import Section
 
 __all__ = ["ParallelSection", "Recipe"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataSection(_Section):
+class DataSection(Section):
     """Which fields are learned from, and how they become the network's input."""
 
     classes: str = Field("role", description="column of the plate map whose values are the classes")
@@ -32,14 +30,14 @@ class DataSection(_Section):
     balance: bool = Field(False, description="draw each class equally often, however many fields it has")
 
 
-class SplitSection(_Section):
+class SplitSection(Section):
     """Which fields are held out to validate; never single fields of a well."""
 
     by: str = Field("well", description="well, or a coarser column: compound, plate, batch")
     validation: float = Field(0.25, gt=0, lt=1, description="fraction of each class's groups that is held out")
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """The network, as `hcskit.models.mcnn` takes it."""
 
     head: Literal["flatten", "pool"] = "pool"
@@ -50,7 +48,7 @@ class ModelSection(_Section):
     dropout: float = Field(0.25, ge=0, lt=1)
 
 
-class AugmentationSection(_Section):
+class AugmentationSection(Section):
     """What must not matter: orientation (a well has no up), lamp and stain intensity."""
 
     dihedral: bool = Field(True, description="one of the 8 flips and quarter turns")
@@ -64,18 +62,80 @@ class AugmentationSection(_Section):
     )
 
 
-class OptimiserSection(_Section):
-    """AdamW with a linear warm-up and cosine decay (Loshchilov & Hutter, ICLR 2017 and 2019)."""
+class OptimiserSection(Section):
+    """How long and in which batches to learn, and the largest learning rate, which the schedule starts from.
+
+    Weights decay; biases and the scales and shifts of normalisation do not.
+    """
 
     epochs: int = Field(30, ge=1)
     batch: int = Field(16, ge=1, description="global batch, in crops")
+    parts: int = Field(
+        1, ge=1, description="make each batch in so many parts, for want of memory; batch normalisation sees one part"
+    )
     learning_rate: float = Field(1e-3, gt=0)
-    warmup_epochs: float = Field(1.0, ge=0)
+    reference_batch: int | None = Field(
+        None,
+        ge=1,
+        description="the batch learning_rate is for: scale it by batch / this (Goyal et al., arXiv:1706.02677)",
+    )
+    warmup_epochs: float = Field(1.0, ge=0, description="rise to the rate over so many epochs (arXiv:1706.02677)")
     weight_decay: float = Field(1e-4, ge=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="Szegedy et al., arXiv:1512.00567, section 7: 0.1")
+    clip_norm: float | None = Field(
+        None, gt=0, description="shorten the gradient of all weights to this norm (Pascanu et al., arXiv:1211.5063)"
+    )
 
 
-class ParallelSection(_Section):
+class AdamWSection(OptimiserSection):
+    """AdamW (Loshchilov & Hutter, arXiv:1711.05101)."""
+
+    kind: Literal["adamw"] = "adamw"
+
+
+class SGDSection(OptimiserSection):
+    """Gradient descent with Nesterov momentum; the numbers are those of Goyal et al., arXiv:1706.02677, section 5.1."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: float = Field(0.1, gt=0)
+    reference_batch: int | None = Field(256, ge=1)
+    warmup_epochs: float = Field(5.0, ge=0)
+    momentum: float = Field(0.9, gt=0, lt=1)
+
+
+class LARSSection(OptimiserSection):
+    """Layer-wise adaptive rates, for large batches (You et al., arXiv:1708.03888)."""
+
+    kind: Literal["lars"] = "lars"
+    learning_rate: float = Field(gt=0, description="much larger than of others; `hcskit lr-range` finds it")
+    weight_decay: float = Field(5e-4, ge=0, description="arXiv:1708.03888")
+    momentum: float = Field(0.9, gt=0, lt=1, description="arXiv:1708.03888")
+    trust: float = Field(1e-3, gt=0, description="step of a layer, as part of its norm, at rate 1 (arXiv:1708.03888)")
+
+
+class LAMBSection(OptimiserSection):
+    """Layer-wise adaptive steps of Adam, for large batches (You et al., arXiv:1904.00962)."""
+
+    kind: Literal["lamb"] = "lamb"
+    learning_rate: float = Field(gt=0, description="`hcskit lr-range` finds it")
+    weight_decay: float = Field(0.01, ge=0, description="arXiv:1904.00962")
+
+
+def _optimiser_kind(section: Any) -> str:
+    kind = section.get("kind", "adamw") if isinstance(section, dict) else getattr(section, "kind", "adamw")
+    return str(kind)
+
+
+Optimiser = Annotated[
+    Annotated[AdamWSection, Tag("adamw")]
+    | Annotated[SGDSection, Tag("sgd")]
+    | Annotated[LARSSection, Tag("lars")]
+    | Annotated[LAMBSection, Tag("lamb")],
+    Discriminator(_optimiser_kind),
+]
+
+
+class ParallelSection(Section):
     """How ranks exchange gradients (Sergeev & Del Balso, arXiv:1802.05799, 2018); the defaults are Horovod's.
 
     The number of ranks is not here: it does not change the result.
@@ -86,22 +146,39 @@ class ParallelSection(_Section):
     cycle_time_ms: float = Field(1.0, gt=0, description="wait so long for gradients to send together, in milliseconds")
 
 
-class Recipe(_Section):
+class RunSection(Section):
+    """What a training leaves behind and how exact it is; what it learns does not depend on it."""
+
+    keep: int = Field(2, ge=1, description="states to keep on disk: so many last epochs, besides the best one")
+    deterministic: bool = Field(False, description="the same to the last bit on the same hardware, and slower")
+    tensorboard: bool = Field(False, description="write the history for TensorBoard as well, into logs/")
+
+
+class Recipe(Section):
     """All that defines a training run; the same recipe and data give the same network.
 
     Examples
     --------
     >>> Recipe(seed=3).split.by
     'well'
+    >>> Recipe.model_validate({"optimiser": {"kind": "sgd", "batch": 512}, "schedule": {"kind": "polynomial"}}).schedule
+    PolynomialSection(collapse_epochs=5.0, collapse_power=2.0, kind='polynomial', power=1.0)
     """
 
     data: DataSection = DataSection()
     split: SplitSection = SplitSection()
     model: ModelSection = ModelSection()
     augmentation: AugmentationSection = AugmentationSection()
-    optimiser: OptimiserSection = OptimiserSection()
+    optimiser: Optimiser = AdamWSection()
+    schedule: Schedule = CosineSection()
     parallel: ParallelSection = ParallelSection()
+    run: RunSection = RunSection()
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.schedule.check(self.optimiser.warmup_epochs, self.optimiser.epochs)
+        return self
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:

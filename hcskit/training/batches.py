@@ -22,7 +22,7 @@ from hcskit.training._recipe import AugmentationSection
 
 __all__ = ["RandomCrops", "Tiles", "cut_tiles", "own_errors"]
 
-_Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+_Batch = tuple[npt.NDArray[np.float32], ...]
 _BLOCK = 2**17  # numbers that are blended at a time, so that they stay in a core's cache
 
 
@@ -82,8 +82,10 @@ class RandomCrops(_Batches):
         What is varied.
     seed : int
         Root of the random streams.
+    parts : int
+        Make each batch in so many parts, one after another; each sample then comes with the weight of its part.
     rank, ranks : int
-        Which share of each batch to make, out of how many; together the shares are the batch that one rank makes.
+        Which share of each part to make, out of how many; together the shares are the part that one rank makes.
     balance : bool
         Draw each class equally often, give or take one crop of an epoch that has as many crops as without. Sample `i`
         is of class ``i mod classes``; a class's samples go through its fields in an order that is drawn for the epoch,
@@ -99,7 +101,7 @@ class RandomCrops(_Batches):
     Raises
     ------
     InputError
-        If a batch has fewer crops than there are ranks.
+        If a part of a batch has fewer crops than there are ranks.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class RandomCrops(_Batches):
         augmentation: AugmentationSection,
         seed: int,
         *,
+        parts: int = 1,
         rank: int = 0,
         ranks: int = 1,
         balance: bool = False,
@@ -118,31 +121,37 @@ class RandomCrops(_Batches):
     ) -> None:
         super().__init__(fields, crop, threads)
         self.batch, self.augmentation, self.seed = batch, augmentation, seed
-        self.rank, self.ranks, self.balance = rank, ranks, balance
+        self.parts, self.rank, self.ranks, self.balance = parts, rank, ranks, balance
         self.epoch = 0
         self.size = per_field * len(fields)
-        smallest = self.size // len(self)
-        if ranks > smallest:
+        smallest = self.size // self.steps
+        if ranks * parts > smallest:
             raise InputError(
                 f"a batch of {smallest} crops ({self.size} in an epoch, at most {batch} in a batch) cannot be shared "
-                f"by {ranks} ranks; use fewer ranks, or a larger batch"
+                f"by {ranks} ranks{f' in {parts} parts' if parts > 1 else ''}; use fewer ranks, or a larger batch"
             )
 
-    def __len__(self) -> int:
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
         return math.ceil(self.size / self.batch)
+
+    def __len__(self) -> int:
+        return self.steps * self.parts
 
     @property
     def own_size(self) -> int:
         """Crops of an epoch that this rank makes."""
-        return sum(len(self._own(len(batch))) for batch in np.array_split(np.arange(self.size), len(self)))
+        batches = np.array_split(np.arange(self.size), self.steps)
+        return sum(len(self._own(len(batch), part)[0]) for batch in batches for part in range(self.parts))
 
     def _make(self, index: int) -> _Batch:
-        epoch = self.epoch
+        epoch, (batch, part) = self.epoch, divmod(index, self.parts)
         order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
-        samples = np.array_split(order, len(self))[index]
-        rng = np.random.default_rng([self.seed, epoch, 2, index])
-        weight, other = pairs(len(samples), self.augmentation.mixup, rng)
-        own = self._own(len(samples))
+        samples = np.array_split(order, self.steps)[batch]
+        rng = np.random.default_rng([self.seed, epoch, 2, batch])
+        share, other = pairs(len(samples), self.augmentation.mixup, rng)
+        own, weight = self._own(len(samples), part)
         # A partner may lie in another rank's share; it is made here as well.
         needed = np.concatenate([own, np.setdiff1d(other[own], own)])
         made = samples[needed]
@@ -152,11 +161,11 @@ class RandomCrops(_Batches):
             random_crop(field, self.augmentation, sample_rng, out)
 
         x, y = self._cut(self._fields_of_samples(epoch)[made], cut)
-        if self.augmentation.mixup == 0:
-            return x, y
-        second = np.argsort(needed)[np.searchsorted(np.sort(needed), other[own])]
-        share = weight[own, np.newaxis]
-        return self._blend(x, second, weight[own]), share * y[: len(own)] + (1 - share) * y[second]
+        if self.augmentation.mixup:
+            second = np.argsort(needed)[np.searchsorted(np.sort(needed), other[own])]
+            mine = share[own, np.newaxis]
+            x, y = self._blend(x, second, share[own]), mine * y[: len(own)] + (1 - mine) * y[second]
+        return (x, y) if self.parts == 1 else (x, y, np.full(len(own), weight, np.float32))
 
     def _blend(
         self, x: npt.NDArray[np.float32], second: npt.NDArray[np.int64], weight: npt.NDArray[np.float32]
@@ -181,8 +190,10 @@ class RandomCrops(_Batches):
             pass
         return x[: len(second)]
 
-    def _own(self, count: int) -> npt.NDArray[np.int64]:
-        return np.array_split(np.arange(count), self.ranks)[self.rank]
+    def _own(self, count: int, part: int) -> tuple[npt.NDArray[np.int64], float]:
+        """Return which of a batch's samples this rank makes, and how much the part counts; 1 on average."""
+        whole = np.array_split(np.arange(count), self.parts)[part]
+        return np.array_split(whole, self.ranks)[self.rank], len(whole) * self.parts / count
 
     def _fields_of_samples(self, epoch: int) -> npt.NDArray[np.int64]:
         if not self.balance:

@@ -17,7 +17,8 @@ import numpy as np
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.store import open_plates, read_profiles
-from hcskit.training import RandomCrops, Recipe, TrainingFields, train
+from hcskit.training import RandomCrops, Recipe, TrainingFields, learning_rates, train
+from hcskit.training._optimisers import make_optimiser, weigh_parts
 from hcskit.training.parallel import KeepTogether, data_parallel, over_ranks, ranks
 
 #: Whether this is the process that knows nothing of ranks, with which the others are compared.
@@ -36,16 +37,25 @@ def _adamw(**options: Any) -> Any:
     return optimizer
 
 
+def _of_recipe(**section: Any) -> Any:
+    recipe = Recipe.model_validate({"optimiser": {"epochs": EPOCHS, "batch": 7, **section}})
+    return make_optimiser(recipe.optimiser, learning_rates(recipe, len(FIELDS.labels)))
+
+
 class Configuration(NamedTuple):
     optimizer: Callable[[], Any]
     compression: Any = None
     precision: str = "float32"
+    parts: int = 1
 
 
 CONFIGURATIONS = {
     "sgd": Configuration(lambda: keras.optimizers.SGD(1e-2, momentum=0.9)),
     "adamw": Configuration(lambda: _adamw(global_clipnorm=0.5)),
     "accumulated": Configuration(lambda: _adamw(clipnorm=0.5, gradient_accumulation_steps=2)),
+    "lars": Configuration(lambda: _of_recipe(kind="lars", learning_rate=1.0, trust=0.01, clip_norm=1.0)),
+    # Batches of 6 and 5 in two parts, which two ranks share: 2 + 1, and 1 + 1.
+    "parts": Configuration(lambda: _of_recipe(kind="lamb", learning_rate=1e-2, parts=2), parts=2),
     "compressed": Configuration(lambda: keras.optimizers.SGD(1e-2, momentum=0.9), compression="fp16"),
     # Its first scale is too large: the first steps must be skipped, on all ranks or on none.
     "half": Configuration(
@@ -67,14 +77,22 @@ def _fit(configuration: Configuration, path: Path) -> SimpleNamespace:
     keras.config.set_dtype_policy(configuration.precision)
     model = mcnn((8, 8, 2), 2, head="pool", scales=1, features=8, hidden=8, batch_norm=True, dropout=0.25)
     keras.config.set_dtype_policy("float32")
-    batches = RandomCrops(FIELDS, (8, 8), 1, 7, Recipe().augmentation, 3, rank=place.rank, ranks=place.size)
+    share = {"parts": configuration.parts, "rank": place.rank, "ranks": place.size}
+    batches = RandomCrops(FIELDS, (8, 8), 1, 7, Recipe().augmentation, 3, **share)
     optimizer, callbacks = configuration.optimizer(), []
+    model = weigh_parts(model)
     x, y = (values[place.rank :: place.size] for values in VALIDATION)
     if not PLAIN:
         model = over_ranks(model)
         optimizer = data_parallel(optimizer, compression=configuration.compression)
         callbacks = [KeepTogether(batches.own_size, len(x))]
-    model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    model.compile(
+        optimizer=optimizer,
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+        weighted_metrics=[],
+        jit_compile=False,
+    )
     log = model.fit(
         batches, epochs=EPOCHS, shuffle=False, validation_data=(x, y), callbacks=callbacks, verbose=0
     ).history

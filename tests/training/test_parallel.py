@@ -25,6 +25,7 @@ from hcskit.training.parallel import ranks
 
 EXACT = ("sgd", "adamw", "accumulated")
 ROUNDED = ("compressed", "half")
+RECIPES = ("lars", "parts")
 Run = Callable[..., list[Any]]
 
 
@@ -36,13 +37,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def one(run_ranks: Run, folder: Path) -> dict[str, SimpleNamespace]:
     """What a process trains that knows nothing of ranks."""
-    return run_ranks(0, "fit", folder, *EXACT, *ROUNDED)[0]
+    return run_ranks(0, "fit", folder, *EXACT, *ROUNDED, *RECIPES)[0]
 
 
 @pytest.fixture(scope="module")
 def two(run_ranks: Run, folder: Path) -> list[dict[str, SimpleNamespace]]:
     """What each of two ranks trains; their models replace those of the one process in the folder."""
-    return run_ranks(2, "fit", folder, *EXACT, *ROUNDED)
+    return run_ranks(2, "fit", folder, *EXACT, *ROUNDED, *RECIPES)
 
 
 def _furthest(fitted: SimpleNamespace, other: SimpleNamespace) -> float:
@@ -60,7 +61,7 @@ def _assert_same(one: SimpleNamespace, ranks: list[SimpleNamespace], tolerance: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", [*EXACT, *RECIPES])
 def test_two_ranks_train_what_one_process_trains(name: str, one: Any, two: Any) -> None:
     _assert_same(one[name], [rank[name] for rank in two], 1e-5)
 
