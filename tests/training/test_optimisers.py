@@ -124,7 +124,7 @@ def test_the_schedule_counts_updates_and_not_parts(kind: str) -> None:
 
 def _fit(parts: int) -> tuple[Arrays, dict[str, Any]]:
     rng = np.random.default_rng(0)
-    fields = TrainingFields(rng.random((13, 12, 12, 2), np.float32), np.arange(13) % 3, ("a", "b", "c"))
+    fields = TrainingFields.from_arrays(rng.random((13, 12, 12, 2), np.float32), np.arange(13) % 3, ("a", "b", "c"))
     keras.utils.set_random_seed(1)
     model = weigh_parts(mcnn((8, 8, 2), 3, head="pool", scales=1, features=8, hidden=8))
     batches = RandomCrops(fields, (8, 8), 1, 7, Recipe().augmentation, 3, parts=parts)
