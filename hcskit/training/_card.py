@@ -23,8 +23,8 @@ class ModelCard(BaseModel):
     ----------
     classes : tuple of str
         Phenotypes in the order of the network's output.
-    negative_class : str
-        The class of untreated cells.
+    negative_class : str or None
+        The class of untreated cells, where there is one.
     channels : tuple of str
         Channels in the order of the network's input.
     crop : tuple of int
@@ -52,7 +52,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     classes: tuple[str, ...]
-    negative_class: str
+    negative_class: str | None
     channels: tuple[str, ...]
     crop: tuple[int, int]
     binning: int

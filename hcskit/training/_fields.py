@@ -181,6 +181,7 @@ def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.Data
         raise InputError(f"the plate map has no column {data.classes!r} to take the classes from")
     fields = fields[fields["role"].isin(data.roles)].reset_index(drop=True)
     fields["label"] = fields[data.classes].astype(str).where(fields["role"] != NEGATIVE, NEGATIVE)
+    fields = fields[~fields["label"].isin(data.exclude)].reset_index(drop=True)
     unnamed = fields[fields["label"] == ""]
     if not unnamed.empty:
         raise InputError(f"well {unnamed['well'].iloc[0]} has nothing in the column {data.classes!r}; name its class")

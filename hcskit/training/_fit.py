@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +12,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import tensorflow as tf
-import xarray as xr
 
 from hcskit.errors import InputError
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.training._card import ModelCard, save_model
-from hcskit.training._fields import NEGATIVE, TrainingFields, label_fields, survey
+from hcskit.training._data import LabelledData
+from hcskit.training._fields import NEGATIVE, TrainingFields, survey
 from hcskit.training._journal import EventLog, Journal
 from hcskit.training._optimisers import make_optimiser, weigh_parts
 from hcskit.training._plan import learning_rates, stages
 from hcskit.training._recipe import Recipe
 from hcskit.training._schedule import Rates
-from hcskit.training._sources import KeptSource, PlateSource
+from hcskit.training._sources import KeptSource
 from hcskit.training._split import split_folds, split_groups
 from hcskit.training.batches import RandomCrops, Tiles, own_errors
 from hcskit.training.parallel import KeepTogether, data_parallel, over_ranks, ranks
@@ -56,8 +56,7 @@ class TrainingResult:
 
 
 def train(
-    plates: Mapping[str, xr.Dataset],
-    profiles: xr.Dataset,
+    data: LabelledData,
     recipe: Recipe,
     out: str | Path,
     *,
@@ -65,17 +64,15 @@ def train(
     memory: int | None = None,
     progress: bool = True,
 ) -> TrainingResult:
-    """Train an M-CNN on the labelled wells of plates.
+    """Train a network on labelled images.
 
     Started as one of several ranks, it learns from its share of each batch. Rank 0 writes the files; all return
     the same network.
 
     Parameters
     ----------
-    plates : mapping of str to xarray.Dataset
-        Plates by name.
-    profiles : xarray.Dataset
-        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel).
+    data : LabelledData
+        As `open_data` returns it.
     recipe : Recipe
         Everything else.
     out : path-like
@@ -93,10 +90,10 @@ def train(
     Raises
     ------
     InputError
-        If the plates do not give two classes or a clean split, or the crop is larger than the image.
+        If the data do not give two classes or a clean split, or the crop is larger than the image.
     """
-    data, fields, card = _prepare(plates, profiles, recipe, fold, memory)
-    model, history = _fit(data, ~fields["validation"].to_numpy(), card, Path(out), progress)
+    images, fields, card = _prepare(data, recipe, fold, memory)
+    model, history = _fit(images, ~fields["validation"].to_numpy(), card, Path(out), progress)
     best = history.iloc[history["val_loss"].to_numpy().argmin()]
     card = card.model_copy(update={"metrics": {str(name): float(value) for name, value in best.items()}})
     if ranks().rank == 0:
@@ -105,8 +102,7 @@ def train(
 
 
 def network_and_batches(
-    plates: Mapping[str, xr.Dataset],
-    profiles: xr.Dataset,
+    data: LabelledData,
     recipe: Recipe,
     *,
     rates: Callable[[Recipe, int], Rates] = learning_rates,
@@ -115,13 +111,12 @@ def network_and_batches(
 
     Learning rates other than the recipe's come from a function of the recipe and the number of crops in an epoch.
     """
-    data, fields, card = _prepare(plates, profiles, recipe)
-    return _network(data.select(~fields["validation"].to_numpy()), card, rates)
+    images, fields, card = _prepare(data, recipe)
+    return _network(images.select(~fields["validation"].to_numpy()), card, rates)
 
 
 def _prepare(
-    plates: Mapping[str, xr.Dataset],
-    profiles: xr.Dataset,
+    data: LabelledData,
     recipe: Recipe,
     fold: tuple[int, int] | None = None,
     memory: int | None = None,
@@ -130,22 +125,24 @@ def _prepare(
     if recipe.run.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
-    fields = label_fields(plates, recipe.data)
+    fields = data.label(recipe.data)
     if fold is not None:
         held_out = split_folds(fields, recipe.split.by, fold[1], recipe.seed) == fold[0]
         fields = fields[~held_out].reset_index(drop=True)
     fields["validation"] = split_groups(fields, recipe.split.by, recipe.split.validation, recipe.seed)
-    channels = recipe.data.channels or tuple(next(iter(plates.values()))["channel"].to_numpy().tolist())
-    source = KeptSource(PlateSource(plates, profiles, fields, channels, recipe.data.binning), memory)
-    learn = ~fields["validation"].to_numpy()
-    normalisation, pixels = survey(source, learn & (fields["label"] == NEGATIVE).to_numpy())
-    classes = (NEGATIVE, *sorted(set(fields["label"]) - {NEGATIVE}))
-    labels = fields["label"].map(classes.index).to_numpy()
-    data = TrainingFields(source, np.arange(len(fields)), labels, classes, normalisation)
+    channels = recipe.data.channels or data.channels
+    source = KeptSource(data.source(fields, channels, recipe.data.binning), memory)
+    labels = set(fields["label"])
+    negative = [NEGATIVE] if NEGATIVE in labels else []
+    classes = (*negative, *sorted(labels.difference(negative)))
+    untreated = fields["label"].isin(negative or labels) & ~fields["validation"]
+    normalisation, pixels = survey(source, untreated.to_numpy())
+    numbers = fields["label"].map(classes.index).to_numpy()
+    images = TrainingFields(source, np.arange(len(fields)), numbers, classes, normalisation)
     crop = _crop(recipe, source.shape)
     card = ModelCard(
         classes=classes,
-        negative_class=NEGATIVE,
+        negative_class=NEGATIVE if negative else None,
         channels=channels,
         crop=crop,
         binning=recipe.data.binning,
@@ -157,7 +154,7 @@ def _prepare(
         metrics={},
         hcskit_version=__version__,
     )
-    return data, fields, card
+    return images, fields, card
 
 
 def _fit(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from tqdm import tqdm
 
 from hcskit.errors import InputError
+from hcskit.training._data import LabelledData
 from hcskit.training._fit import network_and_batches
 from hcskit.training._recipe import Recipe
 from hcskit.training._schedule import Rates
@@ -41,8 +40,7 @@ class RangeTest(NamedTuple):
 
 
 def lr_range(
-    plates: Mapping[str, xr.Dataset],
-    profiles: xr.Dataset,
+    data: LabelledData,
     recipe: Recipe,
     *,
     lowest: float = 1e-6,
@@ -58,7 +56,7 @@ def lr_range(
 
     Parameters
     ----------
-    plates, profiles, recipe
+    data, recipe
         As in `train`; all but the recipe's learning rate and schedule is used.
     lowest, highest : float
         The rate at the first and at the last step.
@@ -77,7 +75,7 @@ def lr_range(
     if not 0 < lowest < highest:
         raise InputError(f"the rate is to rise from {lowest:g} to {highest:g}; give two positive numbers in order")
     rates = (np.geomspace if growth == "exponential" else np.linspace)(lowest, highest, steps)
-    model, batches = network_and_batches(plates, profiles, recipe, rates=lambda *_: rates)
+    model, batches = network_and_batches(data, recipe, rates=lambda *_: rates)
     losses: list[float] = []
     for number in tqdm(range(steps), desc="lr-range", unit="step", disable=not progress):
         batches.epoch, step = divmod(number, batches.steps)

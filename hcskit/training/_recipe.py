@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.platemap import ROLES
@@ -23,11 +24,27 @@ class DataSection(Section):
     roles: tuple[Literal[ROLES], ...] = Field(  # type: ignore[valid-type]
         ("negative_control", "positive_control"), description="roles of the wells to learn from"
     )
+    exclude: tuple[str, ...] = Field((), description="classes that are left out")
+    pattern: str | None = Field(
+        None,
+        description="for images in folders: a regular expression whose named groups (plate, well, batch, ...) are searched "
+        "in each file's name",
+    )
     channels: tuple[str, ...] | None = Field(None, description="channels in order; default: all of the plate")
     binning: int = Field(1, ge=1, le=16, description="average this many pixels in y and x before anything else")
     crop: int | None = Field(256, ge=8, description="edge of the square crops, after binning; null: whole fields")
     crops_per_field: int = Field(4, ge=1, description="random crops of each field in an epoch")
     balance: bool = Field(False, description="draw each class equally often, however many fields it has")
+
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        return pattern
 
 
 class SplitSection(Section):

@@ -16,7 +16,7 @@ from hcskit.errors import InputError
 from hcskit.lazy import memory_to_spare, unchunked
 from hcskit.training.parallel import ranks_here
 
-__all__ = ["KEPT_SHARE", "ArraySource", "Illumination", "KeptSource", "PlateSource", "Source", "write_light"]
+__all__ = ["KEPT_SHARE", "ArraySource", "Illumination", "KeptSource", "PlateSource", "Source", "bin_pixels", "write_light"]
 
 #: Of the memory that a host can spare, so much is used to keep images; the network needs the rest.
 KEPT_SHARE = 0.25
@@ -109,8 +109,9 @@ class PlateSource:
     ----------
     plates : mapping of str to xarray.Dataset
         Plates by name.
-    profiles : xarray.Dataset
-        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel).
+    profiles : xarray.Dataset or None
+        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel). None: the images are
+        taken as they are.
     table : pandas.DataFrame
         One row a field, with the columns ``plate, well, field``.
     channels : sequence of str
@@ -127,7 +128,7 @@ class PlateSource:
     def __init__(
         self,
         plates: Mapping[str, xr.Dataset],
-        profiles: xr.Dataset,
+        profiles: xr.Dataset | None,
         table: pd.DataFrame,
         channels: Sequence[str],
         binning: int = 1,
@@ -160,13 +161,20 @@ class PlateSource:
         )
         # In this thread: left to Dask, it would become tasks of a cluster that this one waits for.
         counts = image.load(scheduler="synchronous").transpose("y", "x", "channel").to_numpy()
-        return counts if self.binning == 1 else _bin(counts, self._of_plate(name), self.shape, self.binning)
+        if self.binning == 1:
+            return counts
+        light = np.empty(counts.shape, np.float32)
+        ones, zeros = np.ones(len(self.channels), np.float32), np.zeros(len(self.channels), np.float32)
+        write_light(counts, self._of_plate(name), ones, zeros, light)
+        return bin_pixels(light, self.shape, self.binning)
 
     def illumination(self, row: int) -> Illumination | None:
         """Return what turns the field of a row into light."""
         return None if self.binning > 1 else self._of_plate(self._places[row][0])
 
-    def _of_plate(self, name: str) -> Illumination:
+    def _of_plate(self, name: str) -> Illumination | None:
+        if self._profiles is None:
+            return None
         if name not in self._illuminations:
             profile = self._profiles.sel(plate=name).transpose("channel", "y", "x", missing_dims="ignore")
             own = [profile.sel(channel=channel) for channel in self.channels]
@@ -235,13 +243,15 @@ def write_light(
             np.add(own, offset[channel], out=out[block, :, channel])
 
 
-def _bin(
-    counts: npt.NDArray[Any], illumination: Illumination, shape: tuple[int, int], binning: int
-) -> npt.NDArray[np.float32]:
-    light = np.empty(counts.shape, np.float32)
-    channels = counts.shape[2]
-    write_light(counts, illumination, np.ones(channels, np.float32), np.zeros(channels, np.float32), light)
+def bin_pixels(image: npt.NDArray[np.float32], shape: tuple[int, int], binning: int) -> npt.NDArray[np.float32]:
+    """Average boxes of an image (y, x, channel) to so many rows and columns; what is left over at the end is cut off.
+
+    Examples
+    --------
+    >>> bin_pixels(np.arange(8, dtype=np.float32).reshape(2, 4, 1), (1, 2), 2)[..., 0].tolist()
+    [[2.5, 4.5]]
+    """
     rows, columns = shape
-    boxes = light[: rows * binning, : columns * binning].reshape(rows, binning, columns, binning, -1)
+    boxes = image[: rows * binning, : columns * binning].reshape(rows, binning, columns, binning, -1)
     binned: npt.NDArray[np.float32] = boxes.mean((1, 3))
     return binned
