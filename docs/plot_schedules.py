@@ -44,11 +44,12 @@ def _panel(number: int, title: str, schedule: dict[str, object], optimiser: dict
     batches = np.concatenate([[batch] * (end - begin) for begin, end, batch in stages(recipe)])
     x, y = GAP + number % COLUMNS * (WIDTH + GAP), GAP + number // COLUMNS * (HEIGHT + GAP)
     # Each epoch is equally wide, however many steps it has.
-    per_epoch = np.repeat(-(-CROPS // batches), -(-CROPS // batches))
-    lines = [_line(np.cumsum(1 / per_epoch) / len(batches), rates / rates.max(), x, y, 'stroke="#0072B2"')]
+    per_epoch = -(-CROPS // batches)
+    across = np.cumsum(np.repeat(1 / per_epoch, per_epoch)) / len(batches)
+    lines = [_line(across, rates / rates.max(), x, y, 'stroke="#0072B2"')]
     if len(set(batches)) > 1:
-        at = np.arange(len(batches)) / len(batches)
-        lines.append(_line(at, batches / batches.max(), x, y, 'stroke="#D55E00" stroke-dasharray="4 3"'))
+        up = np.repeat(batches, per_epoch) / batches.max()
+        lines.append(_line(across, up, x, y, 'stroke="#D55E00" stroke-dasharray="4 3"'))
     frame = f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#c8ced4"/>'
     return "\n".join([frame, f'<text x="{x}" y="{y - 8}">{title}</text>', *lines])
 
