@@ -20,7 +20,7 @@ from hcskit.cluster._one_each import one_each
 from hcskit.cluster._scores import CrossValidation, score_folds
 from hcskit.cluster._seats import variables
 from hcskit.errors import InputError
-from hcskit.store import locked, open_plates, read_profiles, read_result, result_path, write_result
+from hcskit.store import locked, read_result, result_path, write_result
 
 if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask needs only for some tasks
     from hcskit.training import Recipe
@@ -85,10 +85,10 @@ def cross_validate(
     RunError
         If there is no worker any more, or a fold loses one again and again without a finished epoch.
     """
-    from hcskit.training import label_fields, split_folds, split_groups
+    from hcskit.training import open_data, split_folds, split_groups
 
-    screen, folder = str(Path(screen).resolve()), Path(out).resolve()
-    fields = label_fields(open_plates(screen), recipe.data)
+    data, folder = str(Path(data).resolve()), Path(out).resolve()
+    fields = open_data(data).label(recipe.data)
     fold_of = split_folds(fields, recipe.split.by, folds, recipe.seed)
     for number in range(folds):  # now, rather than after hours
         split_groups(fields[fold_of != number], recipe.split.by, recipe.split.validation, recipe.seed)
@@ -101,7 +101,7 @@ def cross_validate(
         def do(number: int, address: str, tick: Callable[[], None]) -> None:
             check_workers(client, [address], folder)
             own = _folder(folder, number)
-            arguments = {"screen": screen, "recipe": recipe.model_dump(mode="json"), "out": str(own)}
+            arguments = {"data": data, "recipe": recipe.model_dump(mode="json"), "out": str(own)}
             run_gang(
                 client,
                 "hcskit.cluster._folds:train_fold",
@@ -119,22 +119,19 @@ def cross_validate(
         return _gather(folder, folds)
 
 
-def train_fold(screen: str, recipe: dict[str, object], out: str, fold: int, folds: int) -> None:
+def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds: int) -> None:
     """Train without one fold, then predict that fold; see `cross_validate`."""
-    from hcskit.predict import field_crops, gather_predictions
-    from hcskit.training import Recipe, label_fields, load_model, split_folds, train
+    from hcskit.predict import gather_predictions, predict_source
+    from hcskit.training import Recipe, load_model, open_data, split_folds, train
 
-    plates, profiles, how = open_plates(screen), read_profiles(screen), Recipe.model_validate(recipe)
+    images, how = open_data(data), Recipe.model_validate(recipe)
     if not Path(out, "card.json").exists():  # it makes a model whole
         with alone(out):
-            train(plates, profiles, how, out, fold=(fold, folds), progress=False)
+            train(images, how, out, fold=(fold, folds), progress=False)
     model, card = load_model(out)
-    fields = label_fields(plates, how.data)
+    fields = images.label(how.data)
     fields = fields[split_folds(fields, how.split.by, folds, how.seed) == fold]
-    crops = [
-        model.predict_on_batch(field_crops(plates, profiles, fields.iloc[[number]], card))
-        for number in range(len(fields))
-    ]
+    crops = predict_source(images.source(fields, card.channels, card.binning), model, card)
     read = gather_predictions(fields, crops, card.classes).fields["probability"].reset_index()
     table = fields[["plate", "well", "field", "label"]].assign(fold=fold).merge(read, on=["plate", "well", "field"])
     write_result(out, _RESULT, table)

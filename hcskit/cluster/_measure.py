@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hcskit.models.backend import keras
-from hcskit.store import open_plates, read_profiles
-from hcskit.training import RandomCrops, Recipe, network_and_batches
+from hcskit.training import RandomCrops, Recipe, network_and_batches, open_data
 from hcskit.training.parallel import KeepTogether, broadcast, ranks
 
 __all__ = ["measure"]
@@ -19,9 +18,9 @@ _WARM_UP = 3  # steps: the first is compiled, the next find memory as they leave
 _ENDLESS = 10**9  # epochs: it is the clock that ends them
 
 
-def measure(screen: str, recipe: dict[str, object], seconds: float, out: str) -> None:
+def measure(data: str, recipe: dict[str, object], seconds: float, out: str) -> None:
     """Take steps in one rank for so long, and write how many, and how fast, into a folder."""
-    model, batches = network_and_batches(open_plates(screen), read_profiles(screen), Recipe.model_validate(recipe))
+    model, batches = network_and_batches(open_data(data), Recipe.model_validate(recipe))
     watch = _Stopwatch(batches, seconds)
     together = KeepTogether(batches.own_size)
     model.fit(batches, epochs=_ENDLESS, shuffle=False, callbacks=[together, watch], verbose=0)

@@ -32,7 +32,7 @@ _LOSSES_WITHOUT_PROGRESS = 3
 
 
 def train(
-    screen: str | Path,
+    data: str | Path,
     recipe: Recipe,
     out: str | Path,
     config: ClusterConfig | None = None,
@@ -40,15 +40,15 @@ def train(
     say: Callable[[str], object] = tqdm.write,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Train a network on a screen's labelled wells, on one machine or many.
+    """Train a network on labelled images, on one machine or many.
 
     Where workers are lost, the ranks start again after the last whole epoch: on the replacements that the batch system
     gives in time, or else on the workers that are left.
 
     Parameters
     ----------
-    screen : path-like
-        Folder of a screen whose quality step has run; all workers must see it.
+    data : path-like
+        Folder of a screen whose quality step has run, or of labelled images; all workers must see it.
     recipe : Recipe
         How to train. The result does not depend on the number of ranks, but for rounding.
     out : path-like
@@ -81,11 +81,11 @@ def train(
     config = config or ClusterConfig()
     folder = Path(out).resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    memory = partial(_check_memory, screen, recipe, config)
+    memory = partial(_check_memory, data, recipe, config)
     memory(config.workers)
     ranks: dict[str, Any] = {
         "arguments": {
-            "screen": str(Path(screen).resolve()),
+            "data": str(Path(data).resolve()),
             "recipe": recipe.model_dump(mode="json"),
             "out": str(folder),
         },
@@ -123,19 +123,18 @@ def train(
                 return history(folder)
 
 
-def train_rank(screen: str, recipe: dict[str, object], out: str) -> None:
+def train_rank(data: str, recipe: dict[str, object], out: str) -> None:
     """Train in one rank; see `train`."""
-    from hcskit.store import open_plates, read_profiles
-    from hcskit.training import Recipe
+    from hcskit.training import Recipe, open_data
     from hcskit.training import train as fit
 
     with alone(out):
-        fit(open_plates(screen), read_profiles(screen), Recipe.model_validate(recipe), out, progress=False)
+        fit(open_data(data), Recipe.model_validate(recipe), out, progress=False)
 
 
-def _check_memory(screen: str | Path, recipe: Recipe, config: ClusterConfig, workers: int) -> None:
+def _check_memory(data: str | Path, recipe: Recipe, config: ClusterConfig, workers: int) -> None:
     from hcskit.planning import DataSize, check_memory
-    from hcskit.store import open_plates
+    from hcskit.training import open_data
 
     if config.memory is not None:
         memory = parse_bytes(config.memory)
@@ -143,7 +142,7 @@ def _check_memory(screen: str | Path, recipe: Recipe, config: ClusterConfig, wor
         memory = MEMORY_LIMIT // config.workers
     else:  # of a cluster that runs already
         return
-    size = DataSize.of(open_plates(screen), recipe)
+    size = DataSize.of(open_data(data), recipe)
     check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=config.ranks_per_worker)
 
 

@@ -1,8 +1,10 @@
-"""From labelled plates to a trained network and its card."""
+"""From labelled images to a trained network and its card."""
 
 from hcskit.training._card import ModelCard, load_model, save_model
+from hcskit.training._data import ImageFolder, LabelledData, ScreenData, open_data
 from hcskit.training._fields import Normalisation, OpenField, TrainingFields, label_fields, open_field
 from hcskit.training._fit import TrainingResult, network_and_batches, train
+from hcskit.training._images import ImageSource
 from hcskit.training._plan import learning_rates
 from hcskit.training._range import RangeTest, lr_range
 from hcskit.training._recipe import ParallelSection, Recipe
@@ -14,7 +16,10 @@ __all__ = [
     "KEPT_SHARE",
     "ArraySource",
     "Illumination",
+    "ImageFolder",
+    "ImageSource",
     "KeptSource",
+    "LabelledData",
     "ModelCard",
     "Normalisation",
     "OpenField",
@@ -23,6 +28,7 @@ __all__ = [
     "RandomCrops",
     "RangeTest",
     "Recipe",
+    "ScreenData",
     "Source",
     "Tiles",
     "TrainingFields",
@@ -33,6 +39,7 @@ __all__ = [
     "load_model",
     "lr_range",
     "network_and_batches",
+    "open_data",
     "open_field",
     "save_model",
     "split_folds",
