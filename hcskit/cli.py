@@ -187,66 +187,79 @@ def _cluster_config(path: Path | None) -> ClusterConfig:
     return ClusterConfig() if path is None else ClusterConfig.from_yaml(path)
 
 
-@_example("hcskit train pipelines/recipes/controls.yaml screens/plate7 --out models/plate7 --cluster slurm.yaml")
+_data = click.option(
+    "--data", type=_FILE, required=True, help="Folder of a screen, or of images in subfolders called what they show."
+)
+
+
+@_example("hcskit train pipelines/recipes/controls.yaml --data screens/plate7 --out models/plate7 --cluster slurm.yaml")
 @main.command()
 @click.argument("recipe", type=_FILE)
-@click.argument("screen", type=_FILE)
+@_data
 @click.option(
     "--out", type=_FILE, required=True, help="Folder of the model. A training that was stopped goes on there."
 )
 @_cluster
 @_debug
-def train(recipe: Path, screen: Path, out: Path, cluster: Path | None) -> None:
-    """Train a network by a RECIPE on the labelled wells of a SCREEN, on one machine or many."""
+def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
+    """Train a network by a RECIPE on labelled wells or images, on one machine or many."""
     from tqdm.auto import tqdm
 
     from hcskit.cluster import train
     from hcskit.training import Recipe
 
     config = _cluster_config(cluster)
-    history = train(screen, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
+    history = train(data, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
     best = history.iloc[history["val_loss"].to_numpy().argmin()]
     click.echo(f"model      {out}\nval_loss   {best['val_loss']:.3f} (epoch {best['epoch']:.0f})")
 
 
-@_example("hcskit predict screens/plate7 runs/plate3/model --cluster slurm.yaml")
+@_example("hcskit predict runs/plate3/model screens/plate7 --cluster slurm.yaml")
 @main.command()
-@click.argument("screen", type=_FILE)
 @click.argument("model", type=_FILE)
-@click.option("--out", type=_FILE, help="Folder of a screen or a run to write the results to. Default: SCREEN.")
+@click.argument("data", type=_FILE)
+@click.option(
+    "--out",
+    type=_FILE,
+    help="Of a screen: folder of a screen or a run to write the results to; default: DATA. Of images: a CSV file.",
+)
 @_cluster
 @_debug
-def predict(screen: Path, model: Path, out: Path | None, cluster: Path | None) -> None:
-    """Read the phenotypes of a SCREEN with a trained MODEL (its folder)."""
+def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> None:
+    """Read the phenotypes of DATA, a screen or a folder of images, with a trained MODEL (its folder)."""
     from hcskit.cluster import open_cluster, predict
-    from hcskit.predict import write_predictions
-    from hcskit.store import open_plates
-    from hcskit.training import load_model
+    from hcskit.predict import predict_images, write_predictions
+    from hcskit.training import ImageFolder, load_model, open_data
 
-    plates, (_, card) = open_plates(screen), load_model(model)
-    config = _cluster_config(cluster)
+    images, (network, card), config = open_data(data), load_model(model), _cluster_config(cluster)
+    if isinstance(images, ImageFolder):
+        if out is None or cluster is not None:
+            raise click.UsageError("of a folder of images: '--out' names a CSV file, and there is no '--cluster'.")
+        predict_images(images, network, card).to_csv(out, index=False)
+        click.echo(f"wrote {out}")
+        return
     with open_cluster(config) as client:
-        predictions = predict(client, screen, model, patience=config.start_timeout)
-    for path in write_predictions(out or screen, plates, predictions, card):
+        predictions = predict(client, data, model, patience=config.start_timeout)
+    for path in write_predictions(out or data, images.plates, predictions, card):
         click.echo(f"wrote {path}")
 
 
-@_example("hcskit cross-validate pipelines/recipes/controls.yaml screens/all --out runs/folds --folds 5")
+@_example("hcskit cross-validate pipelines/recipes/controls.yaml --data screens/all --out runs/folds --folds 5")
 @main.command("cross-validate")
 @click.argument("recipe", type=_FILE)
-@click.argument("screen", type=_FILE)
+@_data
 @click.option("--out", type=_FILE, required=True, help="Folder of the folds. What was stopped there goes on.")
 @click.option("--folds", default=4, show_default=True, help="How many times to train, each without another part.")
 @_cluster
 @_debug
-def cross_validate(recipe: Path, screen: Path, out: Path, folds: int, cluster: Path | None) -> None:
-    """Say how well a RECIPE does on parts of a SCREEN that its network has not seen; its split.by says which."""
+def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Path | None) -> None:
+    """Say how well a RECIPE does on parts of the data that its network has not seen; its split.by says which."""
     from hcskit.cluster import cross_validate, open_cluster
     from hcskit.training import Recipe
 
     how, config = Recipe.from_yaml(recipe), _cluster_config(cluster)
     with open_cluster(config) as client:
-        found = cross_validate(client, screen, how, out, folds, say=click.echo, patience=config.start_timeout)
+        found = cross_validate(client, data, how, out, folds, say=click.echo, patience=config.start_timeout)
     click.echo(found.summary.round(3).to_string())
 
 
@@ -298,23 +311,22 @@ def simulate(folder: Path, seed: int) -> None:
     click.echo(f"images     {plate.images}\nplate map  {plate.plate_map}\ntruth      {plate.truth}")
 
 
-@_example("hcskit lr-range pipelines/recipes/controls.yaml screens/plate7 --out runs/range")
+@_example("hcskit lr-range pipelines/recipes/controls.yaml --data screens/plate7 --out runs/range")
 @main.command("lr-range")
 @click.argument("recipe", type=_FILE)
-@click.argument("screen", type=_FILE)
+@_data
 @click.option("--out", type=_FILE, required=True, help="Folder of the table and the plot.")
 @click.option("--lowest", default=1e-6, show_default=True, help="Learning rate at the first step.")
 @click.option("--highest", default=1.0, show_default=True, help="Learning rate at the last step.")
 @click.option("--steps", default=200, show_default=True, help="Steps from one to the other.")
 @click.option("--linear", "growth", flag_value="linear", default="exponential", help="By equal amounts, not factors.")
 @_debug
-def lr_range(recipe: Path, screen: Path, out: Path, **options: Any) -> None:
-    """Find the learning rate of a RECIPE on a SCREEN: train while it rises, and look at the loss."""
+def lr_range(recipe: Path, data: Path, out: Path, **options: Any) -> None:
+    """Find the learning rate of a RECIPE: train while it rises, and look at the loss."""
     from hcskit.dashboard import range_curve, write_html
-    from hcskit.store import open_plates, read_profiles
-    from hcskit.training import Recipe, lr_range
+    from hcskit.training import Recipe, lr_range, open_data
 
-    test = lr_range(open_plates(screen), read_profiles(screen), Recipe.from_yaml(recipe), **options)
+    test = lr_range(open_data(data), Recipe.from_yaml(recipe), **options)
     out.mkdir(parents=True, exist_ok=True)
     test.table.to_csv(out / "lr_range.csv", index=False)
     plot = write_html(out / "lr_range.html", range_curve(*test), "hcskit lr-range")
@@ -322,20 +334,20 @@ def lr_range(recipe: Path, screen: Path, out: Path, **options: Any) -> None:
     click.echo(f"  optimiser: {{learning_rate: {test.suggested:.2g}, reference_batch: null}}")
 
 
-@_example("hcskit tune-ranks recipe.yaml screens/plate7 --cluster cluster.yaml")
+@_example("hcskit tune-ranks recipe.yaml --data screens/plate7 --cluster cluster.yaml")
 @main.command("tune-ranks")
 @click.argument("recipe", type=_FILE)
-@click.argument("screen", type=_FILE)
+@_data
 @_cluster
 @click.option("--seconds", default=60.0, show_default=True, help="How long to measure each number of ranks.")
 @_debug
-def tune_ranks(recipe: Path, screen: Path, cluster: Path | None, seconds: float) -> None:
-    """Measure how many ranks per worker train a RECIPE fastest on a SCREEN, and recommend a number."""
+def tune_ranks(recipe: Path, data: Path, cluster: Path | None, seconds: float) -> None:
+    """Measure how many ranks per worker train a RECIPE fastest, and recommend a number."""
     from hcskit.cluster import tune_ranks
     from hcskit.training import Recipe
 
     config = _cluster_config(cluster)
-    table = tune_ranks(screen, Recipe.from_yaml(recipe), config, seconds=seconds, say=partial(click.echo, err=True))
+    table = tune_ranks(data, Recipe.from_yaml(recipe), config, seconds=seconds, say=partial(click.echo, err=True))
     click.echo("ranks per worker  threads each  images/s  relative")
     for _, row in table.iterrows():
         line = f"{row['threads_per_rank']!s:>12}  {row['images_per_second']:8.3g}  {row['relative']:8.2f}"

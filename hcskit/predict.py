@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,21 @@ from hcskit.models.backend import keras
 from hcskit.preprocess import control_statistics
 from hcskit.screen import field_table, treated_fields
 from hcskit.store import write_result
-from hcskit.training import ModelCard, PlateSource, cut_tiles, open_field
+from hcskit.training import ImageFolder, ModelCard, PlateSource, Source, cut_tiles, open_field, tile_corners
 
 __all__ = [
     "Predictions",
-    "field_crops",
     "gather_predictions",
     "phenotype_controls",
     "predict",
+    "predict_images",
+    "predict_source",
     "predictable_fields",
     "readout_points",
     "write_predictions",
 ]
 
+_BATCH = 32  # crops that are predicted at a time
 _PIXEL_TOLERANCE = 0.05  # relative; objectives of one nominal magnification differ by a few per cent
 
 
@@ -81,11 +83,68 @@ def predict(
         than the network's input.
     """
     fields = predictable_fields(plates, card)
-    crops = [
-        model.predict_on_batch(field_crops(plates, profiles, fields.iloc[[number]], card))
-        for number in tqdm(range(len(fields)), unit="field", desc="predict", disable=not progress)
-    ]
+    crops = []
+    with tqdm(total=len(fields), unit="field", desc="predict", disable=not progress) as bar:
+        for name, own in fields.groupby("plate", sort=False):
+            source = PlateSource({str(name): plates[str(name)]}, profiles, own, card.channels, card.binning)
+            crops += predict_source(source, model, card, bar.update)
     return gather_predictions(fields, crops, card.classes)
+
+
+def predict_images(folder: ImageFolder, model: keras.Model, card: ModelCard, *, progress: bool = True) -> pd.DataFrame:
+    """Read the phenotypes of all images of a folder.
+
+    Parameters
+    ----------
+    folder : ImageFolder
+        The images.
+    model, card
+        As `hcskit.training.load_model` returns them.
+    progress : bool
+        Show a progress bar over images.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an image: ``file``, relative to the folder, and a column of probability for each phenotype, the mean
+        over the image's crops.
+
+    Raises
+    ------
+    InputError
+        If the images lack a channel, or are smaller than the network's input.
+    """
+    source = folder.source(pd.DataFrame({"file": folder.files}), card.channels, card.binning)
+    _check_size(str(folder.folder), source.shape, card)
+    with tqdm(total=len(folder.files), unit="image", desc="predict", disable=not progress) as bar:
+        crops = predict_source(source, model, card, bar.update)
+    table = pd.DataFrame([crop.mean(axis=0) for crop in crops], columns=list(card.classes))
+    table.insert(0, "file", folder.files)
+    return table
+
+
+def predict_source(
+    source: Source, model: keras.Model, card: ModelCard, done: Callable[[int], object] = lambda _: None
+) -> list[npt.NDArray[np.float32]]:
+    """Predict every image of a source: probabilities (crop, class) of each.
+
+    Parameters
+    ----------
+    source : Source
+        The images.
+    model, card
+        As `hcskit.training.load_model` returns them.
+    done : callable
+        Takes how many more images are done.
+    """
+    at_once = max(1, _BATCH // len(tile_corners(source.shape, card.crop)))
+    found: list[npt.NDArray[np.float32]] = []
+    for start in range(0, len(source.table), at_once):
+        rows = range(start, min(start + at_once, len(source.table)))
+        crops = [cut_tiles(open_field(source, row, card.normalisation), card.crop) for row in rows]
+        found += np.split(model.predict_on_batch(np.concatenate(crops)), len(rows))
+        done(len(rows))
+    return found
 
 
 def predictable_fields(plates: Mapping[str, xr.Dataset], card: ModelCard) -> pd.DataFrame:
@@ -102,15 +161,6 @@ def predictable_fields(plates: Mapping[str, xr.Dataset], card: ModelCard) -> pd.
     if fields.empty:
         raise InputError(f"no field of {', '.join(plates)} can be used; look at what the quality step excluded")
     return fields
-
-
-def field_crops(
-    plates: Mapping[str, xr.Dataset], profiles: xr.Dataset, field: pd.DataFrame, card: ModelCard
-) -> npt.NDArray[np.float32]:
-    """Read a field, given as a table of one row, as the network takes it: crops (crop, y, x, channel)."""
-    name = field["plate"].iloc[0]
-    source = PlateSource({name: plates[name]}, profiles, field, card.channels, card.binning)
-    return cut_tiles(open_field(source, 0, card.normalisation), card.crop)
 
 
 def gather_predictions(
@@ -142,7 +192,7 @@ def gather_predictions(
     return Predictions(_plain(by_field), _plain(by_well))
 
 
-def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negative_class: str) -> pd.DataFrame:
+def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negative_class: str | None) -> pd.DataFrame:
     """Join predictions with treatments: one row a well and readout, ready for a dose-response fit.
 
     Parameters
@@ -151,7 +201,7 @@ def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negati
         Plates by name.
     wells : pandas.DataFrame
         `Predictions.wells`.
-    negative_class : str
+    negative_class : str or None
         Left out: the probability of being untreated is one minus the others.
 
     Returns
@@ -219,16 +269,20 @@ def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:
         known = ", ".join(map(str, plate["channel"].values))
         raise InputError(f"plate {name} has no channel {', '.join(lacking)}, which the model needs; it has {known}")
     size = (plate.sizes["y"] // card.binning, plate.sizes["x"] // card.binning)
-    if min(size[0] - card.crop[0], size[1] - card.crop[1]) < 0:
-        raise InputError(
-            f"plate {name} has images of {size[0]}×{size[1]} after binning by {card.binning}; the model needs at least "
-            f"{card.crop[0]}×{card.crop[1]}"
-        )
+    _check_size(f"plate {name}", size, card)
     pixel = plate.attrs.get("pixel_size_um")
     if pixel and card.pixel_size_um and abs(pixel / card.pixel_size_um - 1) > _PIXEL_TOLERANCE:
         raise InputError(
             f"plate {name} has pixels of {pixel:g} µm; the model was trained at {card.pixel_size_um:g} µm: train a "
             "model for this magnification"
+        )
+
+
+def _check_size(where: str, size: tuple[int, int], card: ModelCard) -> None:
+    if min(size[0] - card.crop[0], size[1] - card.crop[1]) < 0:
+        raise InputError(
+            f"{where} has images of {size[0]}×{size[1]} after binning by {card.binning}; the model needs at least "
+            f"{card.crop[0]}×{card.crop[1]}"
         )
 
 

@@ -32,7 +32,7 @@ _RESULT = "held_out"
 
 def cross_validate(
     client: Client,
-    screen: str | Path,
+    data: str | Path,
     recipe: Recipe,
     out: str | Path,
     folds: int = 4,
@@ -54,8 +54,8 @@ def cross_validate(
     ----------
     client : distributed.Client
         Client of the cluster; see `hcskit.cluster.open_cluster`.
-    screen : path-like
-        Folder of a screen whose quality step has run; all workers must see it.
+    data : path-like
+        Folder of a screen whose quality step has run, or of labelled images; all workers must see it.
     recipe : hcskit.training.Recipe
         How to train.
     out : path-like
@@ -78,7 +78,7 @@ def cross_validate(
     Exception
         What a fold raised, with a note of its number and host; those that are done are kept.
     InputError
-        If the screen cannot give so many folds, says how many it can; if `out` holds another cross-validation, or a
+        If the data cannot give so many folds, says how many it can; if `out` holds another cross-validation, or a
         worker has other versions or does not see it.
     StoreError
         If another process is at work in `out`.

@@ -127,16 +127,16 @@ def _predict_fields(
     threads = str(get_worker().state.nthreads)
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, threads)
-    from hcskit.predict import field_crops
+    from hcskit.training import PlateSource, cut_tiles, open_field
 
     plate = fields["plate"].iloc[0]
     with _opening:
         network, card = _network(model, sha256)
         images, light = _plates(call, screen)[plate], _profile(call, screen, plate)
+    source = PlateSource({plate: images}, light, fields, card.channels, card.binning)
     probabilities = []
     for number in range(len(fields)):
-        field = fields.iloc[[number]]
-        crops = field_crops({plate: images}, light, field, card)
+        crops = cut_tiles(open_field(source, number, card.normalisation), card.crop)
         with _computing:
             probabilities.append(network.predict_on_batch(crops))
     return probabilities

@@ -27,7 +27,7 @@ _AS_GOOD = 0.95  # of the best rate: what repeated measurements differ by
 
 
 def tune_ranks(
-    screen: str | Path,
+    data: str | Path,
     recipe: Recipe,
     config: ClusterConfig | None = None,
     *,
@@ -36,13 +36,13 @@ def tune_ranks(
 ) -> pd.DataFrame:
     """Measure how fast one worker trains with 1, 2, 4 … ranks, up to its cores.
 
-    The steps are those that `train` takes on this screen, with the part of the global batch that falls to one of the
-    cluster's workers. The exchange between workers is not in it. Nothing is written into the screen.
+    The steps are those that `train` takes on these data, with the part of the global batch that falls to one of the
+    cluster's workers. The exchange between workers is not in it. Nothing is written into their folder.
 
     Parameters
     ----------
-    screen : path-like
-        Folder of a screen whose quality step has run; the worker must see it.
+    data : path-like
+        Folder of a screen whose quality step has run, or of labelled images; the worker must see it.
     recipe : Recipe
         How to train.
     config : ClusterConfig, optional
@@ -71,7 +71,7 @@ def tune_ranks(
     config = config or ClusterConfig()
     batch = max(1, recipe.optimiser.batch // config.workers)
     own = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"batch": batch})})
-    arguments = {"screen": str(Path(screen).resolve()), "recipe": own.model_dump(mode="json"), "seconds": seconds}
+    arguments = {"data": str(Path(data).resolve()), "recipe": own.model_dump(mode="json"), "seconds": seconds}
     one = config.model_copy(update={"workers": 1}) if config.is_batch else config
     shared = None if config.kind == "local" else config.log_directory or Path.cwd()
     rows: list[dict[str, Any]] = []

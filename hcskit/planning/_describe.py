@@ -10,7 +10,7 @@ import xarray as xr
 from hcskit.planning._memory import memory_of_rank
 from hcskit.planning._scaling import Hosts, Workload, predict
 from hcskit.planning._size import DataSize
-from hcskit.training import Recipe
+from hcskit.training import Recipe, ScreenData
 
 __all__ = ["amounts", "describe", "timetable"]
 
@@ -74,7 +74,7 @@ def describe(
     InputError
         If there is nothing to learn from, or a batch cannot be shared by the ranks of one host.
     """
-    data = DataSize.of(plates, recipe)
+    data = DataSize.of(ScreenData(plates), recipe)
     counted = amounts(plates)
     lines = [f"{of:<14}{row.images:>9.0f} images{row.gigabytes:>12.3f} GB" for of, row in counted.iterrows()]
     lines.append(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Self
 
-import xarray as xr
+import numpy as np
 
 from hcskit.errors import InputError
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.training import Recipe, label_fields
+from hcskit.training import LabelledData, Recipe
 
 __all__ = ["DataSize", "Network", "network"]
 
@@ -48,19 +47,17 @@ class DataSize:
     pixel_bytes: int = 2
 
     @classmethod
-    def of(cls, plates: Mapping[str, xr.Dataset], recipe: Recipe) -> Self:
-        """Count what a recipe learns from on these plates; reads no pixel.
+    def of(cls, data: LabelledData, recipe: Recipe) -> Self:
+        """Count what a recipe learns from; reads no plate's pixel.
 
         Raises
         ------
         InputError
             If there is nothing to learn from.
         """
-        fields = label_fields(plates, recipe.data)
-        plate = next(iter(plates.values()))
-        channels = len(recipe.data.channels or plate["channel"])
-        shape = (plate.sizes["y"], plate.sizes["x"])
-        return cls(shape, channels, fields["label"].nunique(), len(fields), plate["image"].dtype.itemsize)
+        fields, channels = data.label(recipe.data), len(recipe.data.channels or data.channels)
+        pixel = np.dtype(data.dtype).itemsize
+        return cls(data.image_shape, channels, fields["label"].nunique(), len(fields), pixel)
 
     def crop(self, recipe: Recipe) -> tuple[int, int]:
         """Rows and columns of what the network sees: a crop, or the whole binned field."""

@@ -2,7 +2,7 @@
 
 from hcskit.training._card import ModelCard, load_model, save_model
 from hcskit.training._data import ImageFolder, LabelledData, ScreenData, open_data
-from hcskit.training._fields import Normalisation, OpenField, TrainingFields, label_fields, open_field
+from hcskit.training._fields import Normalisation, OpenField, TrainingFields, label_fields, open_field, tile_corners
 from hcskit.training._fit import TrainingResult, network_and_batches, train
 from hcskit.training._images import ImageSource
 from hcskit.training._plan import learning_rates
@@ -44,5 +44,6 @@ __all__ = [
     "save_model",
     "split_folds",
     "split_groups",
+    "tile_corners",
     "train",
 ]

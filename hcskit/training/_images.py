@@ -57,7 +57,7 @@ class ImageSource:
         If the first image cannot be read, or lacks a channel.
     """
 
-    pixel_size_um = None
+    pixel_size_um: float | None = None
 
     def __init__(
         self, folder: Path, table: pd.DataFrame, channels: Sequence[str] | None = None, binning: int = 1

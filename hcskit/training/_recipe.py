@@ -27,15 +27,14 @@ class DataSection(Section):
     exclude: tuple[str, ...] = Field((), description="classes that are left out")
     pattern: str | None = Field(
         None,
-        description="for images in folders: a regular expression whose named groups (plate, well, batch, ...) are searched "
-        "in each file's name",
+        description="for images in folders: a regular expression that is searched in each file's name, and whose named "
+        "groups (plate, well, batch, ...) are what is known of it",
     )
     channels: tuple[str, ...] | None = Field(None, description="channels in order; default: all of the plate")
     binning: int = Field(1, ge=1, le=16, description="average this many pixels in y and x before anything else")
     crop: int | None = Field(256, ge=8, description="edge of the square crops, after binning; null: whole fields")
     crops_per_field: int = Field(4, ge=1, description="random crops of each field in an epoch")
     balance: bool = Field(False, description="draw each class equally often, however many fields it has")
-
 
     @field_validator("pattern")
     @classmethod

@@ -16,7 +16,16 @@ from hcskit.errors import InputError
 from hcskit.lazy import memory_to_spare, unchunked
 from hcskit.training.parallel import ranks_here
 
-__all__ = ["KEPT_SHARE", "ArraySource", "Illumination", "KeptSource", "PlateSource", "Source", "bin_pixels", "write_light"]
+__all__ = [
+    "KEPT_SHARE",
+    "ArraySource",
+    "Illumination",
+    "KeptSource",
+    "PlateSource",
+    "Source",
+    "bin_pixels",
+    "write_light",
+]
 
 #: Of the memory that a host can spare, so much is used to keep images; the network needs the rest.
 KEPT_SHARE = 0.25

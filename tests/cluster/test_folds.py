@@ -88,7 +88,7 @@ def test_what_a_fold_raises_reaches_the_user_and_the_worker_lives(screen: Path, 
 @pytest.mark.slow
 def test_the_command_says_how_many_folds_there_can_be(screen: Path, tmp_path: Path) -> None:
     RECIPE.to_yaml(tmp_path / "recipe.yaml")
-    command = ["cross-validate", str(tmp_path / "recipe.yaml"), str(screen), "--out", str(tmp_path / "out")]
+    command = ["cross-validate", str(tmp_path / "recipe.yaml"), "--data", str(screen), "--out", str(tmp_path / "out")]
     before = signal.getsignal(signal.SIGTERM)
     done = CliRunner().invoke(main, [*command, "--folds", "40"])
     signal.signal(signal.SIGTERM, before)

@@ -130,7 +130,7 @@ def test_the_command_writes_what_a_screen_joins(screen: Path, model: Path, seria
     shutil.copytree(screen, own, ignore=shutil.ignore_patterns("export*"))
     (tmp_path / "cluster.yaml").write_text("{kind: local, workers: 1, cores: 1}")
     before = signal.getsignal(signal.SIGTERM)
-    done = CliRunner().invoke(main, ["predict", str(own), str(model), "--cluster", str(tmp_path / "cluster.yaml")])
+    done = CliRunner().invoke(main, ["predict", str(model), str(own), "--cluster", str(tmp_path / "cluster.yaml")])
     signal.signal(signal.SIGTERM, before)
     assert done.exit_code == 0, done.output
     names = ["field_predictions", "predictions", "readouts", "phenotype_controls"]

@@ -169,7 +169,7 @@ def test_a_killed_driver_leaves_nothing_and_its_training_goes_on(
     training.recipe.to_yaml(recipe)
     cluster.write_text(yaml.safe_dump(PLACE))
     main = [sys.executable, "-c", "from hcskit.cli import main; main(prog_name='hcskit')"]
-    command = [*main, "train", recipe, training.screen, "--out", out]
+    command = [*main, "train", recipe, "--data", training.screen, "--out", out]
     driver = subprocess.Popen([*command, "--cluster", cluster], stderr=subprocess.DEVNULL)
     done = training.freeze(until)
     driver.kill()

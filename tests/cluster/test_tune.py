@@ -47,7 +47,16 @@ def test_the_command_measures_and_leaves_the_screen_alone(screen: Path, tmp_path
     _recipe().to_yaml(tmp_path / "recipe.yaml")
     (tmp_path / "cluster.yaml").write_text("{cores: 1}")
     before = _files(screen)
-    asked = ["tune-ranks", tmp_path / "recipe.yaml", screen, "--cluster", tmp_path / "cluster.yaml", "--seconds", 1]
+    asked = [
+        "tune-ranks",
+        tmp_path / "recipe.yaml",
+        "--data",
+        screen,
+        "--cluster",
+        tmp_path / "cluster.yaml",
+        "--seconds",
+        1,
+    ]
     done = CliRunner().invoke(main, [*map(str, asked)], catch_exceptions=False)
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
@@ -64,7 +73,7 @@ def test_all_ranks_take_the_same_number_of_steps(screen: Path, tmp_path: Path) -
         run_gang(
             client,
             "hcskit.cluster._measure:measure",
-            {"screen": str(screen), "recipe": _recipe().model_dump(mode="json"), "seconds": 1.0, "out": str(tmp_path)},
+            {"data": str(screen), "recipe": _recipe().model_dump(mode="json"), "seconds": 1.0, "out": str(tmp_path)},
             addresses=wait_for_workers(client, 1, 60.0),
             ranks_per_worker=2,
             logs=tmp_path,

@@ -35,7 +35,7 @@ from hcskit.planning import (
     timetable,
 )
 from hcskit.store import open_plates, write_plate
-from hcskit.training import PlateSource, RandomCrops, Recipe, TrainingFields, label_fields, split_groups
+from hcskit.training import PlateSource, RandomCrops, Recipe, ScreenData, TrainingFields, label_fields, split_groups
 
 SCRIPT = Path(__file__).with_name("train_plate.py")
 TOGETHER = {"images": 10_240, "batch": 1024}
@@ -254,7 +254,7 @@ def test_what_is_kept_is_what_a_source_reads(binning: int, dtype: Any) -> None:
     even = xr.Dataset({"flat": flat, "dark": 0 * flat.mean(("y", "x"))})
     source = PlateSource({"P1": plate}, even, table, plate["channel"].values, binning)
     read = sum(source.read(row).nbytes for row in range(len(table)))
-    assert DataSize.of({"P1": plate}, recipe).kept_bytes(recipe) == read
+    assert DataSize.of(ScreenData({"P1": plate}), recipe).kept_bytes(recipe) == read
 
 
 def test_a_worker_that_is_too_small_is_refused_with_numbers_and_cures() -> None:
@@ -305,7 +305,7 @@ def test_a_real_training_takes_the_memory_that_was_said(size: tuple[int, ...], r
 def test_a_recipe_on_a_plate_is_counted_as_training_would() -> None:
     recipe = Recipe.model_validate({"data": {"crop": 16, "crops_per_field": 3}, "optimiser": {"batch": 7}})
     plates = {"P1": _plate()}
-    data = DataSize.of(plates, recipe)
+    data = DataSize.of(ScreenData(plates), recipe)
     assert data == DataSize((40, 48), 2, 2, 24)
     fields = label_fields(plates, recipe.data)
     learn = ~split_groups(fields, "well", recipe.split.validation, recipe.seed)

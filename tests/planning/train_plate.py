@@ -15,7 +15,7 @@ import xarray as xr
 
 from hcskit.platemap import check_plate_map
 from hcskit.screen import PlateInfo, make_plate
-from hcskit.training import Recipe, train
+from hcskit.training import Recipe, ScreenData, train
 
 
 def noise_plate(wells: int, fields: int, channels: int, rows: int, columns: int) -> xr.Dataset:
@@ -51,5 +51,10 @@ def flat_profile(plate: xr.Dataset) -> xr.Dataset:
 if __name__ == "__main__":
     plate = noise_plate(*json.loads(sys.argv[1]))
     with tempfile.TemporaryDirectory() as folder:
-        train({"P1": plate}, flat_profile(plate), Recipe.model_validate_json(sys.argv[2]), folder, progress=False)
+        train(
+            ScreenData({"P1": plate}, flat_profile(plate)),
+            Recipe.model_validate_json(sys.argv[2]),
+            folder,
+            progress=False,
+        )
     print(peak_bytes())

@@ -16,8 +16,7 @@ import numpy as np
 
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.store import open_plates, read_profiles
-from hcskit.training import RandomCrops, Recipe, TrainingFields, learning_rates, train
+from hcskit.training import RandomCrops, Recipe, TrainingFields, learning_rates, open_data, train
 from hcskit.training._optimisers import make_optimiser, weigh_parts
 from hcskit.training.parallel import KeepTogether, data_parallel, over_ranks, ranks
 
@@ -105,7 +104,7 @@ def _fit(configuration: Configuration, path: Path) -> SimpleNamespace:
 def train_plate(run: str, out: str) -> Any:
     """Train on the plates of a run."""
     recipe = Recipe.from_yaml(Path(run, "recipe.yaml"))
-    result = train(open_plates(run), read_profiles(run), recipe, out, progress=False)
+    result = train(open_data(run), recipe, out, progress=False)
     return result.history.drop(columns=["seconds", "images_per_second"]), result.model.get_weights()
 
 

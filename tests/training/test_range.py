@@ -12,8 +12,7 @@ from click.testing import CliRunner
 
 from hcskit.cli import main
 from hcskit.errors import InputError
-from hcskit.store import open_plates, read_profiles
-from hcskit.training import Recipe, lr_range, network_and_batches
+from hcskit.training import Recipe, ScreenData, lr_range, network_and_batches, open_data
 from hcskit.training._range import suggest_rate
 
 RECIPE: dict[str, Any] = {
@@ -34,17 +33,17 @@ def test_a_tenth_of_the_largest_rate_that_converges_is_suggested(curvature: floa
 
 def test_the_rates_are_two_in_order() -> None:
     with pytest.raises(InputError, match=r"from 0.1 to 0.01"):
-        lr_range({}, None, Recipe(), lowest=0.1, highest=0.01)  # type: ignore[arg-type]
+        lr_range(ScreenData({}), Recipe(), lowest=0.1, highest=0.01)
 
 
 @pytest.mark.slow
 def test_it_is_the_training_itself_until_it_diverges(screen: Path, tmp_path: Path) -> None:
     recipe = Recipe.model_validate(RECIPE)
-    plates, profiles = open_plates(screen), read_profiles(screen)
     recipe.to_yaml(tmp_path / "recipe.yaml")
     arguments = [
         "lr-range",
         tmp_path / "recipe.yaml",
+        "--data",
         screen,
         "--out",
         tmp_path / "range",
@@ -63,7 +62,7 @@ def test_it_is_the_training_itself_until_it_diverges(screen: Path, tmp_path: Pat
     np.testing.assert_allclose(ratios, ratios[0])
     assert 1e-6 < suggest_rate(table) < 10
 
-    model, batches = network_and_batches(plates, profiles, recipe, rates=lambda *_: table["learning_rate"].to_numpy())
+    model, batches = network_and_batches(open_data(screen), recipe, rates=lambda *_: table["learning_rate"].to_numpy())
     assert len(batches) < len(table) < 100  # it did not go on to a rate of 10,000
     history = model.fit(batches, shuffle=False, verbose=0).history
     sizes = [len(batches[step][0]) for step in range(len(batches))]

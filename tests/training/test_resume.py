@@ -17,8 +17,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from hcskit.store import open_plates, read_profiles
-from hcskit.training import Recipe, TrainingResult, train
+from hcskit.training import Recipe, TrainingResult, open_data, train
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
 TIMES = ["seconds", "images_per_second"]
@@ -31,7 +30,7 @@ BASE: dict[str, Any] = {
 
 def fit(screen: Path, out: Path, **sections: Any) -> TrainingResult:
     recipe = Recipe.model_validate(BASE | sections)
-    return train(open_plates(screen), read_profiles(screen), recipe, out, progress=False)
+    return train(open_data(screen), recipe, out, progress=False)
 
 
 def states(out: Path) -> Iterator[set[str]]:
