@@ -161,15 +161,16 @@ def _by_filter(x: Any) -> Any:
 
 
 def _padded_pixels(x: Any, winner: Any, reach: int) -> Any:
-    """Where the patch of each winner (filter by filter) lies in its images, padded and seen as one row of pixels."""
+    """Where the patches (filter, y, x, winner) lie in their images, padded and seen as one row of pixels."""
     batch, height, width = (tf.shape(x)[axis] for axis in range(3))
     image = tf.range(batch)[:, None, None, None] * (height + 2 * reach)
     corner = _by_filter((image + winner // width) * (width + 2 * reach) + winner % width)
     side = tf.range(2 * reach + 1)
-    return tf.reshape(corner, [-1, 1, 1]) + side[:, None] * (width + 2 * reach) + side
+    return corner[:, None, None] + (side[:, None] * (width + 2 * reach) + side)[..., None]
 
 
 def _patches(x: Any, winner: Any, reach: int) -> Any:
+    """Cut out what each winner saw: (filter, y, x, winner, channel)."""
     padded = tf.pad(x, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
     return tf.gather(tf.reshape(padded, [-1, x.shape[3]]), _padded_pixels(x, winner, reach))
 
@@ -188,24 +189,23 @@ def _at_winners(
 ) -> Any:
     """Sum over winners of their value times the gradient that came down to them."""
     *kernels, last = kernels
-    pixel, reach, filters = tf.reshape(_by_filter(winner), [-1]), _reach([*kernels, last]), last.shape[3]
+    pixel, reach = _by_filter(winner), _reach([*kernels, last])
     for kernel, bias in zip(kernels, biases, strict=False):
         reach -= kernel.shape[0] // 2
-        patches = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(patches, kernel, 1, "VALID"), bias))
-        patches *= tf.cast(_inside(pixel, x, reach), patches.dtype)  # outside, SAME pads with zeros
-    # (filter, winner, what it sees) times (filter, what it sees, 1)
-    seen = tf.reshape(patches, [filters, -1, int(np.prod(last.shape[:3]))])
-    values = (seen @ tf.reshape(tf.transpose(last, [3, 0, 1, 2]), [filters, -1, 1]))[..., 0] + biases[-1][:, None]
+        # With winners as the innermost of three dimensions, rows are long and nothing is computed for padding.
+        patches = tf.nn.conv3d(patches, kernel[:, :, None], [1] * 5, "VALID")
+        patches = tf.nn.relu(tf.nn.bias_add(patches, bias)) * _inside(pixel, x, reach)  # outside, SAME pads with zeros
+    values = tf.reduce_sum(patches @ tf.transpose(last, [3, 0, 1, 2])[..., None], [1, 2, 4]) + biases[-1][:, None]
     return tf.reduce_sum(values * _by_filter(upstream))
 
 
 def _inside(pixel: Any, x: Any, reach: int) -> Any:
-    """Which pixels around the winners lie in the image: (winner, side, side, 1)."""
+    """One where a pixel around a winner lies in the image, else zero: (filter, y, x, winner, 1)."""
     height, width = tf.shape(x)[1], tf.shape(x)[2]
-    around = tf.range(-reach, reach + 1)
+    around = tf.range(-reach, reach + 1)[:, None]
     row, column = (pixel // width)[:, None] + around, (pixel % width)[:, None] + around
-    inside_rows, inside_columns = (row >= 0) & (row < height), (column >= 0) & (column < width)
-    return (inside_rows[:, :, None] & inside_columns[:, None, :])[..., None]
+    rows, columns = (row >= 0) & (row < height), (column >= 0) & (column < width)
+    return tf.cast((rows[:, :, None] & columns[:, None])[..., None], x.dtype)
 
 
 def _chunks(x: Any) -> tuple[Any, Any]:
