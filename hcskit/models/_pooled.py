@@ -86,4 +86,5 @@ class PooledConvolutions(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, from which the layer can be made again."""
-        return super().get_config() | self._given
+        config: dict[str, Any] = super().get_config()
+        return config | self._given

@@ -1,10 +1,8 @@
 """Convolutions and a max-pool, with the exact gradient computed at the winners of the pool alone.
 
-Only the pixel that won a pool gets a gradient, and that pixel saw a small patch of the image. So the backward pass takes
-these patches, runs the convolutions on them again, and differentiates that. A winner belongs to one filter, so of the
-last convolution one filter is enough. Nothing as large as the image is kept between the passes.
-
-Everything goes chunk by chunk of the batch: what is in memory at a time does not grow with the batch.
+Only the pixel that won a pool gets a gradient, and that pixel saw a small patch of the image. So the backward pass
+takes these patches, convolves them again, and differentiates that. A winner belongs to one filter, so of the last
+convolution one filter is enough. Nothing as large as the image is kept between the passes.
 """
 
 from __future__ import annotations
@@ -12,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
+
+from hcskit.models._chunks import each_chunk, sum_of_chunks
 
 __all__ = ["dense", "sparse", "sparse_pays"]
 
-#: Pixels of the images that are worked on together: small ones are taken by several, as one alone does not fill the cores.
-_CHUNK_PIXELS = 512 * 512
 # Widest stretch of a row in which the winner is searched for pixel by pixel.
 _STRETCH = 8
-# Above one, as a multiply-add of a patch takes longer: its convolutions have few pixels in a row, and it must be gathered.
-_PATCH_COST = 1.3
+#: How much longer a multiply-add takes in the patches, which are gathered and masked as well (docs/performance.md).
+_PATCH_COST = 2
 
 
 def sparse_pays(kernel: int, convolutions: int, channels: int, filters: int, pool: int) -> bool:
@@ -30,26 +27,30 @@ def sparse_pays(kernel: int, convolutions: int, channels: int, filters: int, poo
 
     Multiply-adds, with :math:`k` the kernel's side, :math:`n` convolutions, :math:`c` channels and :math:`f` filters:
 
-    - everywhere: each convolution costs as much for its weights' gradient as forward, and once more for its input's
-      gradient, but for the first. A pixel: :math:`2 k^2 (c f + (n - 1) f^2) - k^2 c f`.
-    - a winner: convolution :math:`i` is wanted at :math:`s_i^2` pixels, :math:`s_i = 1 + (n - i)(k - 1)`. It is computed
-      again, and differentiated as above: :math:`3 k^2 s_i^2 f^2`, or :math:`2 k^2 s_1^2 c f` for the first. The last one
-      has one filter and one pixel, :math:`3 k^2 f`.
+    - everywhere, a pixel: each convolution costs as much for its weights' gradient as forward, and once more for its
+      input's gradient, but for the first: :math:`k^2 c f + 2 (n - 1) k^2 f^2`.
+    - a winner: convolution :math:`i` is wanted at :math:`s_i^2` pixels, :math:`s_i = 1 + (n - i)(k - 1)`. It is
+      computed again, and differentiated as above: :math:`3 k^2 s_i^2 f^2`, of the first :math:`2 k^2 s_1^2 c f`. The
+      last one has one filter and one pixel, :math:`3 k^2 f`.
     - a pixel has :math:`f / p^2` winners, with :math:`p` the pool's side.
 
     Examples
     --------
-    The first three branches of the published network: 27 200 multiply-adds a pixel against 680 000 a winner.
+    The three finest branches of the published network: 26,800 multiply-adds a pixel against 676,000 a winner.
 
     >>> [sparse_pays(5, 3, 3, 16, pool) for pool in (64, 32, 16)]
     [True, True, False]
+
+    A pool of one is won by every pixel.
+
+    >>> sparse_pays(5, 3, 3, 64, 1)
+    False
     """
-    inputs = [channels] + [filters] * (convolutions - 1)
-    costs = [kernel**2 * c * filters for c in inputs]
+    costs = [kernel**2 * inputs * filters for inputs in [channels] + [filters] * (convolutions - 1)]
     everywhere = 2 * sum(costs) - costs[0]
-    sides = [1 + (convolutions - 1 - i) * (kernel - 1) for i in range(convolutions)]
     costs[-1] //= filters
-    winner = sum(3 * s**2 * cost for s, cost in zip(sides, costs, strict=True)) - sides[0] ** 2 * costs[0]
+    sides = [1 + (convolutions - number) * (kernel - 1) for number in range(1, convolutions + 1)]
+    winner = sum(3 * side**2 * cost for side, cost in zip(sides, costs, strict=True)) - sides[0] ** 2 * costs[0]
     return _PATCH_COST * winner * filters / pool**2 < everywhere
 
 
@@ -68,7 +69,7 @@ def sparse(x: Any, kernels: Sequence[Any], biases: Sequence[Any], pool: int) -> 
         Images (batch, y, x, channel).
     kernels, biases : sequence of tensor
         Of each convolution; kernels (k, k, channel, filter) of odd k. They may be of a wider type than the images: the
-        convolutions use the images' type, and gradients are summed, and returned, in the weights' own.
+        convolutions use the images' type, and gradients are summed over the batch, and returned, in the weights' own.
     pool : int
         Side of the max-pool, and its stride.
 
@@ -79,35 +80,30 @@ def sparse(x: Any, kernels: Sequence[Any], biases: Sequence[Any], pool: int) -> 
     """
     count = len(kernels)
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
     def pooled(x: Any, *weights: Any) -> tuple[Any, Callable[..., Any]]:
         cast = [tf.cast(weight, x.dtype) for weight in weights]
         kernels, biases = cast[:count], cast[count:]
+        y, winner = each_chunk(lambda x: _pool(_convolutions(x, kernels, biases), pool), (x.dtype, tf.int32), x)
 
-        def forward(x: Any) -> Any:
-            return _pool(_convolutions(x, kernels, biases), pool)
+        def of_weights(x: Any, winner: Any, upstream: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(cast)
+                total = _at_winners(_patches(x, winner, _reach(kernels)), x, winner, upstream, kernels, biases)
+            return tape.gradient(total, cast)
 
-        y, winner = _each_chunk(forward, (x.dtype, tf.int32), x)
+        def of_images(x: Any, winner: Any, upstream: Any) -> Any:
+            patches = _patches(x, winner, _reach(kernels))
+            with tf.GradientTape() as tape:
+                tape.watch(patches)
+                total = _at_winners(patches, x, winner, upstream, kernels, biases)
+            return (_put_back(tape.gradient(total, patches), x, winner, _reach(kernels)),)
 
         def gradient(upstream: Any) -> Any:
-            alive = tf.where(y > 0, upstream, tf.zeros_like(upstream))
-
-            def per_weight(*chunk: Any) -> Any:
-                with tf.GradientTape() as tape:
-                    tape.watch(cast)
-                    total = _at_winners(_patches(chunk[0], chunk[1], _reach(kernels)), *chunk, kernels, biases)
-                return [tf.cast(g, w.dtype) for g, w in zip(tape.gradient(total, cast), weights, strict=True)]
-
-            def per_image(*chunk: Any) -> Any:
-                patches = _patches(chunk[0], chunk[1], _reach(kernels))
-                with tf.GradientTape() as tape:
-                    tape.watch(patches)
-                    total = _at_winners(patches, *chunk, kernels, biases)
-                return (_put_back(tape.gradient(total, patches), chunk[0], chunk[1], _reach(kernels)),)
-
-            # In a loop of its own: a graph in which nothing before the image learns leaves it out.
-            (image,) = _each_chunk(per_image, (x.dtype,), x, winner, alive)
-            return image, *_sum_of_chunks(per_weight, weights, x, winner, alive)
+            chunks = x, winner, tf.where(y > 0, upstream, tf.zeros_like(upstream))
+            # In a loop of its own, which a graph leaves out if nothing before the images learns.
+            (images,) = each_chunk(of_images, (x.dtype,), *chunks)
+            return images, *sum_of_chunks(of_weights, weights, *chunks)
 
         return y, gradient
 
@@ -126,7 +122,7 @@ def _convolutions(x: Any, kernels: Sequence[Any], biases: Sequence[Any]) -> Any:
 
 
 def _pool(x: Any, pool: int) -> tuple[Any, Any]:
-    """Max-pool, and where in its image each maximum is (row · width + column); the first in a pool, if there are several.
+    """Max-pool, and where in its image each maximum is: row · width + column, the first in a pool if there are several.
 
     First the maximum of each row of a pool, which gives the winning row; then the search goes on in that row alone.
     """
@@ -184,9 +180,7 @@ def _put_back(patches: Any, x: Any, winner: Any, reach: int) -> Any:
     return tf.reshape(sums, shape)[:, reach : reach + height, reach : reach + width]
 
 
-def _at_winners(
-    patches: Any, x: Any, winner: Any, upstream: Any, kernels: Sequence[Any], biases: Sequence[Any]
-) -> Any:
+def _at_winners(patches: Any, x: Any, winner: Any, upstream: Any, kernels: Sequence[Any], biases: Sequence[Any]) -> Any:
     """Sum over winners of their value times the gradient that came down to them."""
     *kernels, last = kernels
     pixel, reach = _by_filter(winner), _reach([*kernels, last])
@@ -206,42 +200,3 @@ def _inside(pixel: Any, x: Any, reach: int) -> Any:
     row, column = (pixel // width)[:, None] + around, (pixel % width)[:, None] + around
     rows, columns = (row >= 0) & (row < height), (column >= 0) & (column < width)
     return tf.cast((rows[:, :, None] & columns[:, None])[..., None], x.dtype)
-
-
-def _chunks(x: Any) -> tuple[Any, Any]:
-    """How many chunks a batch is cut into, and how many images each has: as many as divide the batch and are not too large."""
-    batch, height, width = (tf.shape(x)[axis] for axis in range(3))
-    sizes = tf.range(1, 1 + tf.maximum(1, _CHUNK_PIXELS // (height * width)))
-    size = tf.reduce_max(tf.where(batch % sizes == 0, sizes, 1))
-    return batch // size, size
-
-
-def _chunk_of(tensors: Sequence[Any], index: Any, size: Any) -> list[Any]:
-    starts = [tf.stack([index * size] + [0] * (tensor.shape.rank - 1)) for tensor in tensors]
-    sizes = [tf.concat([[size], tf.shape(tensor)[1:]], 0) for tensor in tensors]
-    return [
-        tf.ensure_shape(tf.slice(*cut), [None, *cut[0].shape[1:]]) for cut in zip(tensors, starts, sizes, strict=True)
-    ]
-
-
-def _each_chunk(function: Callable[..., tuple[Any, ...]], types: Sequence[Any], *tensors: Any) -> list[Any]:
-    """Apply a function to one chunk of the batch after the other, and join what it returns."""
-    chunks, size = _chunks(tensors[0])
-    results = tf.map_fn(
-        lambda index: tuple(function(*_chunk_of(tensors, index, size))),
-        tf.range(chunks),
-        fn_output_signature=tuple(types),
-        parallel_iterations=1,
-    )
-    return [tf.reshape(r, tf.concat([[chunks * size], tf.shape(r)[2:]], 0)) for r in results]
-
-
-def _sum_of_chunks(function: Callable[..., list[Any]], like: Sequence[Any], *tensors: Any) -> list[Any]:
-    """Add up what a function returns for each chunk of the batch."""
-    chunks, size = _chunks(tensors[0])
-
-    def add(sums: list[Any], index: Any) -> list[Any]:
-        return [s + f for s, f in zip(sums, function(*_chunk_of(tensors, index, size)), strict=True)]
-
-    start = [tf.zeros_like(tensor) for tensor in like]
-    return list(tf.foldl(add, tf.range(chunks), start, parallel_iterations=1))
