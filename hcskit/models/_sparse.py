@@ -57,7 +57,11 @@ def sparse_pays(kernel: int, convolutions: int, channels: int, filters: int, poo
 def dense(x: Any, kernels: Sequence[Any], biases: Sequence[Any], pool: int) -> Any:
     """Convolve (SAME, bias, ReLU) and pool, with the framework's own gradient."""
     x = _convolutions(x, [tf.cast(kernel, x.dtype) for kernel in kernels], [tf.cast(bias, x.dtype) for bias in biases])
-    return tf.nn.max_pool2d(x, pool, pool, "VALID") if pool > 1 else x
+    # Along rows, then columns: the same winners, and in bfloat16 TensorFlow 2.21 compiles a wrong gradient for pools of
+    # 256 pixels or more (docs/performance.md).
+    for window in ([1, pool], [pool, 1]) if pool > 1 else ():
+        x = tf.nn.max_pool2d(x, window, window, "VALID")
+    return x
 
 
 def sparse(x: Any, kernels: Sequence[Any], biases: Sequence[Any], pool: int) -> Any:

@@ -46,6 +46,12 @@ def _assert_same(got: list[Any], expected: list[Any], tolerance: float) -> None:
         np.testing.assert_allclose(g, e, rtol=0, atol=tolerance * np.abs(e).max())
 
 
+def _plain(x: Any, kernels: list[Any], biases: list[Any], pool: int) -> Any:
+    for kernel, bias in zip(kernels, biases, strict=True):
+        x = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME") + bias)
+    return tf.nn.max_pool2d(x, pool, pool, "VALID")
+
+
 CASES = [  # convolutions, kernel, pool, height, width
     (3, 5, 8, 37, 41),
     (3, 5, 16, 64, 48),
@@ -58,33 +64,41 @@ CASES = [  # convolutions, kernel, pool, height, width
 ]
 
 
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize(("convolutions", "kernel", "pool", "height", "width"), CASES)
+@pytest.mark.parametrize(
+    ("convolutions", "kernel", "pool", "height", "width", "jit"),
+    [(*case, False) for case in CASES] + [(1, 3, 7, 30, 22, True), (2, 3, 12, 26, 25, True)],
+)
 def test_values_and_gradients_are_those_of_the_plain_layers(
     convolutions: int, kernel: int, pool: int, height: int, width: int, jit: bool
 ) -> None:
     x = tf.constant(np.random.default_rng(1).normal(size=(3, height, width, 2)))
     weights = _weights(convolutions, kernel, 2, 4, "float64")
-    _assert_same(_derive(sparse, x, weights, pool, jit), _derive(dense, x, weights, pool, jit), 1e-12)
+    _assert_same(_derive(sparse, x, weights, pool, jit), _derive(_plain, x, weights, pool, jit), 1e-12)
 
 
 def test_in_float32_as_well() -> None:
     x = tf.constant(np.random.default_rng(1).random((2, 128, 96, 3)), "float32")
     weights = _weights(3, 5, 3, 16, "float32")
-    _assert_same(_derive(sparse, x, weights, 32, False), _derive(dense, x, weights, 32, False), 1e-5)
+    _assert_same(_derive(sparse, x, weights, 32, False), _derive(_plain, x, weights, 32, False), 1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("pool", [8, 12, 13, 64])
-def test_of_several_maxima_the_same_wins_as_in_the_framework(pool: int, dtype: str) -> None:
+@pytest.mark.parametrize("compute", [sparse, dense])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("pool", [13, 32])
+def test_of_several_maxima_the_same_wins_as_in_the_framework(pool: int, dtype: str, compute: Any) -> None:
     # A pattern that repeats every 5 by 3 pixels, of small whole numbers: each pool has its maximum several times.
-    tile = np.random.default_rng(2).integers(0, 3, (2, 5, 3, 2))
-    x = tf.constant(np.tile(tile, (1, 28, 45, 1)), dtype)
-    kernels = [tf.constant(np.random.default_rng(3).integers(-2, 3, (3, 3, 2, 4)), dtype)]
-    biases = [tf.constant([0.0, 1, 2, -1], dtype)]
-    got, expected = (_derive(compute, x, (kernels, biases), pool, False) for compute in (sparse, dense))
-    _assert_same(got, expected, 1e-5 if dtype == "float32" else 1e-12)
-    assert (np.asarray(expected[1]) == 0).any()  # or the image's gradient would not tell one winner from another
+    x = np.tile(np.random.default_rng(2).integers(0, 3, (2, 5, 3, 2)), (1, 14, 23, 1))
+    kernel, bias = np.random.default_rng(3).integers(-2, 3, (3, 3, 2, 4)), [0.0, 1, 2, -1]
+
+    def derive(compute: Any, dtype: str) -> list[Any]:
+        weights = [tf.constant(kernel, dtype)], [tf.constant(bias, dtype)]
+        return [result.astype(np.float64) for result in _derive(compute, tf.constant(x, dtype), weights, pool, False)]
+
+    # Compared with float32: in bfloat16 the framework's own gradient is wrong for large pools (docs/performance.md).
+    (value, of_images, *_), (expected_value, expected, *_) = derive(compute, dtype), derive(_plain, "float32")
+    np.testing.assert_array_equal(value, expected_value)
+    assert (expected == 0).any()  # or it would not tell one winner from another
+    _assert_same([of_images], [expected], {"bfloat16": 0.05, "float16": 0.01, "float32": 1e-5}[dtype])
 
 
 def test_what_is_dead_gets_no_gradient() -> None:
@@ -176,26 +190,21 @@ def test_the_layer_learns_as_the_plain_layers_do() -> None:
     _assert_same(got, [expected[i] for i in order], 1e-5)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("pool", [4, 32])
-def test_in_mixed_precision_weights_and_their_gradients_stay_in_float32(policy: str, pool: int) -> None:
-    x = np.random.default_rng(0).random((3, 64, 64, 3), np.float32)
-    whole, mixed = (PooledConvolutions(8, 3, pool, dtype=dtype) for dtype in ("float32", policy))
-    for layer in (whole, mixed):
-        layer.build(x.shape)
-    mixed.set_weights(whole.get_weights())
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_in_mixed_precision_gradients_of_weights_are_summed_in_float32(dtype: str) -> None:
+    x = tf.cast(np.random.default_rng(0).random((3, 64, 64, 3)), dtype)
+    weights = _weights(2, 3, 3, 8, "float32")
+    got, expected = (_derive(compute, x, weights, 32, False) for compute in (sparse, dense))
+    assert [gradient.dtype for gradient in got[2:]] == [np.float32] * 4
+    np.testing.assert_array_equal(got[0], expected[0])
+    for g, e in zip(got[2:], expected[2:], strict=True):
+        assert np.linalg.norm(g - e) < 0.02 * np.linalg.norm(e)
 
-    def gradients(layer: Any) -> Any:
-        with tf.GradientTape() as tape:
-            y = layer(x)
-            loss = tf.reduce_sum(tf.cast(y, tf.float32))
-        assert y.dtype == layer.compute_dtype
-        return tape.gradient(loss, [weight.value for weight in layer.trainable_variables])
 
-    for exact, rounded in zip(gradients(whole), gradients(mixed), strict=True):
-        assert rounded.dtype == tf.float32
-        correlation = np.corrcoef(np.ravel(exact), np.ravel(rounded))[0, 1]
-        assert correlation > 0.9  # other pixels win where values differ by less than the rounding
+def test_a_layer_of_mixed_precision_keeps_its_weights_in_float32() -> None:
+    layer = PooledConvolutions(8, 3, pool=32, dtype="mixed_bfloat16")
+    assert layer(np.ones((1, 64, 64, 3), np.float32)).dtype == tf.bfloat16
+    assert {weight.dtype for weight in layer.weights} == {"float32"}
 
 
 def test_a_saved_network_predicts_the_same(tmp_path: Path) -> None:
