@@ -192,9 +192,22 @@ def _at_winners(patches: Any, x: Any, winner: Any, upstream: Any, kernels: Seque
         reach -= kernel.shape[0] // 2
         # With winners as the innermost of three dimensions, rows are long and nothing is computed for padding.
         patches = tf.nn.conv3d(patches, kernel[:, :, None], [1] * 5, "VALID")
-        patches = tf.nn.relu(tf.nn.bias_add(patches, bias)) * _inside(pixel, x, reach)  # outside, SAME pads with zeros
-    values = tf.reduce_sum(patches @ tf.transpose(last, [3, 0, 1, 2])[..., None], [1, 2, 4]) + biases[-1][:, None]
-    return tf.reduce_sum(values * _by_filter(upstream))
+        patches = tf.nn.relu(_add_bias(patches, bias)) * _inside(pixel, x, reach)  # outside, SAME pads with zeros
+    values = tf.reduce_sum(patches @ tf.transpose(last, [3, 0, 1, 2])[..., None], [1, 2, 4])
+    upstream = _by_filter(upstream)
+    of_bias = tf.linalg.matvec(upstream, tf.ones_like(upstream[0]))
+    return tf.reduce_sum(values * upstream) + tf.reduce_sum(biases[-1] * of_bias)
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _add_bias(x: Any, bias: Any) -> tuple[Any, Callable[..., Any]]:
+    """Add a bias, the gradient of which is a matrix product: in 16 bits these are summed in 32, other sums are not."""
+
+    def gradient(upstream: Any) -> tuple[Any, Any]:
+        rows = tf.reshape(upstream, [-1, x.shape[-1]])
+        return upstream, tf.linalg.matvec(rows, tf.ones_like(rows[:, 0]), transpose_a=True)
+
+    return tf.nn.bias_add(x, bias), gradient
 
 
 def _inside(pixel: Any, x: Any, reach: int) -> Any:
