@@ -10,6 +10,7 @@ import math
 from typing import Any, Literal
 
 from hcskit.errors import InputError
+from hcskit.models._pooled import PooledConvolutions
 from hcskit.models.backend import keras
 
 __all__ = ["MOST_SCALES", "mcnn", "scales_that_fit"]
@@ -19,6 +20,7 @@ layers = keras.layers
 #: Filters of the published branches, finest scale first (Godinez et al. 2017).
 _FILTERS = (16, 16, 16, 32, 32, 32, 64)
 _KERNEL = 5
+_CONVOLUTIONS = 3
 #: Scales of the published network.
 MOST_SCALES = len(_FILTERS)
 # The coarsest grid that still gives a 5×5 kernel more image than padding.
@@ -119,7 +121,10 @@ def _scales(side: int, wanted: int | None) -> int:
 def _branch(image: Any, level: int, count: int, batch_norm: bool) -> Any:
     before, after = 2**level, 2 ** (count - 1 - level)
     x = layers.MaxPooling2D(before, name=f"scale{before}_in")(image) if before > 1 else image
-    for number in range(3):
+    if not batch_norm:
+        return PooledConvolutions(_FILTERS[level], _KERNEL, after, _CONVOLUTIONS, name=f"scale{before}")(x)
+    # Batch normalisation takes its moments over all pixels, so that all of them get a gradient.
+    for number in range(_CONVOLUTIONS):
         x = _convolve(x, _FILTERS[level], _KERNEL, batch_norm, f"scale{before}_conv{number + 1}")
     return layers.MaxPooling2D(after, name=f"scale{before}_out")(x) if after > 1 else x
 

@@ -1,0 +1,64 @@
+"""A function applied to a batch chunk by chunk, so that what it needs in between does not grow with the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+__all__ = ["each_chunk", "sum_of_chunks"]
+
+#: Pixels of images that are worked on together: small images by several, as one alone would not fill the cores.
+PIXELS = 512 * 512
+
+
+def each_chunk(function: Callable[..., Sequence[Any]], types: Sequence[Any], *tensors: Any) -> list[Any]:
+    """Apply a function to one chunk of the batch after the other, and join what it returns.
+
+    Parameters
+    ----------
+    function : callable
+        From chunks of the tensors to a sequence of tensors with as many rows.
+    types : sequence of dtype
+        Of what it returns.
+    *tensors : tensor
+        With one row for each image; the first one are the images (batch, y, x, channel).
+    """
+    chunks, size = _chunks(tensors[0])
+    results = tf.map_fn(
+        lambda index: tuple(function(*_cut(tensors, index * size, size))),
+        tf.range(chunks),
+        fn_output_signature=tuple(types),
+        parallel_iterations=1,
+    )
+    return [tf.reshape(result, tf.concat([[chunks * size], tf.shape(result)[2:]], 0)) for result in results]
+
+
+def sum_of_chunks(function: Callable[..., Sequence[Any]], like: Sequence[Any], *tensors: Any) -> list[Any]:
+    """Add up what a function returns for each chunk of the batch, in tensors of the shapes and types of ``like``."""
+    chunks, size = _chunks(tensors[0])
+
+    def add(sums: Sequence[Any], index: Any) -> list[Any]:
+        terms = function(*_cut(tensors, index * size, size))
+        return [total + tf.cast(term, total.dtype) for total, term in zip(sums, terms, strict=True)]
+
+    start = [tf.zeros_like(tensor) for tensor in like]
+    return list(tf.foldl(add, tf.range(chunks), start, parallel_iterations=1))
+
+
+def _chunks(images: Any) -> tuple[Any, Any]:
+    """How many chunks there are, and images in each: the most that divide the batch and are not too large."""
+    batch, height, width = (tf.shape(images)[axis] for axis in range(3))
+    sizes = tf.range(1, 1 + tf.maximum(1, PIXELS // (height * width)))
+    size = tf.reduce_max(tf.where(batch % sizes == 0, sizes, 1))
+    return batch // size, size
+
+
+def _cut(tensors: Sequence[Any], start: Any, size: Any) -> list[Any]:
+    chunks = []
+    for tensor in tensors:
+        begin = tf.stack([start] + [0] * (tensor.shape.rank - 1))
+        chunk = tf.slice(tensor, begin, tf.concat([[size], tf.shape(tensor)[1:]], 0))
+        chunks.append(tf.ensure_shape(chunk, [None, *tensor.shape[1:]]))
+    return chunks
