@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import tensorflow as tf
+from hcskit.models.backend import tf
 
 __all__ = ["each_chunk", "sum_of_chunks"]
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
-
 from hcskit.errors import InputError
 from hcskit.models._sparse import dense, sparse, sparse_pays
-from hcskit.models.backend import keras
+from hcskit.models.backend import keras, tf
 
 __all__ = ["PooledConvolutions"]
 
@@ -74,6 +72,21 @@ class PooledConvolutions(keras.layers.Layer):  # type: ignore[misc]
         compute = self._compute(inputs.shape[-1])
         weights = ([tf.convert_to_tensor(w) for w in group] for group in (self.kernels, self.biases))
         return compute(inputs, *weights, self.pool)
+
+    def kept(self, image_shape: tuple[int, int, int]) -> int:
+        """Return how many numbers of an image (y, x, channel), besides input and output, the backward pass needs.
+
+        Examples
+        --------
+        >>> layer = PooledConvolutions(16, 5, pool=64)
+        >>> layer.kept((1024, 1280, 3))
+        0
+        """
+        rows, columns, channels = image_shape
+        if self._compute(channels) is sparse:
+            return 0
+        half_pooled = rows * (columns // self.pool) * self.filters if self.pool > 1 else 0
+        return self.convolutions * rows * columns * self.filters + half_pooled
 
     def _compute(self, channels: int) -> Any:
         pays = sparse_pays(self.kernel_size, self.convolutions, channels, self.filters, self.pool)

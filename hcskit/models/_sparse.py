@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import tensorflow as tf
-
 from hcskit.models._chunks import each_chunk, sum_of_chunks
+from hcskit.models.backend import tf
 
 __all__ = ["dense", "sparse", "sparse_pays"]
 

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, imported in one place so that TensorFlow's start-up notices stay off the screen.
+"""Keras and TensorFlow, imported in one place so that TensorFlow's start-up notices stay off the screen.
 
 They are written to the process's standard error before any log level applies, and would open every notebook's output.
 An import that fails still raises.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["keras"]
+__all__ = ["keras", "tf"]
 
 
 @contextmanager
@@ -33,5 +33,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 with _quiet():
     import keras
+    import tensorflow as tf
 
     keras.ops.zeros(1)  # the devices are looked for, and reported on, at first use

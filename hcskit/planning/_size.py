@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from hcskit.errors import InputError
-from hcskit.models import mcnn
+from hcskit.models import PooledConvolutions, mcnn
 from hcskit.models.backend import keras
 from hcskit.training import LabelledData, Recipe
 
@@ -133,6 +133,7 @@ def _count(shape: tuple[int, int, int], n_classes: int, recipe: Recipe) -> Netwo
     model = mcnn(shape, n_classes, **recipe.model.model_dump())
     kinds = [type(layer) for layer in model.layers]
     outputs = {layer.name: math.prod(layer.output.shape[1:]) for layer in model.layers}
+    inside = sum(layer.kept(layer.input.shape[1:]) for layer in model.layers if isinstance(layer, PooledConvolutions))
     # The gradient of a ReLU needs what it puts out, not what comes in.
     dropped = [
         layer.input._keras_history.operation.name for layer in model.layers if isinstance(layer, keras.layers.ReLU)
@@ -140,6 +141,6 @@ def _count(shape: tuple[int, int, int], n_classes: int, recipe: Recipe) -> Netwo
     return Network(
         weights=model.count_params(),
         trained=sum(math.prod(variable.shape) for variable in model.trainable_variables),
-        kept=sum(outputs.values()) - sum(outputs[name] for name in dropped),
+        kept=inside + sum(outputs.values()) - sum(outputs[name] for name in dropped),
         small_exchanges=2 * kinds.count(keras.layers.BatchNormalization) + kinds.count(keras.layers.Dropout) + 1,
     )

@@ -177,5 +177,5 @@ def _parse(name: str, pattern: str | None) -> dict[str, str]:
         return {}
     found = re.search(pattern, name)
     if found is None:
-        raise InputError(f"the recipe's data.pattern {pattern!r} does not fit the file name {name!r}")
+        raise InputError(f"the recipe's data.pattern '{pattern}' does not fit the file name {name!r}")
     return found.groupdict()

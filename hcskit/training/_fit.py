@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import tensorflow as tf
 
 from hcskit.errors import InputError
 from hcskit.models import mcnn
-from hcskit.models.backend import keras
+from hcskit.models.backend import keras, tf
 from hcskit.training._card import ModelCard, save_model
 from hcskit.training._data import LabelledData
 from hcskit.training._fields import NEGATIVE, TrainingFields, survey

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from tqdm import tqdm
 
-from hcskit.models.backend import keras
+from hcskit.models.backend import keras, tf
 from hcskit.training._recipe import Recipe
 from hcskit.training.batches import RandomCrops
 from hcskit.training.parallel import broadcast, share

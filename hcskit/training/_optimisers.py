@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from hcskit.models.backend import keras
+from hcskit.models.backend import keras, tf
 from hcskit.training._recipe import AdamWSection, LAMBSection, LARSSection, Optimiser, SGDSection
 from hcskit.training._schedule import Rates
 

@@ -42,7 +42,7 @@ class DataSection(Section):
         try:
             re.compile(pattern or "")
         except re.error as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+            raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
         return pattern
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from hcskit.models.backend import keras
+from hcskit.models.backend import keras, tf
 from hcskit.training.parallel._ranks import horovod, ranks
 
 __all__ = ["KeepTogether", "add_up", "broadcast", "share"]

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
-from hcskit.models.backend import keras
+from hcskit.models.backend import keras, tf
 from hcskit.training.parallel._ranks import horovod, ranks
 
 __all__ = ["over_ranks"]

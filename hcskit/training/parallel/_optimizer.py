@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import tensorflow as tf
-
-from hcskit.models.backend import keras
+from hcskit.models.backend import keras, tf
 from hcskit.training.parallel._ranks import horovod, ranks
 
 __all__ = ["data_parallel"]
