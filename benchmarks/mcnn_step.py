@@ -38,8 +38,8 @@ def plain() -> keras.Model:
 
 
 def _model(what: str) -> keras.Model:
-    keras.config.set_dtype_policy("mixed_bfloat16" if what.endswith("bfloat16") else "float32")
-    model = plain() if what.startswith("plain") else mcnn(SHAPE, CLASSES)
+    precision = "bfloat16" if what.endswith("bfloat16") else "float32"
+    model = plain() if what.startswith("plain") else mcnn(SHAPE, CLASSES, precision=precision)
     assert model.count_params() == 42_577_261
     model.compile(optimizer="adam", loss="categorical_crossentropy")
     return model

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["keras", "tf"]
+__all__ = ["computing_in", "keras", "tf"]
 
 
 @contextmanager
@@ -36,3 +36,15 @@ with _quiet():
     import tensorflow as tf
 
     keras.ops.zeros(1)  # the devices are looked for, and reported on, at first use
+
+
+@contextmanager
+def computing_in(precision: str | None) -> Iterator[None]:
+    """Give the layers that are made meanwhile a precision of computation: float32, or bfloat16 with float32 weights."""
+    before = keras.config.dtype_policy()
+    if precision is not None:
+        keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -62,6 +62,7 @@ class ModelSection(Section):
     hidden: int = Field(64, ge=1)
     batch_norm: bool = True
     dropout: float = Field(0.25, ge=0, lt=1)
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class AugmentationSection(Section):

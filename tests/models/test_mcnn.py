@@ -7,6 +7,7 @@ import pytest
 
 from hcskit.errors import InputError
 from hcskit.models import PooledConvolutions, mcnn
+from hcskit.models.backend import keras
 
 
 def test_the_published_network_has_its_published_size() -> None:
@@ -45,3 +46,16 @@ def test_any_image_size_joins_on_one_grid() -> None:
 def test_impossible_networks_are_refused(arguments: dict[str, object], word: str) -> None:
     with pytest.raises(InputError, match=word):
         mcnn(**({"input_shape": (64, 64, 1), "n_classes": 2} | arguments))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_lower_precision_is_nearly_the_same_network_with_the_same_weights(batch_norm: bool) -> None:
+    options = {"head": "pool", "features": 8, "hidden": 8, "batch_norm": batch_norm}
+    low, full = (mcnn((64, 64, 2), 3, precision=precision, **options) for precision in ("bfloat16", "float32"))  # type: ignore[arg-type]
+    assert {weight.dtype for weight in low.weights} == {"float32"}
+    assert low.get_layer("scales").output.dtype == "bfloat16"
+    assert low.output.dtype == full.get_layer("scales").output.dtype == "float32"
+    full.set_weights(low.get_weights())
+    images = np.random.default_rng(0).random((3, 64, 64, 2), np.float32)
+    np.testing.assert_allclose(low.predict_on_batch(images), full.predict_on_batch(images), atol=0.02)
+    assert keras.config.dtype_policy().name == "float32"
