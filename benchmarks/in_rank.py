@@ -26,7 +26,7 @@ def _epoch(*, plain: bool) -> Callable[[], Any]:
     images = np.random.default_rng(0).standard_normal((FIELDS, SIDE, SIDE, CHANNELS), np.float32)
     fields = TrainingFields.from_arrays(images, np.arange(FIELDS) % CLASSES, tuple("abc"))
     crops = RandomCrops(fields, (CROP, CROP), 4, BATCH, recipe.augmentation, 0, rank=place.rank, ranks=place.size)
-    model = mcnn((CROP, CROP, CHANNELS), CLASSES, **recipe.model.model_dump())
+    model = recipe.model.build((CROP, CROP, CHANNELS), CLASSES)
     optimizer, callbacks = keras.optimizers.AdamW(), []
     if not plain:
         model, optimizer, callbacks = over_ranks(model), data_parallel(optimizer), [KeepTogether(crops.own_size)]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from hcskit.models import mcnn
+from hcskit.models import computing_in, mcnn
 from hcskit.models.backend import keras
 
 SHAPE, CLASSES, BATCH = (1024, 1280, 3), 13, 8
@@ -38,8 +38,8 @@ def plain() -> keras.Model:
 
 
 def _model(what: str) -> keras.Model:
-    precision = "bfloat16" if what.endswith("bfloat16") else "float32"
-    model = plain() if what.startswith("plain") else mcnn(SHAPE, CLASSES, precision=precision)
+    with computing_in("bfloat16" if what.endswith("bfloat16") else "float32"):
+        model = plain() if what.startswith("plain") else mcnn(SHAPE, CLASSES)
     assert model.count_params() == 42_577_261
     model.compile(optimizer="adam", loss="categorical_crossentropy")
     return model

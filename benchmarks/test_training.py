@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hcskit.models import mcnn
 from hcskit.training import RandomCrops, Recipe, TrainingFields
 
 ROUNDS = 7
@@ -22,7 +21,7 @@ def test_training(what: str, benchmark: Any) -> None:
     images = rng.standard_normal((FIELDS, SIDE, SIDE, CHANNELS), dtype=np.float32)
     fields = TrainingFields.from_arrays(images, np.arange(FIELDS) % CLASSES, tuple("abc"))
     crops = RandomCrops(fields, (128, 128), per_field=4, batch=16, augmentation=recipe.augmentation, seed=0)
-    model = mcnn((128, 128, CHANNELS), CLASSES, **recipe.model.model_dump())
+    model = recipe.model.build((128, 128, CHANNELS), CLASSES)
     model.compile(optimizer="adam", loss="categorical_crossentropy", jit_compile=False)
     x, y = crops[0]
 

@@ -66,11 +66,10 @@ def variables(recipe: Recipe, config: ClusterConfig) -> dict[str, str]:
     They are Horovod's settings in the recipe, the threads that the cluster's file names, if it does, and as many
     operations side by side as the network has branches; a rank with fewer cores has as many as those.
     """
-    from hcskit.models import MOST_SCALES, scales_that_fit
     from hcskit.training.parallel import environment
 
     crop = recipe.data.crop
-    branches = recipe.model.scales or (MOST_SCALES if crop is None else scales_that_fit(crop))
+    branches = recipe.model.branches(crop)
     threads = {} if config.threads_per_rank is None else {_THREADS: str(config.threads_per_rank)}
     return {**environment(recipe.parallel), **threads, _BRANCHES: str(branches)}
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from hcskit.errors import InputError
 from hcskit.models._pooled import PooledConvolutions
-from hcskit.models.backend import computing_in, keras
+from hcskit.models.backend import keras
 
 __all__ = ["MOST_SCALES", "mcnn", "scales_that_fit"]
 
@@ -37,7 +37,6 @@ def mcnn(
     hidden: int = 512,
     batch_norm: bool = False,
     dropout: float = 0.0,
-    precision: Literal["float32", "bfloat16"] | None = None,
 ) -> keras.Model:
     """Build an M-CNN.
 
@@ -60,9 +59,6 @@ def mcnn(
         Normalise after each convolution (not in the publication; helps with few images).
     dropout : float
         Fraction of hidden units dropped in training.
-    precision : {"float32", "bfloat16"}, optional
-        Of the computation, by default Keras's own setting; weights and probabilities are float32 in any case. With
-        bfloat16 a processor that has it (AVX-512 BF16, AMX) is about twice as fast (docs/performance.md).
 
     Returns
     -------
@@ -84,21 +80,20 @@ def mcnn(
     if head not in ("flatten", "pool"):
         raise InputError(f"head is {head!r}; expected 'flatten' or 'pool'")
     count = _scales(min(input_shape[:2]), scales)
-    with computing_in(precision):
-        image = keras.Input(input_shape, name="image")
-        branches = [_branch(image, level, count, batch_norm) for level in range(count)]
-        x = layers.Concatenate(name="scales")(branches) if count > 1 else branches[0]
-        x = _convolve(x, features, 1, batch_norm, "join")
-        if head == "flatten":
-            x = layers.Flatten(name="flatten")(layers.MaxPooling2D(2, name="join_pool")(x))
-        else:
-            x = layers.GlobalAveragePooling2D(name="pool")(x)
-        x = layers.Dense(hidden, activation="relu", name="hidden")(x)
-        if dropout:
-            x = layers.Dropout(dropout, name="dropout")(x)
-        # Probabilities stay in float32 where the rest is computed in lower precision.
-        probability = layers.Dense(n_classes, activation="softmax", dtype="float32", name="phenotype")(x)
-        return keras.Model(image, probability, name="mcnn")
+    image = keras.Input(input_shape, name="image")
+    branches = [_branch(image, level, count, batch_norm) for level in range(count)]
+    x = layers.Concatenate(name="scales")(branches) if count > 1 else branches[0]
+    x = _convolve(x, features, 1, batch_norm, "join")
+    if head == "flatten":
+        x = layers.Flatten(name="flatten")(layers.MaxPooling2D(2, name="join_pool")(x))
+    else:
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Dense(hidden, activation="relu", name="hidden")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="dropout")(x)
+    # Probabilities stay in float32 where the rest is computed in lower precision.
+    probability = layers.Dense(n_classes, activation="softmax", dtype="float32", name="phenotype")(x)
+    return keras.Model(image, probability, name="mcnn")
 
 
 def scales_that_fit(side: int) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from hcskit.errors import InputError
-from hcskit.models import PooledConvolutions, mcnn
+from hcskit.models import PooledConvolutions
 from hcskit.models.backend import keras
 from hcskit.training import LabelledData, Recipe
 
@@ -130,7 +130,7 @@ def network(recipe: Recipe, data: DataSize) -> Network:
 
 @lru_cache
 def _count(shape: tuple[int, int, int], n_classes: int, recipe: Recipe) -> Network:
-    model = mcnn(shape, n_classes, **recipe.model.model_dump())
+    model = recipe.model.build(shape, n_classes)
     kinds = [type(layer) for layer in model.layers]
     outputs = {layer.name: math.prod(layer.output.shape[1:]) for layer in model.layers}
     inside = sum(layer.kept(layer.input.shape[1:]) for layer in model.layers if isinstance(layer, PooledConvolutions))

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import InputError
-from hcskit.models import mcnn
 from hcskit.models.backend import keras, tf
 from hcskit.training._card import ModelCard, save_model
 from hcskit.training._data import LabelledData
 from hcskit.training._fields import NEGATIVE, TrainingFields, survey
+from hcskit.training._finish import finish
 from hcskit.training._journal import EventLog, Journal
 from hcskit.training._optimisers import make_optimiser, weigh_parts
 from hcskit.training._plan import learning_rates, stages
@@ -92,9 +92,12 @@ def train(
         If the data do not give two classes or a clean split, or the crop is larger than the image.
     """
     images, fields, card = _prepare(data, recipe, fold, memory)
-    model, history = _fit(images, ~fields["validation"].to_numpy(), card, Path(out), progress)
-    best = history.iloc[history["val_loss"].to_numpy().argmin()]
-    card = card.model_copy(update={"metrics": {str(name): float(value) for name, value in best.items()}})
+    learn = ~fields["validation"].to_numpy()
+    model, history = _fit(images, learn, card, Path(out), progress)
+    best = {str(name): float(value) for name, value in history.iloc[history["val_loss"].to_numpy().argmin()].items()}
+    held_out = Tiles(images.select(~learn), card.crop, recipe.optimiser.batch)
+    model, found = finish(model, recipe.prediction, (held_out[number] for number in range(len(held_out))))
+    card = card.model_copy(update={"metrics": best | {f"held_out_{name}": value for name, value in found.items()}})
     if ranks().rank == 0:
         save_model(out, model, card)
     return TrainingResult(model, card, history, fields)
@@ -189,7 +192,7 @@ def _network(
     recipe, options, (rank, size, _) = card.recipe, card.recipe.optimiser, ranks()
     crops = (card.crop, recipe.data.crops_per_field, options.batch, recipe.augmentation, recipe.seed)
     batches = RandomCrops(data, *crops, parts=options.parts, rank=rank, ranks=size, balance=recipe.data.balance)
-    network = mcnn((*card.crop, len(card.channels)), len(card.classes), **recipe.model.model_dump())
+    network = recipe.model.build((*card.crop, len(card.channels)), len(card.classes))
     model = over_ranks(weigh_parts(network))
     optimiser = make_optimiser(options, rates(recipe, batches.size))
     model.compile(
@@ -204,6 +207,8 @@ def _network(
 
 def _crop(recipe: Recipe, shape: tuple[int, ...]) -> tuple[int, int]:
     if recipe.data.crop is None:
+        if recipe.prediction.views == 8 and shape[0] != shape[1]:
+            raise InputError(f"the recipe's 8 views need square crops, and fields are {shape[0]}×{shape[1]}; take 4")
         return (shape[0], shape[1])
     if recipe.data.crop > min(shape):
         raise InputError(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.platemap import ROLES
+from hcskit.training._networks import MCNNSection, Network
 from hcskit.training._plan import CosineSection, Schedule
-from hcskit.training._section import Section
+from hcskit.training._section import Section, kind_or
 
 __all__ = ["ParallelSection", "Recipe"]
 
@@ -53,22 +54,13 @@ class SplitSection(Section):
     validation: float = Field(0.25, gt=0, lt=1, description="fraction of each class's groups that is held out")
 
 
-class ModelSection(Section):
-    """The network, as `hcskit.models.mcnn` takes it."""
-
-    head: Literal["flatten", "pool"] = "pool"
-    scales: int | None = None
-    features: int = Field(128, ge=1)
-    hidden: int = Field(64, ge=1)
-    batch_norm: bool = True
-    dropout: float = Field(0.25, ge=0, lt=1)
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-
 class AugmentationSection(Section):
     """What must not matter: orientation (a well has no up), lamp and stain intensity."""
 
     dihedral: bool = Field(True, description="one of the 8 flips and quarter turns")
+    rotate: bool = Field(False, description="turn by any angle, and mirror what is missing in the corners")
+    zoom: float = Field(0.0, ge=0, lt=0.5, description="enlarge by exp of a normal with this deviation")
+    shift: float = Field(0.0, ge=0, description="move by at most so many pixels, after binning")
     gain: float = Field(0.2, ge=0, lt=1, description="multiply each channel by exp of a normal with this deviation")
     offset: float = Field(0.1, ge=0, description="add to each channel a normal with this deviation, normalised units")
     mixup: float = Field(
@@ -138,17 +130,12 @@ class LAMBSection(OptimiserSection):
     weight_decay: float = Field(0.01, ge=0, description="arXiv:1904.00962")
 
 
-def _optimiser_kind(section: Any) -> str:
-    kind = section.get("kind", "adamw") if isinstance(section, dict) else getattr(section, "kind", "adamw")
-    return str(kind)
-
-
 Optimiser = Annotated[
     Annotated[AdamWSection, Tag("adamw")]
     | Annotated[SGDSection, Tag("sgd")]
     | Annotated[LARSSection, Tag("lars")]
     | Annotated[LAMBSection, Tag("lamb")],
-    Discriminator(_optimiser_kind),
+    Discriminator(kind_or("adamw")),
 ]
 
 
@@ -161,6 +148,19 @@ class ParallelSection(Section):
     compression: Literal["fp16"] | None = Field(None, description="send gradients as 16-bit numbers: half the traffic")
     fusion_threshold_mb: int = Field(128, ge=0, description="send small gradients together, up to so many MiB")
     cycle_time_ms: float = Field(1.0, gt=0, description="wait so long for gradients to send together, in milliseconds")
+
+
+class PredictionSection(Section):
+    """How a trained network is used; it goes into the model file."""
+
+    views: Literal[1, 4, 8] = Field(
+        1, description="average over flips and half turns (4), and quarter turns of square crops (8): as much longer"
+    )
+    calibrate: bool = Field(
+        False,
+        description="divide logits by the temperature that suits what is validated on (Guo et al., arXiv:1706.04599). "
+        "A network that is always right there becomes as sure as can be; dose-response wants graded probabilities",
+    )
 
 
 class RunSection(Section):
@@ -184,10 +184,11 @@ class Recipe(Section):
 
     data: DataSection = DataSection()
     split: SplitSection = SplitSection()
-    model: ModelSection = ModelSection()
+    model: Network = MCNNSection()
     augmentation: AugmentationSection = AugmentationSection()
     optimiser: Optimiser = AdamWSection()
     schedule: Schedule = CosineSection()
+    prediction: PredictionSection = PredictionSection()
     parallel: ParallelSection = ParallelSection()
     run: RunSection = RunSection()
     seed: int = Field(0, ge=0)

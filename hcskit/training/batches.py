@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from hcskit.errors import InputError
 from hcskit.models.backend import keras
+from hcskit.training._augment import pairs, random_crop
 from hcskit.training._fields import THREADS, OpenField, TrainingFields, tile_corners
 from hcskit.training._recipe import AugmentationSection
 
@@ -272,24 +273,3 @@ def own_errors(*batches: _Batches) -> Iterator[None]:
             if error is not None:
                 raise error from None
         raise
-
-
-def random_crop(
-    field: OpenField, augmentation: AugmentationSection, rng: np.random.Generator, out: npt.NDArray[np.float32]
-) -> None:
-    """Cut a random crop of a field, varied, into `out` (y, x, channel); quarter turns only where it is square."""
-    corner = tuple(int(rng.integers(field.image.shape[axis] - out.shape[axis] + 1)) for axis in (0, 1))
-    if augmentation.dihedral:
-        turns = int(rng.integers(4))
-        # Written through a turned view, the crop comes out turned.
-        out = out[:, ::-1] if rng.integers(2) else out
-        out = np.rot90(out, -turns if out.shape[0] == out.shape[1] else 2 * (turns % 2))
-    gain, offset = rng.standard_normal((2, out.shape[-1]), np.float32)
-    field.cut((corner[0], corner[1]), out, np.exp(augmentation.gain * gain), augmentation.offset * offset)
-
-
-def pairs(count: int, alpha: float, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Choose for each sample of a batch its weight, from Beta(alpha, alpha), and its partner; 0: all of itself."""
-    if alpha == 0:
-        return np.ones(count, np.float32), np.arange(count)
-    return rng.beta(alpha, alpha, count).astype(np.float32), rng.permutation(count)

@@ -94,6 +94,33 @@ def test_what_is_varied_is_the_crop() -> None:
     assert len(found) > 2
 
 
+def test_an_image_is_turned_enlarged_and_moved_about_its_middle() -> None:
+    """Measured on an ellipse of known axes: where it is, how large, how long, and which way it lies."""
+    y, x = np.mgrid[-32:33, -32:33]
+    ellipse = np.exp(-(y**2) / (2 * 3.0**2) - x**2 / (2 * 5.0**2)).astype(np.float32)[None, ..., None]
+    fields = TrainingFields.from_arrays(ellipse, np.zeros(1, int), ("a",))
+
+    def moments(**varied: object) -> np.ndarray:
+        crops = RandomCrops(fields, (65, 65), 100, 100, PLAIN.model_copy(update=varied), 0)
+        images = crops[0][0][..., 0].astype(float)
+        total = images.sum((1, 2))
+        at = np.array([(images * axis).sum((1, 2)) / total for axis in (y, x)])
+        spread = [(images * a * b).sum((1, 2)) / total for a, b in ((y, y), (y, x), (x, x))]
+        spread = np.array(spread) - np.array([at[0] ** 2, at[0] * at[1], at[1] ** 2])
+        tilt = 0.5 * np.arctan2(2 * spread[1], spread[2] - spread[0])
+        return np.array([at[0], at[1], spread[0] + spread[2], tilt])
+
+    still = moments()
+    np.testing.assert_allclose(still.T, np.broadcast_to([0, 0, 34, 0], (100, 4)), atol=0.5)
+    turned, enlarged, moved = moments(rotate=True), moments(zoom=0.1), moments(shift=5.0)
+    np.testing.assert_allclose(turned[:3], still[:3], atol=1.5)
+    assert np.histogram(turned[3], 4, (-np.pi / 2, np.pi / 2))[0].min() > 10
+    assert np.std(np.log(enlarged[2]) / 2) == pytest.approx(0.1, rel=0.25)
+    np.testing.assert_allclose(moved[2:], still[2:], atol=1.0)
+    assert 4 < np.abs(moved[:2]).max() < 5.1
+    assert np.abs(moved[:2].mean(axis=1)).max() < 1
+
+
 def test_images_that_are_not_square_are_not_turned_by_a_quarter() -> None:
     fields = _fields()
     whole = RandomCrops(fields, (24, 30), 4, 20, PLAIN.model_copy(update={"dihedral": True}), 7)

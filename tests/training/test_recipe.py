@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,14 @@ def test_a_mistake_is_named_with_its_place(text: str, said: str, tmp_path: Path)
         Recipe.from_yaml(path)
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["mcnn", "mcnn_residual", "resnet"])
+def test_a_recipe_names_its_network_and_the_precision_it_computes_in(kind: str) -> None:
+    recipe = Recipe.model_validate({"model": {"kind": kind, "features": 4, "precision": "bfloat16"}})
+    model = recipe.model.build((32, 32, 2), 3)
+    assert model.name == kind
+    assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"bfloat16", "float32"}
+    assert model.output.shape == (None, 3)
+    branches = [layer for layer in model.layers if re.fullmatch(r"scale\d+_conv1?", layer.name)]
+    assert recipe.model.branches(32) == max(1, len(branches))
