@@ -21,6 +21,14 @@ from hcskit.store import import_plates, open_plates, write_profile
 from hcskit.training import Recipe
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _not_measured_in_workers() -> Iterator[None]:
+    """Coverage makes TensorFlow a quarter slower, and it is started again and again here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two plates of 64×64 pixels, each of 6 wells of a compound and 3 of each control, one field missing."""
