@@ -235,6 +235,8 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
     if isinstance(images, ImageFolder):
         if out is None or cluster is not None:
             raise click.UsageError("of a folder of images: '--out' names a CSV file, and there is no '--cluster'.")
+        if not out.parent.is_dir():
+            raise InputError(f"there is no folder {out.parent} to write {out.name} into")
         predict_images(images, network, card).to_csv(out, index=False)
         click.echo(f"wrote {out}")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ __all__ = [
     "write_predictions",
 ]
 
-_BATCH = 32  # crops that are predicted at a time
+_PIXELS = 32 * 256 * 256  # of crops that are predicted at a time
 _PIXEL_TOLERANCE = 0.05  # relative; objectives of one nominal magnification differ by a few per cent
 
 
@@ -137,7 +138,8 @@ def predict_source(
     done : callable
         Takes how many more images are done.
     """
-    at_once = max(1, _BATCH // len(tile_corners(source.shape, card.crop)))
+    pixels = len(tile_corners(source.shape, card.crop)) * math.prod(card.crop) * card.recipe.prediction.views
+    at_once = max(1, _PIXELS // pixels)
     found: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(source.table), at_once):
         rows = range(start, min(start + at_once, len(source.table)))

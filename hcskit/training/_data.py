@@ -176,6 +176,6 @@ def _parse(name: str, pattern: str | None) -> dict[str, str]:
     if pattern is None:
         return {}
     found = re.search(pattern, name)
-    if found is None:
-        raise InputError(f"the recipe's data.pattern '{pattern}' does not fit the file name {name!r}")
+    if found is None or None in found.groupdict().values():
+        raise InputError(f"the recipe's data.pattern '{pattern}' does not fit the file name {name!r}, or not all of it")
     return found.groupdict()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ def image_files(folder: Path, at_least: int = 1) -> list[str]:
     InputError
         If there are fewer.
     """
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_image(path))
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_image(path, folder))
     if len(found) < at_least:
         raise InputError(f"{folder} holds no image; expected files that end in {', '.join(IMAGES)}")
     return found
@@ -92,8 +91,9 @@ class ImageSource:
         return None
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGES and not path.name.startswith(".") and path.is_file()
+def _is_image(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in IMAGES and not hidden and path.is_file()
 
 
 def _read(path: Path) -> npt.NDArray[Any]:
@@ -103,7 +103,7 @@ def _read(path: Path) -> npt.NDArray[Any]:
         else:
             with Image.open(path) as file:
                 image = np.asarray(file if file.mode in ("L", "RGB", "I;16") else file.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, struct.error, tifffile.TiffFileError) as error:
+    except Exception as error:
         raise InputError(f"{path} cannot be read as an image: {error}") from error
     image = image[..., np.newaxis] if image.ndim == 2 else image
     if image.ndim != 3 or image.shape[2] not in _CHANNELS:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from hcskit.errors import RunError
 from hcskit.models.backend import keras, tf
 from hcskit.training._recipe import Recipe
 from hcskit.training.batches import RandomCrops
@@ -108,10 +109,16 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         self.bar.update(round(seen * self.batches.size) - self.bar.n)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        rate = float(self.model.optimizer.learning_rate)
+        if not np.isfinite([(logs or {}).get(name, 0.0) for name in ("loss", "val_loss")]).all():
+            raise RunError(
+                f"the training diverged in epoch {epoch + 1}: its loss is no number any more, at a learning rate of "
+                f"about {rate:.2g}. Lower it (hcskit lr-range finds one), or set clip_norm; the epochs before are kept"
+            )
         row = {
             "epoch": epoch + 1,
             **(logs or {}),
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": rate,
             "seconds": self.seconds,
             "images_per_second": self.batches.size / self.seconds,
         }

@@ -63,6 +63,8 @@ class _Schedule(Section, ABC):
 
     def check(self, warm_up: float, epochs: int) -> None:
         """Raise ValueError if the schedule does not fit into the epochs that are left after the warm-up."""
+        if warm_up > epochs:
+            raise ValueError(f"a warm-up of {warm_up:g} epochs does not fit into {epochs} epochs; set warmup_epochs")
 
 
 class CosineSection(_Schedule):

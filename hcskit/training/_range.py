@@ -74,6 +74,8 @@ def lr_range(
     """
     if not 0 < lowest < highest:
         raise InputError(f"the rate is to rise from {lowest:g} to {highest:g}; give two positive numbers in order")
+    if steps < 2:
+        raise InputError(f"a range test of {steps} steps cannot be; give at least 2")
     rates = (np.geomspace if growth == "exponential" else np.linspace)(lowest, highest, steps)
     model, batches = network_and_batches(data, recipe, rates=lambda *_: rates)
     losses: list[float] = []
@@ -84,7 +86,7 @@ def lr_range(
             logs = model.train_on_batch(*batches[step * batches.parts + part], return_dict=True)
         losses.append(float(logs["loss"]))
         smoothed = _smooth(losses, _WINDOW * steps)
-        if not smoothed[-1] < _TOO_MUCH * smoothed.min():
+        if not np.isfinite(losses[-1]) or smoothed[-1] > _TOO_MUCH * smoothed.min():
             break
     columns = {"step": range(len(losses)), "learning_rate": rates[: len(losses)], "loss": losses, "smoothed": smoothed}
     table = pd.DataFrame(columns)

@@ -41,9 +41,11 @@ class DataSection(Section):
     @classmethod
     def _is_a_pattern(cls, pattern: str | None) -> str | None:
         try:
-            re.compile(pattern or "")
+            groups = re.compile(pattern or "").groupindex
         except re.error as error:
             raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
+        if taken := sorted({"field", "file", "label"} & set(groups)):
+            raise ValueError(f"'{pattern}' has a group called {taken[0]}, which is known already; call it another")
         return pattern
 
 

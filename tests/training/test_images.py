@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def _recipe(**data: object) -> Recipe:
 
 
 def test_an_image_is_known_by_its_folder_and_its_name(folder: Path) -> None:
+    shutil.copytree(folder / "dark", folder / ".ipynb_checkpoints")
     table = ImageFolder(folder).label(_recipe().data)
     assert table["file"].is_monotonic_increasing
     assert table.groupby(["label", "plate"]).size().to_dict() == {
@@ -82,6 +84,10 @@ def test_tiff_and_colours_are_read(tmp_path: Path, shape: tuple[int, ...], chann
 def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'\^\(\?P<row>\\d\)' does not fit the file name 'p1_A01_1.png'"):
         ImageFolder(folder).label(DataSection(pattern=r"^(?P<row>\d)"))
+    with pytest.raises(InputError, match="not all of it"):
+        ImageFolder(folder).label(DataSection(pattern=r"^p1(?P<batch>x)?|^p"))
+    with pytest.raises(ValueError, match="a group called label"):
+        DataSection(pattern=r"(?P<label>.)")
     with pytest.raises(InputError, match=r"at least two subfolders of .*found bright"):
         ImageFolder(folder).label(DataSection(exclude=("dark", "unusable")))
     with pytest.raises(NotAScreenError, match=r"nor does .* hold images"):

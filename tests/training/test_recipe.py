@@ -76,3 +76,8 @@ def test_a_recipe_names_its_network_and_the_precision_it_computes_in(kind: str) 
     assert model.output.shape == (None, 3)
     branches = [layer for layer in model.layers if re.fullmatch(r"scale\d+_conv1?", layer.name)]
     assert recipe.model.branches(32) == max(1, len(branches))
+
+
+def test_a_warm_up_longer_than_the_training_is_refused() -> None:
+    with pytest.raises(ValueError, match="a warm-up of 5 epochs does not fit into 4 epochs"):
+        Recipe.model_validate({"optimiser": {"kind": "sgd", "epochs": 4}})

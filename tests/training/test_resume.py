@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from hcskit.errors import RunError
 from hcskit.training import Recipe, TrainingResult, open_data, train
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
@@ -111,3 +112,12 @@ def test_another_training_in_the_same_folder_is_not_taken_for_this_one(screen: P
     again = fit(screen, tmp_path, optimiser=options, run=keep)
     pd.testing.assert_frame_equal(again.history, first.history)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), first.history)
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_says_so_and_keeps_no_broken_network(screen: Path, tmp_path: Path) -> None:
+    optimiser = {"epochs": 3, "batch": 7, "kind": "sgd", "learning_rate": 1e30, "reference_batch": None}
+    with pytest.raises(RunError, match=r"diverged in epoch 1: .* at a learning rate of about .*e\+\d+.*lr-range"):
+        fit(screen, tmp_path, optimiser={**optimiser, "warmup_epochs": 0}, model={**BASE["model"], "batch_norm": False})
+    assert not list(tmp_path.rglob("*.npz"))
+    assert not list(tmp_path.glob("*.keras"))
