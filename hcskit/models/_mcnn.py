@@ -13,7 +13,7 @@ from hcskit.errors import InputError
 from hcskit.models._pooled import PooledConvolutions
 from hcskit.models.backend import keras
 
-__all__ = ["MOST_SCALES", "mcnn", "scales_that_fit"]
+__all__ = ["MOST_SCALES", "choose_scales", "mcnn", "scales_that_fit"]
 
 layers = keras.layers
 
@@ -79,7 +79,9 @@ def mcnn(
         raise InputError(f"an M-CNN tells at least 2 classes apart; n_classes is {n_classes}")
     if head not in ("flatten", "pool"):
         raise InputError(f"head is {head!r}; expected 'flatten' or 'pool'")
-    count = _scales(min(input_shape[:2]), scales)
+    side = min(input_shape[:2])
+    room = scales_that_fit(side)
+    count = choose_scales(side, scales, room, room)
     image = keras.Input(input_shape, name="image")
     branches = [_branch(image, level, count, batch_norm) for level in range(count)]
     x = layers.Concatenate(name="scales")(branches) if count > 1 else branches[0]
@@ -107,9 +109,15 @@ def scales_that_fit(side: int) -> int:
     return min(MOST_SCALES, 1 + int(math.log2(side // _MIN_GRID))) if side >= _MIN_GRID else 0
 
 
-def _scales(side: int, wanted: int | None) -> int:
-    room = scales_that_fit(side)
-    count = max(1, room) if wanted is None else wanted
+def choose_scales(side: int, wanted: int | None, usual: int, room: int) -> int:
+    """Return how many scales to take of an image, if not the usual number then as many as are wanted.
+
+    Raises
+    ------
+    InputError
+        If there is no room for so many.
+    """
+    count = max(1, usual) if wanted is None else wanted
     if not 1 <= count <= room:
         raise InputError(
             f"an image {side} pixels wide or high has room for {room} scales of at most {MOST_SCALES}, not {count}: "

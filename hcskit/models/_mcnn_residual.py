@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 from hcskit.errors import InputError
-from hcskit.models._mcnn import MOST_SCALES, scales_that_fit
+from hcskit.models._mcnn import choose_scales, scales_that_fit
 from hcskit.models._residual import activate, block, convolve, pooled_head
 from hcskit.models.backend import keras
 
-__all__ = ["mcnn_residual"]
+__all__ = ["mcnn_residual", "residual_scales"]
 
 layers = keras.layers
 
@@ -72,7 +72,9 @@ def mcnn_residual(
     """
     if n_classes < 2:
         raise InputError(f"an M-CNN tells at least 2 classes apart; n_classes is {n_classes}")
-    count = _scales(min(input_shape[:2]), scales)
+    side = min(input_shape[:2])
+    # The coarsest branch halves once more than the published one.
+    count = choose_scales(side, scales, residual_scales(side), scales_that_fit(side // 2))
     image = keras.Input(input_shape, name="image")
     branches = [_branch(image, level, count, features) for level in range(count)]
     x = layers.Concatenate(name="scales")(branches) if count > 1 else branches[0]
@@ -82,16 +84,15 @@ def mcnn_residual(
     return keras.Model(image, pooled_head(x, n_classes, dropout), name="mcnn_residual")
 
 
-def _scales(side: int, wanted: int | None) -> int:
-    # The coarsest branch halves once more than the published one.
-    room = min(MOST_SCALES, scales_that_fit(side // 2))
-    count = max(1, scales_that_fit(side // 4)) if wanted is None else wanted
-    if not 1 <= count <= room:
-        raise InputError(
-            f"an image {side} pixels wide or high has room for {room} scales of at most {MOST_SCALES}, not {count}: "
-            "the coarsest grid needs 4 pixels"
-        )
-    return count
+def residual_scales(side: int) -> int:
+    """Return how many scales leave a common grid of at least 8 rows and columns, from the shorter side in pixels.
+
+    Examples
+    --------
+    >>> residual_scales(64)
+    3
+    """
+    return max(1, scales_that_fit(side // 4))
 
 
 def _branch(image: Any, level: int, count: int, features: int) -> Any:

@@ -134,6 +134,7 @@ def _prepare(
     fields["validation"] = split_groups(fields, recipe.split.by, recipe.split.validation, recipe.seed)
     channels = recipe.data.channels or data.channels
     source = KeptSource(data.source(fields, channels, recipe.data.binning), memory)
+    crop = _crop(recipe, source.shape)
     labels = set(fields["label"])
     negative = [NEGATIVE] if NEGATIVE in labels else []
     classes = (*negative, *sorted(labels.difference(negative)))
@@ -141,7 +142,6 @@ def _prepare(
     normalisation, pixels = survey(source, untreated.to_numpy())
     numbers = fields["label"].map(classes.index).to_numpy()
     images = TrainingFields(source, np.arange(len(fields)), numbers, classes, normalisation)
-    crop = _crop(recipe, source.shape)
     card = ModelCard(
         classes=classes,
         negative_class=NEGATIVE if negative else None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from hcskit.models import MOST_SCALES, computing_in, mcnn, mcnn_residual, resnet, scales_that_fit
+from hcskit.models import MOST_SCALES, computing_in, mcnn, mcnn_residual, residual_scales, resnet, scales_that_fit
 from hcskit.models.backend import keras
 from hcskit.training._section import Section, kind_or
 
@@ -66,7 +66,7 @@ class ResidualMCNNSection(_Network):
 
     def branches(self, side: int | None) -> int:
         """Return the number of scales."""
-        return self.scales or (MOST_SCALES if side is None else max(1, scales_that_fit(side // 4)))
+        return self.scales or (MOST_SCALES if side is None else residual_scales(side))
 
 
 class ResNetSection(_Network):

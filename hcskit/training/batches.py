@@ -124,6 +124,7 @@ class RandomCrops(_Batches):
         self.batch, self.augmentation, self.seed = batch, augmentation, seed
         self.parts, self.rank, self.ranks, self.balance = parts, rank, ranks, balance
         self.epoch = 0
+        self._drawn = -1, np.empty(0, np.int64), np.empty(0, np.int64)
         self.size = per_field * len(fields)
         smallest = self.size // self.steps
         if ranks * parts > smallest:
@@ -143,13 +144,13 @@ class RandomCrops(_Batches):
     @property
     def own_size(self) -> int:
         """Crops of an epoch that this rank makes."""
-        batches = np.array_split(np.arange(self.size), self.steps)
-        return sum(len(self._own(len(batch), part)[0]) for batch in batches for part in range(self.parts))
+        sizes = (len(_share(self.size, self.steps, step)) for step in range(self.steps))
+        return sum(len(self._own(size, part)[0]) for size in sizes for part in range(self.parts))
 
     def _make(self, index: int) -> _Batch:
         epoch, (batch, part) = self.epoch, divmod(index, self.parts)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
-        samples = np.array_split(order, self.steps)[batch]
+        order, fields = self._draw(epoch)
+        samples = order[_share(self.size, self.steps, batch)]
         rng = np.random.default_rng([self.seed, epoch, 2, batch])
         share, other = pairs(len(samples), self.augmentation.mixup, rng)
         own, weight = self._own(len(samples), part)
@@ -161,7 +162,7 @@ class RandomCrops(_Batches):
             sample_rng = np.random.default_rng([self.seed, epoch, 1, int(made[place])])
             random_crop(field, self.augmentation, sample_rng, out)
 
-        x, y = self._cut(self._fields_of_samples(epoch)[made], cut)
+        x, y = self._cut(fields[made], cut)
         if self.augmentation.mixup:
             second = np.argsort(needed)[np.searchsorted(np.sort(needed), other[own])]
             mine = share[own, np.newaxis]
@@ -193,8 +194,15 @@ class RandomCrops(_Batches):
 
     def _own(self, count: int, part: int) -> tuple[npt.NDArray[np.int64], float]:
         """Return which of a batch's samples this rank makes, and how much the part counts; 1 on average."""
-        whole = np.array_split(np.arange(count), self.parts)[part]
-        return np.array_split(whole, self.ranks)[self.rank], len(whole) * self.parts / count
+        whole = _share(count, self.parts, part)
+        return whole[_share(len(whole), self.ranks, self.rank)], len(whole) * self.parts / count
+
+    def _draw(self, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the order of an epoch's samples and the field of each; drawn once, not for every batch."""
+        if self._drawn[0] != epoch:
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
+            self._drawn = epoch, order, self._fields_of_samples(epoch)
+        return self._drawn[1:]
 
     def _fields_of_samples(self, epoch: int) -> npt.NDArray[np.int64]:
         if not self.balance:
@@ -242,8 +250,8 @@ class Tiles(_Batches):
     ) -> None:
         super().__init__(fields, crop, threads)
         self.batch, self._corners = batch, tile_corners(fields.source.shape, crop)
-        every = np.arange(len(fields) * len(self._corners))
-        self._own = np.array_split(every, ranks)[rank] if len(every) >= ranks else every
+        count = len(fields) * len(self._corners)
+        self._own = _share(count, ranks, rank) if count >= ranks else np.arange(count)
         self.size = len(self._own)
 
     def __len__(self) -> int:
@@ -252,6 +260,13 @@ class Tiles(_Batches):
     def _make(self, index: int) -> _Batch:
         numbers, corners = np.divmod(self._own[index * self.batch :][: self.batch], len(self._corners))
         return self._cut(numbers, lambda place, field, out: field.cut(self._corners[corners[place]], out))
+
+
+def _share(count: int, parts: int, number: int) -> npt.NDArray[np.int64]:
+    """Return which of so many things are in one of parts as even as can be, as `numpy.array_split` deals them out."""
+    size, larger = divmod(count, parts)
+    start = number * size + min(number, larger)
+    return np.arange(start, start + size + (number < larger))
 
 
 def cut_tiles(field: OpenField, crop: tuple[int, int]) -> npt.NDArray[np.float32]:

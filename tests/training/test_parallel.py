@@ -15,11 +15,6 @@ import pytest
 from hcskit.cluster._rendezvous import number_ranks, rendezvous
 from hcskit.errors import InputError
 from hcskit.models.backend import keras
-from hcskit.platemap import read_plate_map
-from hcskit.preprocess import estimate_illumination
-from hcskit.readers import read_folder
-from hcskit.simulate import Compound, PlateDesign, dilution_series, simulate_plate
-from hcskit.store import import_plates, open_plates, write_profile
 from hcskit.training import RandomCrops, Recipe, TrainingFields
 from hcskit.training.parallel import ranks
 
@@ -116,17 +111,7 @@ def test_a_rank_that_raises_ends_all_with_its_exception(run_ranks: Run, tmp_path
 
 
 @pytest.mark.slow
-def test_ranks_train_a_plate_as_one_process_does_even_if_stopped(run_ranks: Run, tmp_path: Path) -> None:
-    design = PlateDesign(
-        compounds=(Compound("active", "translocation", ec50=50.0),),
-        concentrations=dilution_series(3000.0, 4.0, 3),
-        image_size=(64, 64),
-    )
-    export = simulate_plate(tmp_path / "export", design, seed=3)
-    found = read_folder(export.images)
-    import_plates(found, tmp_path, {index.plate: read_plate_map(export.plate_map, index.plate) for index in found})
-    for name, plate in open_plates(tmp_path).items():
-        write_profile(tmp_path, name, estimate_illumination(plate))
+def test_ranks_train_a_plate_as_one_process_does_even_if_stopped(run_ranks: Run, screen: Path, tmp_path: Path) -> None:
     recipe = Recipe.model_validate(
         {
             "data": {"crop": 32, "crops_per_field": 2},
@@ -134,14 +119,14 @@ def test_ranks_train_a_plate_as_one_process_does_even_if_stopped(run_ranks: Run,
             "optimiser": {"epochs": 4, "batch": 7},
         }
     )
-    recipe.to_yaml(tmp_path / "recipe.yaml")
-    (alone,) = run_ranks(0, "train_plate", tmp_path, tmp_path / "one")
+    recipe.to_yaml(screen / "recipe.yaml")
+    (alone,) = run_ranks(0, "train_plate", screen, tmp_path / "one")
     with pytest.raises(RuntimeError):
-        run_ranks(2, "train_and_die", tmp_path, tmp_path / "two")
+        run_ranks(2, "train_and_die", screen, tmp_path / "two")
     assert 1 <= len(pd.read_csv(tmp_path / "two" / "history.csv")) < 4
 
     def again(size: int) -> list[Any]:
-        return run_ranks(size, "train_plate", tmp_path, tmp_path / "two")
+        return run_ranks(size, "train_plate", screen, tmp_path / "two")
 
     # Three ranks go on from where two were cut off, and one finds nothing left to do.
     for history, weights in [*again(3), *again(1)]:
