@@ -155,19 +155,20 @@ class PlateSource:
         self.pixel_size_um = next(iter(plates.values())).attrs.get("pixel_size_um")
         self._profiles = profiles
         self._images = {name: unchunked(plate["image"].variable) for name, plate in plates.items()}
-        self._labels = {name: plate[["well", "field", "channel"]].indexes for name, plate in plates.items()}
-        self._places = list(zip(*(table[column].tolist() for column in ("plate", "well", "field")), strict=True))
+        # Labels are looked up here, in one thread: pandas may miss one when several look first (pandas-dev/pandas#21150).
+        labels = {name: plate.indexes for name, plate in plates.items()}
+        self._places = [
+            (name, labels[name]["well"].get_loc(well), labels[name]["field"].get_loc(field))
+            for name, well, field in zip(table["plate"], table["well"], table["field"], strict=True)
+        ]
+        self._channels = {name: [own["channel"].get_loc(one) for one in channels] for name, own in labels.items()}
         self._illuminations: dict[str, Illumination] = {}
+        self._lock = threading.Lock()
 
     def read(self, row: int) -> npt.NDArray[Any]:
         """Read the field (y, x, channel) of a row: the camera's counts, or binned light."""
         name, well, field = self._places[row]
-        labels = self._labels[name]
-        image = self._images[name].isel(
-            well=labels["well"].get_loc(well),
-            field=labels["field"].get_loc(field),
-            channel=[labels["channel"].get_loc(one) for one in self.channels],
-        )
+        image = self._images[name].isel(well=well, field=field, channel=self._channels[name])
         # In this thread: left to Dask, it would become tasks of a cluster that this one waits for.
         counts = image.load(scheduler="synchronous").transpose("y", "x", "channel").to_numpy()
         if self.binning == 1:
@@ -184,12 +185,13 @@ class PlateSource:
     def _of_plate(self, name: str) -> Illumination | None:
         if self._profiles is None:
             return None
-        if name not in self._illuminations:
-            profile = self._profiles.sel(plate=name).transpose("channel", "y", "x", missing_dims="ignore")
-            own = [profile.sel(channel=channel) for channel in self.channels]
-            dark = np.array([one["dark"] for one in own], np.float32)
-            self._illuminations[name] = Illumination(dark, [np.asarray(one["flat"], np.float32) for one in own])
-        return self._illuminations[name]
+        with self._lock:
+            if name not in self._illuminations:
+                profile = self._profiles.sel(plate=name).transpose("channel", "y", "x", missing_dims="ignore")
+                own = [profile.sel(channel=channel) for channel in self.channels]
+                dark = np.array([one["dark"] for one in own], np.float32)
+                self._illuminations[name] = Illumination(dark, [np.asarray(one["flat"], np.float32) for one in own])
+            return self._illuminations[name]
 
 
 class KeptSource:

@@ -92,6 +92,14 @@ def test_a_source_reads_from_any_plate(stored: dict[str, xr.Dataset], profiles: 
             np.testing.assert_array_equal(one, other)
 
 
+def test_reading_looks_up_no_label(stored: dict[str, xr.Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In threads, pandas may miss a label that is there, the first time that it is asked."""
+    source = PlateSource(stored, None, _table(stored), CHANNELS)
+    for method in ("get_loc", "get_indexer"):
+        monkeypatch.delattr(pd.Index, method)
+    assert len({source.read(row).tobytes() for row in range(len(source.table))}) == len(source.table)
+
+
 def test_plates_that_do_not_fit_are_refused(stored: dict[str, xr.Dataset], profiles: xr.Dataset) -> None:
     with pytest.raises(InputError, match="no channel AGP; it has DNA, ER, RNA"):
         PlateSource(stored, profiles, _table(stored), ("DNA", "AGP"))
