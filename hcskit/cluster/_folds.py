@@ -122,7 +122,7 @@ def cross_validate(
 def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds: int) -> None:
     """Train without one fold, then predict that fold; see `cross_validate`."""
     from hcskit.predict import gather_predictions, predict_source
-    from hcskit.training import Recipe, load_model, open_data, split_folds, train
+    from hcskit.training import Recipe, each_network, load_model, open_data, split_folds, train
 
     images, how = open_data(data), Recipe.model_validate(recipe)
     if not Path(out, "card.json").exists():  # it makes a model whole
@@ -131,7 +131,7 @@ def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds:
     model, card = load_model(out)
     fields = images.label(how.data)
     fields = fields[split_folds(fields, how.split.by, folds, how.seed) == fold]
-    crops = predict_source(images.source(fields, card.channels, card.binning), model, card)
+    crops = predict_source(images.source(fields, card.channels, card.binning), each_network(model), card)
     read = gather_predictions(fields, crops, card.classes).fields["probability"].reset_index()
     table = fields[["plate", "well", "field", "label"]].assign(fold=fold).merge(read, on=["plate", "well", "field"])
     write_result(out, _RESULT, table)

@@ -119,3 +119,23 @@ def test_scores_are_those_of_hand() -> None:
     assert summary["accuracy"] == 0.75
     assert summary["accuracy_sd"] == pytest.approx(np.sqrt(0.125))
     assert summary[["n_folds", "n_fields"]].tolist() == [2, 4]
+    # By 15 bins: 0.8 and right, 0.6 and wrong; 0.5 and right, 1.0 and right.
+    assert everything["ece"].tolist() == pytest.approx([(0.2 + 0.6) / 2, 0.5 / 2])
+
+
+def test_the_balanced_accuracy_counts_classes_alike() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["x", "y", "z"], [50, 7, 2]).tolist() * 2
+    told = rng.dirichlet(np.ones(3), len(labels))
+    wells = pd.DataFrame({"plate": "p", "well": [f"A{n}" for n in range(len(labels))], "field": 1, "label": labels})
+    wells["fold"] = np.repeat([0, 1], len(labels) // 2)
+    long = wells.join(pd.DataFrame(told, columns=list("xyz"))).melt(
+        list(wells), var_name="phenotype", value_name="probability"
+    )
+    found = score_folds(long, pd.DataFrame()).folds
+    for fold in (0, 1):
+        own = wells["fold"] == fold
+        best = np.array(list("xyz"))[told[own].argmax(axis=1)]
+        expected = np.mean([(best[wells["label"][own] == label] == label).mean() for label in "xyz"])
+        assert found.loc[("mean of classes", fold), "accuracy"] == pytest.approx(expected)
+        assert found.loc[("mean of classes", fold), "n_fields"] == 59
