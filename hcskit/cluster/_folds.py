@@ -71,7 +71,7 @@ def cross_validate(
     Returns
     -------
     CrossValidation
-        Also written as ``held_out``, ``fold_scores`` and ``scores`` in ``results``, as Parquet and CSV.
+        Also in ``results``, as Parquet and CSV: ``held_out``, ``fold_scores``, ``scores`` and ``held_out_controls``.
 
     Raises
     ------
@@ -156,7 +156,8 @@ def _gather(folder: Path, folds: int) -> CrossValidation:
         pd.concat([read_result(path, _RESULT) for path in folders], ignore_index=True),
         pd.concat([history(path) for path in folders], keys=range(folds), names=["fold"]),
     )
-    for name, table in ((_RESULT, found.predictions), ("fold_scores", found.folds), ("scores", found.summary)):
+    tables = {_RESULT: found.predictions, "fold_scores": found.folds, "scores": found.summary}
+    for name, table in (tables | {"held_out_controls": found.controls}).items():
         write_result(folder, name, table)
     return found
 

@@ -72,10 +72,10 @@ def predict(
         If there is no worker any more, or workers die of the same fields again and again.
     """
     from hcskit.predict import gather_predictions, predictable_fields
-    from hcskit.training import load_model
+    from hcskit.training import load_card
 
     screen, model = str(Path(screen).resolve()), str(Path(model).resolve())
-    _, card = load_model(model)
+    card = load_card(model)
     fields = predictable_fields(open_plates(screen), card)[["plate", "well", "field"]]
     parts = [
         plate.iloc[start : start + _FIELDS]

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from hcskit.preprocess import control_statistics
+
 __all__ = ["CrossValidation", "score_folds"]
 
 _ALL, _MEAN = "all classes", "mean of classes"
+_NEGATIVE = "negative_control"
 _LEAST = float(np.finfo(np.float32).eps)  # a network's probabilities are no finer
 
 
@@ -31,12 +34,17 @@ class CrossValidation:
     summary : pandas.DataFrame
         Index ``label``: mean of these over the folds and their sample standard deviation (``accuracy_sd`` and so on);
         ``n_folds`` and ``n_fields``.
+    controls : pandas.DataFrame
+        How far the held-out wells of each class lie from those of the negative controls, plate by plate, as
+        `hcskit.preprocess.control_statistics`: in the probability of the class, averaged over a well's fields, and in
+        the logit of that. No row if there are no negative controls.
     """
 
     predictions: pd.DataFrame
     history: pd.DataFrame
     folds: pd.DataFrame
     summary: pd.DataFrame
+    controls: pd.DataFrame
 
 
 def score_folds(predictions: pd.DataFrame, history: pd.DataFrame) -> CrossValidation:
@@ -61,6 +69,16 @@ def score_folds(predictions: pd.DataFrame, history: pd.DataFrame) -> CrossValida
     scores = ["accuracy", "log_loss", "ece"]
     summary = over[scores].mean().join(over[scores].std().add_suffix("_sd"))
     summary = summary[[name + end for name in scores for end in ("", "_sd")]]
-    return CrossValidation(
-        predictions, history, folds, summary.assign(n_folds=over.size(), n_fields=over["n_fields"].sum())
-    )
+    summary = summary.assign(n_folds=over.size(), n_fields=over["n_fields"].sum())
+    return CrossValidation(predictions, history, folds, summary, _controls(predictions))
+
+
+def _controls(predictions: pd.DataFrame) -> pd.DataFrame:
+    compared = predictions["label"].isin([_NEGATIVE]) | (predictions["label"] == predictions["phenotype"])
+    own = predictions[compared & (predictions["phenotype"] != _NEGATIVE)]
+    wells = own.groupby(["plate", "well", "label", "phenotype"], as_index=False)["probability"].mean()
+    wells["role"] = wells["label"].where(wells["label"] == _NEGATIVE, "positive_control")
+    likely = wells["probability"].clip(_LEAST, 1 - _LEAST)
+    logit = wells.assign(readout="logit " + wells["phenotype"], value=np.log(likely / (1 - likely)))
+    table = control_statistics(pd.concat([wells.assign(readout=wells["phenotype"], value=wells["probability"]), logit]))
+    return table[table["n_negative"] > 0].reset_index(drop=True)

@@ -1,6 +1,6 @@
 """From labelled images to a trained network and its card."""
 
-from hcskit.training._card import ModelCard, load_model, save_model
+from hcskit.training._card import ModelCard, load_card, load_model, save_model
 from hcskit.training._data import ImageFolder, LabelledData, ScreenData, open_data
 from hcskit.training._fields import Normalisation, OpenField, TrainingFields, label_fields, open_field, tile_corners
 from hcskit.training._finish import calibration_error, each_network
@@ -39,6 +39,7 @@ __all__ = [
     "each_network",
     "label_fields",
     "learning_rates",
+    "load_card",
     "load_model",
     "lr_range",
     "network_and_batches",

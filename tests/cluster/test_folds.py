@@ -17,6 +17,7 @@ from hcskit.cli import main
 from hcskit.cluster import ClusterConfig, cross_validate, open_cluster
 from hcskit.cluster._scores import score_folds
 from hcskit.errors import InputError
+from hcskit.preprocess import ssmd, z_prime
 from hcskit.store import open_plates, read_result
 from hcskit.training import Recipe, label_fields, load_model
 
@@ -119,6 +120,8 @@ def test_scores_are_those_of_hand() -> None:
     assert summary["accuracy"] == 0.75
     assert summary["accuracy_sd"] == pytest.approx(np.sqrt(0.125))
     assert summary[["n_folds", "n_fields"]].tolist() == [2, 4]
+    # Two wells are no spread, and there are no negative controls.
+    assert found.controls.empty
     # By 15 bins: 0.8 and right, 0.6 and wrong; 0.5 and right, 1.0 and right.
     assert everything["ece"].tolist() == pytest.approx([(0.2 + 0.6) / 2, 0.5 / 2])
 
@@ -139,3 +142,25 @@ def test_the_balanced_accuracy_counts_classes_alike() -> None:
         expected = np.mean([(best[wells["label"][own] == label] == label).mean() for label in "xyz"])
         assert found.loc[("mean of classes", fold), "accuracy"] == pytest.approx(expected)
         assert found.loc[("mean of classes", fold), "n_fields"] == 59
+
+
+def test_held_out_wells_are_compared_with_the_negative_controls() -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        label = ("negative_control", "a", "b")[number % 3]
+        share = rng.dirichlet(np.where(np.array(["negative_control", "a", "b"]) == label, 8, 1), size=2)
+        rows += [
+            ("p", f"A{number:02d}", field + 1, label, number % 4, name, share[field, place])
+            for field in range(2)
+            for place, name in enumerate(("negative_control", "a", "b"))
+        ]
+    columns = ["plate", "well", "field", "label", "fold", "phenotype", "probability"]
+    table = pd.DataFrame(rows, columns=columns)
+    found = score_folds(table, pd.DataFrame()).controls.set_index("readout")
+    assert set(found.index) == {"a", "b", "logit a", "logit b"}
+    for name in "ab":
+        wells = table[table["phenotype"] == name].groupby(["label", "well"])["probability"].mean()
+        logits = np.log(wells / (1 - wells))
+        assert found.loc[name, "z_prime"] == pytest.approx(z_prime(wells[name], wells["negative_control"]))
+        assert found.loc[f"logit {name}", "ssmd"] == pytest.approx(ssmd(logits[name], logits["negative_control"]))
