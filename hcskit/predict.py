@@ -158,7 +158,8 @@ def predict_source(
     turn : context manager, optional
         Is entered to compute, not to read: a lock, for threads that share the cores.
     """
-    pixels = len(tile_corners(source.shape, card.crop)) * math.prod(card.crop) * card.recipe.prediction.views
+    looks = card.recipe.prediction.views * networks.output.shape[1]
+    pixels = len(tile_corners(source.shape, card.crop)) * math.prod(card.crop) * looks
     at_once = max(1, _PIXELS // pixels)
     found: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(source.table), at_once):
