@@ -45,21 +45,20 @@ def finish(
         calibration, 1 if there was none.
     """
     probabilities, truth = _look(networks, section.views, held_out)
-    cooler = temperature(probabilities, truth) if section.calibrate else 1.0
+    divisor = temperature(probabilities, truth) if section.calibrate else 1.0
     for network in networks:
-        _cool(network.get_layer("phenotype"), cooler)
-    averaged = _at(probabilities, cooler)
+        _divide_logits(network.get_layer("phenotype"), divisor)
+    averaged = _at(probabilities, divisor)
     right = averaged.argmax(axis=-1) == truth
     metrics = {
         "accuracy": float(right.mean()),
         "ece": calibration_error(averaged.max(axis=-1), right),
-        "temperature": cooler,
+        "temperature": divisor,
     }
     image = keras.Input(networks[0].input_shape[1:], name="image")
     read = [_average(network, image, section.views, f"views_{number}") for number, network in enumerate(networks)]
-    return keras.Model(
-        image, keras.layers.Average(name=_NETWORKS, dtype="float32")(read) if read[1:] else read[0]
-    ), metrics
+    output = keras.layers.Average(name=_NETWORKS, dtype="float32")(read) if len(read) > 1 else read[0]
+    return keras.Model(image, output), metrics
 
 
 def each_network(model: keras.Model) -> keras.Model:
@@ -125,9 +124,9 @@ def calibration_error(sure: npt.NDArray[Any], right: npt.NDArray[np.bool_]) -> f
     return round(sum(gaps) / len(right), 6)
 
 
-def _at(probabilities: npt.NDArray[Any], cooler: float) -> npt.NDArray[np.float64]:
+def _at(probabilities: npt.NDArray[Any], divisor: float) -> npt.NDArray[np.float64]:
     """Bring probabilities (view, image, class) to a temperature, and average over the views."""
-    logits = np.log(np.maximum(probabilities.astype(float), 1e-30)) / cooler
+    logits = np.log(np.maximum(probabilities.astype(float), 1e-30)) / divisor
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     averaged: npt.NDArray[np.float64] = (powers / powers.sum(axis=-1, keepdims=True)).mean(axis=0)
     return averaged
@@ -154,9 +153,9 @@ def _average(network: keras.Model, image: Any, views: int, name: str) -> Any:
     return keras.layers.Average(name=name, dtype="float32")(seen) if views > 1 else seen[0]
 
 
-def _cool(dense: Any, cooler: float) -> None:
+def _divide_logits(dense: Any, divisor: float) -> None:
     """Divide what a layer puts into its softmax."""
-    dense.set_weights([weight / cooler for weight in dense.get_weights()])
+    dense.set_weights([weight / divisor for weight in dense.get_weights()])
 
 
 def _turned(images: Any, number: int) -> Any:
