@@ -28,8 +28,8 @@ class DataSection(Section):
     exclude: tuple[str, ...] = Field((), description="classes that are left out")
     pattern: str | None = Field(
         None,
-        description="for images in folders: a regular expression that is searched in each file's name, and whose named "
-        "groups (plate, well, batch, ...) are what is known of it",
+        description="for images in folders: a regular expression that is searched in each file's path without the "
+        "folder of its class, and whose named groups (plate, well, batch, ...) are what is known of it",
     )
     channels: tuple[str, ...] | None = Field(None, description="channels in order; default: all of the plate")
     binning: int = Field(1, ge=1, le=16, description="average this many pixels in y and x before anything else")
@@ -198,6 +198,13 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         self.schedule.check(self.optimiser.warmup_epochs, self.optimiser.epochs)
+        pattern = self.data.pattern
+        if pattern is not None and self.split.by == "well" and "well" not in re.compile(pattern).groupindex:
+            raise ValueError(
+                f"images are to be split by well, and the pattern '{pattern}' finds none: those of one well would be on "
+                "both sides. Add a group (?P<well>...) to data.pattern, or set split.by to one that it has, such as "
+                "plate; where each image is a well of its own, the group is the whole name"
+            )
         return self
 
     @classmethod
