@@ -201,8 +201,8 @@ class Recipe(Section):
         pattern = self.data.pattern
         if pattern is not None and self.split.by == "well" and "well" not in re.compile(pattern).groupindex:
             raise ValueError(
-                f"images are to be split by well, and the pattern '{pattern}' finds none: those of one well would be on "
-                "both sides. Add a group (?P<well>...) to data.pattern, or set split.by to one that it has, such as "
+                f"images are to be split by well, and the pattern '{pattern}' finds none: those of one well would be "
+                "on both sides. Add a group (?P<well>...) to data.pattern, or set split.by to one that it has, such as "
                 "plate; where each image is a well of its own, the group is the whole name"
             )
         return self

@@ -131,7 +131,7 @@ class PlateSource:
     Raises
     ------
     InputError
-        If a channel is missing, or plates differ in image size.
+        If a channel is missing, or plates differ in image size or type of pixel.
     """
 
     def __init__(
@@ -143,8 +143,11 @@ class PlateSource:
         binning: int = 1,
     ) -> None:
         sizes = {name: (plate.sizes["y"] // binning, plate.sizes["x"] // binning) for name, plate in plates.items()}
+        kinds = {name: plate["image"].dtype.name for name, plate in plates.items()}
         if len(set(sizes.values())) > 1:
             raise InputError(f"the plates' images differ in size: {sizes}; train on plates of one size")
+        if len(set(kinds.values())) > 1:
+            raise InputError(f"the plates' pixels differ in type: {kinds}; import their images in one type")
         for name, plate in plates.items():
             lacking = [channel for channel in channels if channel not in plate["channel"]]
             if lacking:
@@ -155,7 +158,7 @@ class PlateSource:
         self.pixel_size_um = next(iter(plates.values())).attrs.get("pixel_size_um")
         self._profiles = profiles
         self._images = {name: unchunked(plate["image"].variable) for name, plate in plates.items()}
-        # Labels are looked up here, in one thread: pandas may miss one when several look first (pandas-dev/pandas#21150).
+        # Looked up here, in one thread: pandas may miss a label when several look first (pandas-dev/pandas#21150).
         labels = {name: plate.indexes for name, plate in plates.items()}
         self._places = [
             (name, labels[name]["well"].get_loc(well), labels[name]["field"].get_loc(field))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from hcskit.cli import main
 from hcskit.errors import InputError, NotAScreenError
-from hcskit.training import ImageFolder, Recipe, open_data, split_groups
+from hcskit.training import ImageFolder, Recipe, load_model, open_data, split_groups
 from hcskit.training._recipe import DataSection
 
 PATTERN = r"^(?P<plate>[^_]+)_(?P<well>[A-P]\d\d)_"
@@ -124,8 +124,11 @@ def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="have no channel red"):
         images.source(table, ("red",), 1)
     Image.new("L", (16, 17)).save(folder / table["file"][1])
-    with pytest.raises(InputError, match=r"p1_A01_2.png is 17×16×1; .*is 16×16×1: use one size"):
+    with pytest.raises(InputError, match=r"p1_A01_2.png is 17×16×1 uint8; .* is 16×16×1 uint8: use one size"):
         images.source(table, images.channels, 1).read(1)
+    Image.fromarray(np.zeros((16, 16), np.uint16)).save(folder / table["file"][2])
+    with pytest.raises(InputError, match=r"p1_A02_1.png is 16×16×1 uint16; .* is 16×16×1 uint8: use one size and type"):
+        images.source(table, images.channels, 1).read(2)
     (folder / table["file"][0]).write_bytes(b"no image")
     with pytest.raises(InputError, match=r"p1_A01_1.png cannot be read as an image"):
         images.source(table, images.channels, 1)
@@ -142,6 +145,7 @@ def test_the_commands_learn_from_images_and_tell_others_apart(folder: Path, tmp_
         main, ["train", str(tmp_path / "recipe.yaml"), "--data", str(folder), "--out", str(tmp_path / "model")]
     )
     assert trained.exit_code == 0, trained.output
+    assert load_model(tmp_path / "model")[1].dtype == "uint8"
     out = tmp_path / "predictions.csv"
     done = CliRunner().invoke(main, ["predict", str(tmp_path / "model"), str(held_out), "--out", str(out)])
     assert done.exit_code == 0, done.output
