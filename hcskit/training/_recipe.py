@@ -60,7 +60,7 @@ class AugmentationSection(Section):
     """What must not matter: orientation (a well has no up), lamp and stain intensity."""
 
     dihedral: bool = Field(True, description="one of the 8 flips and quarter turns")
-    rotate: bool = Field(False, description="turn by any angle, and mirror what is missing in the corners")
+    rotate: bool = Field(False, description="turn by any angle; what lies beyond the field is its mirror image")
     zoom: float = Field(0.0, ge=0, lt=0.5, description="enlarge by exp of a normal with this deviation")
     shift: float = Field(0.0, ge=0, description="move by at most so many pixels, after binning")
     gain: float = Field(0.2, ge=0, lt=1, description="multiply each channel by exp of a normal with this deviation")
