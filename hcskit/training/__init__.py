@@ -5,7 +5,7 @@ from hcskit.training._data import ImageFolder, LabelledData, ScreenData, open_da
 from hcskit.training._fields import Normalisation, OpenField, TrainingFields, label_fields, open_field, tile_corners
 from hcskit.training._fit import TrainingResult, network_and_batches, train
 from hcskit.training._images import ImageSource
-from hcskit.training._plan import learning_rates
+from hcskit.training._plan import learning_rates, stages
 from hcskit.training._range import RangeTest, lr_range
 from hcskit.training._recipe import ParallelSection, Recipe
 from hcskit.training._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source
@@ -44,6 +44,7 @@ __all__ = [
     "save_model",
     "split_folds",
     "split_groups",
+    "stages",
     "tile_corners",
     "train",
 ]

@@ -152,13 +152,15 @@ class ImageFolder:
         return ImageSource(self.folder, table, channels, binning)
 
 
-def open_data(path: str | Path) -> ScreenData | ImageFolder:
+def open_data(path: str | Path, *, profiles: bool = True) -> ScreenData | ImageFolder:
     """Open what can be learned from.
 
     Parameters
     ----------
     path : path-like
         Folder of a screen whose quality step has run, or of images.
+    profiles : bool
+        Read the illumination of a screen's plates. To count their images does without it, and without that step.
 
     Raises
     ------
@@ -171,7 +173,7 @@ def open_data(path: str | Path) -> ScreenData | ImageFolder:
         if not image_files(Path(path), at_least=0):
             raise NotAScreenError(f"{error}; nor does {path} hold images ({', '.join(IMAGES)})") from None
         return ImageFolder(path)
-    return ScreenData(plates, read_profiles(path))
+    return ScreenData(plates, read_profiles(path) if profiles else None)
 
 
 def _unlabelled(file: Path) -> str:
