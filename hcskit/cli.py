@@ -367,20 +367,22 @@ def tune_ranks(recipe: Path, data: Path, cluster: Path | None, seconds: float) -
 @_example("hcskit plan recipe.yaml screens/plate7 --images-per-second 13 --ranks-per-node 4 --gigabits 100")
 @main.command()
 @click.argument("recipe", type=_FILE)
-@click.argument("screen", type=_FILE)
+@click.argument("data", type=_FILE)
 @click.option("--images-per-second", type=float, help="Of one node, from tune-ranks or history.csv. Gives times.")
 @click.option("--ranks-per-node", default=1, show_default=True, help="Ranks of each node.")
 @click.option("--gigabits", default=10.0, show_default=True, help="Network of each node, in Gb/s.")
 @_debug
-def plan(recipe: Path, screen: Path, images_per_second: float | None, ranks_per_node: int, gigabits: float) -> None:
-    """Say how much there is to train on, the memory it takes, and how long a RECIPE takes on 1 to 128 nodes."""
+def plan(recipe: Path, data: Path, images_per_second: float | None, ranks_per_node: int, gigabits: float) -> None:
+    """Say how much DATA there is, the memory it takes, and how long training by a RECIPE takes on 1 to 128 nodes.
+
+    DATA is a screen, or a folder of images in subfolders called what they show.
+    """
     from hcskit.planning import Hosts, describe
-    from hcskit.store import open_plates
-    from hcskit.training import Recipe
+    from hcskit.training import Recipe, open_data
 
     hosts = images_per_second and Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
-    plates = open_plates(screen)
-    click.echo("\n".join(describe(plates, Recipe.from_yaml(recipe), hosts or None, ranks_per_node=ranks_per_node)))
+    images, how = open_data(data, profiles=False), Recipe.from_yaml(recipe)
+    click.echo("\n".join(describe(images, how, hosts or None, ranks_per_node=ranks_per_node)))
 
 
 def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:

@@ -91,8 +91,8 @@ def predict(
     Raises
     ------
     InputError
-        If a plate does not fit the card: a channel is missing, its pixel size is another, or its images are smaller
-        than the network's input.
+        If a plate does not fit the card: a channel is missing, its pixel size or type is another, or its images are
+        smaller than the network's input.
     """
     fields, networks = predictable_fields(plates, card), each_network(model)
     crops = []
@@ -124,10 +124,10 @@ def predict_images(folder: ImageFolder, model: keras.Model, card: ModelCard, *, 
     Raises
     ------
     InputError
-        If the images lack a channel, or are smaller than the network's input.
+        If the images lack a channel, have another type of pixel, or are smaller than the network's input.
     """
     source = folder.source(pd.DataFrame({"file": folder.files}), card.channels, card.binning)
-    _check_size(str(folder.folder), source.shape, card)
+    _check_images(str(folder.folder), source.shape, folder.dtype, card)
     with tqdm(total=len(folder.files), unit="image", desc="predict", disable=not progress) as bar:
         crops = predict_source(source, each_network(model), card, done=bar.update)
     table = pd.DataFrame([crop.mean(axis=(0, 1)) for crop in crops], columns=list(card.classes))
@@ -297,7 +297,7 @@ def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:
         known = ", ".join(map(str, plate["channel"].values))
         raise InputError(f"plate {name} has no channel {', '.join(lacking)}, which the model needs; it has {known}")
     size = (plate.sizes["y"] // card.binning, plate.sizes["x"] // card.binning)
-    _check_size(f"plate {name}", size, card)
+    _check_images(f"plate {name}", size, plate["image"].dtype, card)
     pixel = plate.attrs.get("pixel_size_um")
     if pixel and card.pixel_size_um and abs(pixel / card.pixel_size_um - 1) > _PIXEL_TOLERANCE:
         raise InputError(
@@ -306,11 +306,16 @@ def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:
         )
 
 
-def _check_size(where: str, size: tuple[int, int], card: ModelCard) -> None:
+def _check_images(where: str, size: tuple[int, int], dtype: np.dtype[Any], card: ModelCard) -> None:
     if min(size[0] - card.crop[0], size[1] - card.crop[1]) < 0:
         raise InputError(
             f"{where} has images of {size[0]}×{size[1]} after binning by {card.binning}; the model needs at least "
             f"{card.crop[0]}×{card.crop[1]}"
+        )
+    if card.dtype is not None and dtype.name != card.dtype:
+        raise InputError(
+            f"{where} has pixels of type {dtype.name}; the model was trained on {card.dtype}, in which the same light "
+            f"is another number: export the images as {card.dtype}, or train a model on images like these"
         )
 
 

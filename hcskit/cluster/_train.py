@@ -142,7 +142,7 @@ def _check_memory(data: str | Path, recipe: Recipe, config: ClusterConfig, worke
         memory = MEMORY_LIMIT // config.workers
     else:  # of a cluster that runs already
         return
-    size = DataSize.of(open_data(data), recipe)
+    size = DataSize.of(open_data(data, profiles=False), recipe)
     check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=config.ranks_per_worker)
 
 

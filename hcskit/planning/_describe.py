@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from hcskit.planning._memory import memory_of_rank
 from hcskit.planning._scaling import Hosts, Workload, predict
-from hcskit.planning._size import DataSize
-from hcskit.training import Recipe, ScreenData
+from hcskit.planning._size import DataSize, in_parts
+from hcskit.training import ImageFolder, Recipe, ScreenData, stages
 
 __all__ = ["amounts", "describe", "timetable"]
 
@@ -41,26 +43,43 @@ def amounts(plates: Mapping[str, xr.Dataset], plates_a_year: int | None = None) 
     return pd.DataFrame.from_dict(rows, orient="index", columns=["images", "gigabytes"]).rename_axis("of")
 
 
-def timetable(work: Workload, hosts: Hosts, nodes: Sequence[int], ranks_per_node: int, epochs: int) -> pd.DataFrame:
-    """Predict a training on several numbers of hosts, but for those with more ranks than images in a batch.
+def timetable(works: Mapping[Workload, int], hosts: Hosts, nodes: Sequence[int], ranks_per_node: int) -> pd.DataFrame:
+    """Predict a training on several numbers of hosts, but for those with more ranks than images in a part of a batch.
+
+    Parameters
+    ----------
+    works : mapping of Workload to int
+        What the stages of a training ask for, and for how many epochs.
+    hosts : Hosts
+        What each host can do.
+    nodes : sequence of int
+        Numbers of hosts.
+    ranks_per_node : int
+        Ranks of each.
 
     Returns
     -------
     pandas.DataFrame
-        Index ``nodes``; columns ``ranks, images_per_second, epoch_seconds, training_hours, efficiency``.
+        Index ``nodes``; columns ``ranks, images_per_second, epoch_seconds, training_hours, efficiency``, of the whole
+        training.
     """
-    rows = {}
+    rows, epochs = {}, np.array(list(works.values()))
     for count in nodes:
-        if count * ranks_per_node * work.steps <= work.images:
-            said = predict(work, hosts, count, ranks_per_node)
-            hours = epochs * said.epoch / 3600
-            rows[count] = (said.ranks, said.images_per_second, said.epoch, hours, said.efficiency)
+        ranks = count * ranks_per_node
+        if all(ranks * work.parts * work.steps <= work.images for work in works):
+            said = [predict(work, hosts, count, ranks_per_node) for work in works]
+            seconds = epochs * [one.epoch for one in said]
+            rate, efficiency = (
+                np.average([getattr(one, name) for one in said], weights=seconds)
+                for name in ("images_per_second", "efficiency")
+            )
+            rows[count] = (ranks, rate, seconds.sum() / epochs.sum(), seconds.sum() / 3600, efficiency)
     columns = ["ranks", "images_per_second", "epoch_seconds", "training_hours", "efficiency"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("nodes")
 
 
 def describe(
-    plates: Mapping[str, xr.Dataset],
+    images: ScreenData | ImageFolder,
     recipe: Recipe,
     hosts: Hosts | None = None,
     *,
@@ -74,8 +93,8 @@ def describe(
     InputError
         If there is nothing to learn from, or a batch cannot be shared by the ranks of one host.
     """
-    data = DataSize.of(ScreenData(plates), recipe)
-    counted = amounts(plates)
+    data = DataSize.of(images, recipe)
+    counted = amounts(images.plates) if isinstance(images, ScreenData) else _amount(images)
     lines = [f"{of:<14}{row.images:>9.0f} images{row.gigabytes:>12.3f} GB" for of, row in counted.iterrows()]
     lines.append(
         f"learned from  {data.n_fields} fields, {data.n_channels} channels, {data.n_classes} classes; "
@@ -84,12 +103,21 @@ def describe(
     lines.append(f"memory        {memory_of_rank(recipe, data, ranks_per_node)} for each of {ranks_per_node} ranks")
     if hosts is None:
         return lines
-    work = Workload.of(recipe, data)
-    lines.append(
-        f"an epoch has  {work.images} crops in {work.steps} steps; exchanged {work.gradient_bytes / 1e6:.1f} MB a step"
-    )
-    table = timetable(work, hosts, nodes, ranks_per_node, recipe.optimiser.epochs)
+    works = {Workload.of(recipe, data, stage.batch): stage.end - stage.begin for stage in stages(recipe)}
+    lines += [
+        f"{epochs:<4} epochs   {work.images} crops in {work.steps} steps{in_parts(work.parts)}; exchanged "
+        f"{work.gradient_bytes / 1e6:.1f} MB a step"
+        for work, epochs in works.items()
+    ]
+    table = timetable(works, hosts, nodes, ranks_per_node)
     return [*lines, *table.to_string(float_format="{:.3g}".format).splitlines()]
+
+
+def _amount(folder: ImageFolder) -> pd.DataFrame:
+    """Count the images of a folder, and their bytes when they are not compressed."""
+    each = math.prod(folder.image_shape) * len(folder.channels) * folder.dtype.itemsize
+    images = len(folder.files)
+    return pd.DataFrame({"images": [images], "gigabytes": [images * each / 1e9]}, index=["folder"])
 
 
 def _image_bytes(plate: xr.Dataset) -> int:

@@ -30,10 +30,10 @@ class Memory(NamedTuple):
         Batches on their way, and the fields they are cut from. What fits besides is used to keep fields that were read
         (`check_memory`).
     weights : int
-        Weights, gradients, what AdamW remembers of them, the gradients' average over several ranks, and the copies made
-        when the model is saved.
+        Weights, gradients, what AdamW remembers of them, the gradients' average over several ranks and their sum over
+        the parts of a batch, and the copies made when the model is saved.
     activations : int
-        What the layers put out for the rank's share of a batch, which the backward pass needs.
+        What the layers put out for the rank's share of a part of the largest batch, which the backward pass needs.
     """
 
     libraries: int
@@ -57,7 +57,7 @@ def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
     Raises
     ------
     InputError
-        If there are more ranks than crops in a batch, or the network does not fit the images.
+        If there are more ranks than crops in a part of a batch, or the network does not fit the images.
 
     Examples
     --------
@@ -65,14 +65,12 @@ def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
     >>> memory_of_rank(recipe, DataSize((1024, 1280), 3, 13, 100)).total > 2**30
     True
     """
-    data.check_share(recipe, ranks)
-    counted = network(recipe, data)
-    share = -(-recipe.optimiser.batch // ranks)
-    exchanged = 2 * counted.trained if ranks > 1 else 0
+    share, counted = data.share(recipe, ranks), network(recipe, data)
+    sums = (2 if ranks > 1 else 0) + (1 if recipe.optimiser.parts > 1 else 0)
     return Memory(
         libraries=_LIBRARIES,
         fields=_BATCHES * share * 4 * math.prod(data.crop(recipe)) * data.n_channels + _FIELDS * data.counts_bytes,
-        weights=4 * (_COPIES_OF_WEIGHTS * counted.weights + exchanged),
+        weights=4 * (_COPIES_OF_WEIGHTS * counted.weights + sums * counted.trained),
         activations=round(4 * _PER_ACTIVATION * share * counted.kept),
     )
 
@@ -109,7 +107,8 @@ def check_memory(
     each = memory_of_rank(recipe, data, ranks)
     fitting = [fewer for fewer in range(1, ranks_per_worker) if needed(fewer) <= memory_of_worker]
     cures = [f"run {fitting[-1]} ranks a worker"] if fitting else []
-    cures.append("make the batch or the crop smaller, or share the batch among more workers")
+    cures.append("make the batch or the crop smaller, or the batch in more parts (optimiser.parts)")
+    cures.append("share the batch among more workers")
     # With so much, a quarter of it is there for what is kept.
     enough = ranks_per_worker * each.total / (1 - KEPT_SHARE)
     cures.append(f"give a worker {_gib(enough)} or more")

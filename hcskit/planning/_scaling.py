@@ -3,6 +3,8 @@
     step = fixed + max(computing, input) + what of the exchange of gradients is not hidden behind computing
            + small exchanges
 
+of all parts of a batch, where it is made in several; the gradients are exchanged once.
+
 The gradients are averaged with a ring (Patarasuk & Yuan, J. Parallel Distrib. Comput. 69:117, 2009; Horovod:
 arXiv:1802.05799): with n ranks 2 (n - 1) rounds, in each of which every rank hands 1/n of the bytes to the next. Ranks
 are numbered host by host, so that the ring enters and leaves each host once: between hosts a round takes the time of
@@ -21,7 +23,7 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 
 from hcskit.errors import InputError
-from hcskit.planning._size import DataSize, network
+from hcskit.planning._size import DataSize, in_parts, network
 from hcskit.training import Recipe
 
 __all__ = ["Hosts", "Measured", "Prediction", "Workload", "calibrate", "predict"]
@@ -77,6 +79,8 @@ class Workload:
         Further exchanges of a few numbers in each step, which the computation waits for.
     cycle : float
         Seconds until an exchange begins: Horovod's cycle time.
+    parts : int
+        Parts that a batch is made in, one after another; each has its small exchanges.
     """
 
     images: int
@@ -85,19 +89,21 @@ class Workload:
     fusion_bytes: float = math.inf
     small_exchanges: int = 0
     cycle: float = 0.0
+    parts: int = 1
 
     @classmethod
-    def of(cls, recipe: Recipe, data: DataSize) -> Self:
-        """Count what a recipe asks for on such data."""
+    def of(cls, recipe: Recipe, data: DataSize, batch: int | None = None) -> Self:
+        """Count what a recipe asks for on such data, with a batch of its `stages`; by default its first one."""
         counted = network(recipe, data)
         width = 2 if recipe.parallel.compression == "fp16" else 4
         return cls(
             images=data.learned(recipe) * recipe.data.crops_per_field,
-            batch=recipe.optimiser.batch,
+            batch=batch or recipe.optimiser.batch,
             gradient_bytes=width * counted.trained,
             fusion_bytes=recipe.parallel.fusion_threshold_mb * 2**20 or math.inf,
             small_exchanges=counted.small_exchanges,
             cycle=recipe.parallel.cycle_time_ms / 1000,
+            parts=recipe.optimiser.parts,
         )
 
     @property
@@ -141,7 +147,7 @@ def predict(work: Workload, hosts: Hosts, nodes: int, ranks_per_node: int = 1) -
     Raises
     ------
     InputError
-        If there are more ranks than images in a batch.
+        If there are more ranks than images in a part of a batch.
 
     Examples
     --------
@@ -151,13 +157,15 @@ def predict(work: Workload, hosts: Hosts, nodes: int, ranks_per_node: int = 1) -
     """
     ranks = nodes * ranks_per_node
     batch = work.images / work.steps
-    if ranks > batch:
+    if ranks * work.parts > batch:
         raise InputError(
-            f"a batch of {batch:.0f} images cannot be shared by {ranks} ranks; use fewer, or a larger batch"
+            f"a batch of {batch:.0f} images cannot be shared by {ranks} ranks{in_parts(work.parts)}; use fewer, or a "
+            "larger batch"
         )
-    largest_share = math.ceil(batch / ranks) * ranks_per_node
-    compute = hosts.fixed + largest_share / hosts.images_per_second
-    input = largest_share / hosts.input_rate
+    largest_share = math.ceil(batch / work.parts / ranks) * ranks_per_node
+    compute = hosts.fixed + work.parts * largest_share / hosts.images_per_second
+    input = work.parts * largest_share / hosts.input_rate
+    # Behind the last part only: before it there is nothing to send.
     hidden = hosts.overlap * largest_share / hosts.images_per_second
     exchange = max(0.0, _gradients(work, hosts, nodes, ranks) - hidden) + _small(work, hosts, ranks)
     step = max(compute, input) + exchange
@@ -177,7 +185,7 @@ def _gradients(work: Workload, hosts: Hosts, nodes: int, ranks: int) -> float:
 
 
 def _small(work: Workload, hosts: Hosts, ranks: int) -> float:
-    return work.small_exchanges * (work.cycle + 2 * (ranks - 1) * hosts.latency) if ranks > 1 else 0.0
+    return work.parts * work.small_exchanges * (work.cycle + 2 * (ranks - 1) * hosts.latency) if ranks > 1 else 0.0
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 from hcskit.errors import InputError
 from hcskit.models import PooledConvolutions
 from hcskit.models.backend import keras
-from hcskit.training import LabelledData, Recipe
+from hcskit.training import LabelledData, Recipe, stages
 
-__all__ = ["DataSize", "Network", "network"]
+__all__ = ["DataSize", "Network", "in_parts", "network"]
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,30 @@ class DataSize:
         """Fields that are learned from: those that are not held out, about."""
         return max(1, round(self.n_fields * (1 - recipe.split.validation)))
 
-    def check_share(self, recipe: Recipe, ranks: int) -> None:
-        """Refuse more ranks than a batch has crops.
+    def share(self, recipe: Recipe, ranks: int) -> int:
+        """Most crops that one of so many ranks learns from at a time: its share of a part of the largest batch.
 
         Raises
         ------
         InputError
-            If a rank would have none.
+            If a rank would have none of a part of the first batch, which is the smallest.
+
+        Examples
+        --------
+        >>> growing = {"kind": "batch_growth", "largest_batch": 80}
+        >>> recipe = Recipe.model_validate({"optimiser": {"batch": 16, "parts": 2}, "schedule": growing})
+        >>> DataSize((1024, 1280), 3, 13, 10_000).share(recipe, ranks=4)
+        10
         """
-        if ranks > recipe.optimiser.batch:
+        batch, parts = recipe.optimiser.batch, recipe.optimiser.parts
+        if ranks * parts > batch:
             raise InputError(
-                f"a batch of {recipe.optimiser.batch} crops cannot be shared by {ranks} ranks; use fewer ranks, or a "
+                f"a batch of {batch} crops cannot be shared by {ranks} ranks{in_parts(parts)}; use fewer ranks, or a "
                 "larger batch"
             )
+        largest = max(stage.batch for stage in stages(recipe))
+        crops = self.learned(recipe) * recipe.data.crops_per_field
+        return math.ceil(math.ceil(min(largest, crops) / parts) / ranks)
 
 
 class Network(NamedTuple):
@@ -115,6 +126,11 @@ class Network(NamedTuple):
     trained: int
     kept: int
     small_exchanges: int
+
+
+def in_parts(parts: int) -> str:
+    """Say that batches are made in so many parts, where they are."""
+    return f" in {parts} parts" if parts > 1 else ""
 
 
 def network(recipe: Recipe, data: DataSize) -> Network:

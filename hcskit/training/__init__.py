@@ -6,7 +6,7 @@ from hcskit.training._fields import Normalisation, OpenField, TrainingFields, la
 from hcskit.training._finish import calibration_error, each_network
 from hcskit.training._fit import TrainingResult, network_and_batches, train
 from hcskit.training._images import ImageSource
-from hcskit.training._plan import learning_rates
+from hcskit.training._plan import learning_rates, stages
 from hcskit.training._range import RangeTest, lr_range
 from hcskit.training._recipe import ParallelSection, Recipe
 from hcskit.training._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source
@@ -48,6 +48,7 @@ __all__ = [
     "save_model",
     "split_folds",
     "split_groups",
+    "stages",
     "tile_corners",
     "train",
 ]

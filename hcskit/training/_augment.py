@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -23,23 +25,46 @@ def random_crop(
         out = out[:, ::-1] if rng.integers(2) else out
         out = np.rot90(out, -turns if out.shape[0] == out.shape[1] else 2 * (turns % 2))
     gain, offset = rng.standard_normal((2, out.shape[-1]), np.float32)
-    field.cut((corner[0], corner[1]), out, np.exp(augmentation.gain * gain), augmentation.offset * offset)
+    brightness = np.exp(augmentation.gain * gain), augmentation.offset * offset
     if augmentation.rotate or augmentation.zoom or augmentation.shift:
-        _warp(out, augmentation, rng)
+        turn, shift = _warp(augmentation, rng)
+        middle = (np.array(out.shape[:2]) - 1) / 2
+        _cut_warped(field, turn, middle + corner + shift - turn @ middle, out, *brightness)
+    else:
+        field.cut((corner[0], corner[1]), out, *brightness)
 
 
-def _warp(image: npt.NDArray[np.float32], augmentation: AugmentationSection, rng: np.random.Generator) -> None:
-    """Turn, enlarge and move an image (y, x, channel) about its middle, in place; linear, mirrored at the edges."""
+def _warp(
+    augmentation: AugmentationSection, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Draw a turn about a crop's middle, with an enlargement, and a move: from the crop's pixels to the field's."""
     angle = rng.uniform(0, 2 * np.pi) if augmentation.rotate else 0.0
     zoom = np.exp(augmentation.zoom * rng.standard_normal())
     shift = augmentation.shift * rng.uniform(-1, 1, 2)
     cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
-    turn = np.array([[cos, -sin], [sin, cos]])
-    middle = (np.array(image.shape[:2]) - 1) / 2
-    for channel in range(image.shape[2]):
-        image[..., channel] = ndimage.affine_transform(
-            image[..., channel], turn, middle - turn @ middle + shift, order=1, mode="reflect"
-        )
+    return np.array([[cos, -sin], [sin, cos]]), shift
+
+
+def _cut_warped(
+    field: OpenField,
+    turn: npt.NDArray[np.float64],
+    start: npt.NDArray[np.float64],
+    out: npt.NDArray[np.float32],
+    gain: npt.NDArray[np.float32],
+    offset: npt.NDArray[np.float32],
+) -> None:
+    """Write the field at ``start + turn @ (y, x)`` into `out` at (y, x): linear, mirrored at the field's edges."""
+    corners = np.array([[0, 0, 1, 1], [0, 1, 0, 1]]) * (np.array(out.shape[:2])[:, np.newaxis] - 1)
+    at = start[:, np.newaxis] + turn @ corners
+    size = np.array(field.image.shape[:2])
+    # A pixel to spare, as a coordinate is rounded; and what the field's edge mirrors.
+    low, high = np.floor(at.min(axis=1)).astype(int) - 1, np.ceil(at.max(axis=1)).astype(int) + 2
+    first = np.where(high > size, np.minimum(low, 2 * size - high), low).clip(0, size - 1)
+    last = np.where(low < 0, np.maximum(high, -low), high).clip(first + 1, size)
+    window: npt.NDArray[Any] = np.empty((out.shape[2], *(last - first)), np.float32)
+    field.cut((int(first[0]), int(first[1])), np.moveaxis(window, 0, -1), gain, offset)
+    for channel, image in enumerate(window):
+        ndimage.affine_transform(image, turn, start - first, output=out[..., channel], order=1, mode="reflect")
 
 
 def pairs(count: int, alpha: float, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:

@@ -39,10 +39,15 @@ class ModelCard(BaseModel):
         How it was trained.
     data : dict
         Plates it was trained on: name to number of fields.
+    dtype : str or None
+        Type of the pixels it was trained on, as the camera gave them, such as ``uint16``: what a number means depends
+        on it. None in the cards of before it was kept.
     fingerprint : str
-        SHA-256 of the labelled list of fields and their split.
+        SHA-256 of the labelled list of fields and their split, the images' size, and of each image every 16th pixel
+        along each axis.
     metrics : dict
-        Of the epoch that was kept.
+        The history's row of the epoch that was kept, and ``held_out_accuracy``, ``held_out_ece`` and
+        ``held_out_temperature``: of the network as it predicts, see `finish`.
     hcskit_version : str
         What wrote it.
     weights_sha256 : str
@@ -60,6 +65,7 @@ class ModelCard(BaseModel):
     normalisation: Normalisation
     recipe: Recipe
     data: dict[str, int]
+    dtype: str | None = None
     fingerprint: str
     metrics: dict[str, float]
     hcskit_version: str

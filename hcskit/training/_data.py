@@ -119,14 +119,16 @@ class ImageFolder:
         self.channels, self.dtype = first.channels, image.dtype
 
     def label(self, section: DataSection) -> pd.DataFrame:
-        """List the images in subfolders, with ``file``, and what the recipe's pattern finds in the file's name.
+        """List the images in subfolders, with ``file``, and what the recipe's pattern finds in the file's path.
 
-        Without a ``well`` in the pattern each image is its own.
+        The path begins below the folder, and is without the subfolder that is the label: in the same place for all
+        classes, a pattern finds the same plates and wells in them. Without a ``well`` in the pattern each image is its
+        own.
 
         Raises
         ------
         InputError
-            If fewer than two classes are left, or the pattern does not fit a file's name.
+            If fewer than two classes are left, or the pattern does not fit a file's path.
         """
         table = pd.DataFrame({"file": self.files})
         table["label"] = [Path(file).parent.name for file in self.files]
@@ -136,7 +138,7 @@ class ImageFolder:
                 f"learning needs images in at least two subfolders of {self.folder}, each called what its images show; "
                 f"found {', '.join(sorted(set(table['label']))) or 'none'}"
             )
-        found = [_parse(Path(file).name, section.pattern) for file in table["file"]]
+        found = [_parse(_unlabelled(Path(file)), section.pattern) for file in table["file"]]
         table = table.join(pd.DataFrame(found, index=table.index))
         if "plate" not in table:
             table["plate"] = self.folder.name
@@ -150,13 +152,15 @@ class ImageFolder:
         return ImageSource(self.folder, table, channels, binning)
 
 
-def open_data(path: str | Path) -> ScreenData | ImageFolder:
+def open_data(path: str | Path, *, profiles: bool = True) -> ScreenData | ImageFolder:
     """Open what can be learned from.
 
     Parameters
     ----------
     path : path-like
         Folder of a screen whose quality step has run, or of images.
+    profiles : bool
+        Read the illumination of a screen's plates. To count their images does without it, and without that step.
 
     Raises
     ------
@@ -169,13 +173,20 @@ def open_data(path: str | Path) -> ScreenData | ImageFolder:
         if not image_files(Path(path), at_least=0):
             raise NotAScreenError(f"{error}; nor does {path} hold images ({', '.join(IMAGES)})") from None
         return ImageFolder(path)
-    return ScreenData(plates, read_profiles(path))
+    return ScreenData(plates, read_profiles(path) if profiles else None)
 
 
-def _parse(name: str, pattern: str | None) -> dict[str, str]:
+def _unlabelled(file: Path) -> str:
+    return (file.parent.parent / file.name).as_posix()
+
+
+def _parse(path: str, pattern: str | None) -> dict[str, str]:
     if pattern is None:
         return {}
-    found = re.search(pattern, name)
+    found = re.search(pattern, path)
     if found is None or None in found.groupdict().values():
-        raise InputError(f"the recipe's data.pattern '{pattern}' does not fit the file name {name!r}, or not all of it")
+        raise InputError(
+            f"the recipe's data.pattern '{pattern}' does not fit {path!r}, the path of an image without the folder "
+            "of its class, or not all of it"
+        )
     return found.groupdict()

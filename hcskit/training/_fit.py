@@ -152,6 +152,7 @@ def _prepare(
         normalisation=normalisation,
         recipe=recipe,
         data={str(plate): int(count) for plate, count in fields["plate"].value_counts().items()},
+        dtype=np.dtype(data.dtype).name,
         fingerprint=_fingerprint(fields, source.shape, pixels),
         metrics={},
         hcskit_version=__version__,

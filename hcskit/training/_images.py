@@ -64,7 +64,7 @@ class ImageSource:
         self.table, self.binning = table.reset_index(drop=True), binning
         self._folder, self._files = folder, table["file"].tolist()
         first = _read(folder / self._files[0])
-        self._stored, self._known = first.shape, _CHANNELS[first.shape[2]]
+        self._stored, self._known = _kind(first), _CHANNELS[first.shape[2]]
         self.channels = self._known if channels is None else tuple(channels)
         lacking = [channel for channel in self.channels if channel not in self._known]
         if lacking:
@@ -77,12 +77,12 @@ class ImageSource:
         Raises
         ------
         InputError
-            If it cannot be read, or is not as large as the others.
+            If it cannot be read, or differs from the others in size or type of pixel.
         """
         path = self._folder / self._files[row]
         image = _read(path)
-        if image.shape != self._stored:
-            raise InputError(f"{path} is {_size(image.shape)}; {self._files[0]} is {_size(self._stored)}: use one size")
+        if _kind(image) != self._stored:
+            raise InputError(f"{path} is {_kind(image)}; {self._files[0]} is {self._stored}: use one size and type")
         image = image[..., [self._known.index(channel) for channel in self.channels]]
         return image if self.binning == 1 else bin_pixels(image.astype(np.float32), self.shape, self.binning)
 
@@ -107,9 +107,9 @@ def _read(path: Path) -> npt.NDArray[Any]:
         raise InputError(f"{path} cannot be read as an image: {error}") from error
     image = image[..., np.newaxis] if image.ndim == 2 else image
     if image.ndim != 3 or image.shape[2] not in _CHANNELS:
-        raise InputError(f"{path} is {_size(image.shape)}; expected rows × columns of grey, or of red, green and blue")
+        raise InputError(f"{path} is {_kind(image)}; expected rows × columns of grey, or of red, green and blue")
     return image
 
 
-def _size(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))
+def _kind(image: npt.NDArray[Any]) -> str:
+    return f"{'×'.join(map(str, image.shape))} {image.dtype.name}"

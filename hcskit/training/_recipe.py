@@ -28,8 +28,8 @@ class DataSection(Section):
     exclude: tuple[str, ...] = Field((), description="classes that are left out")
     pattern: str | None = Field(
         None,
-        description="for images in folders: a regular expression that is searched in each file's name, and whose named "
-        "groups (plate, well, batch, ...) are what is known of it",
+        description="for images in folders: a regular expression that is searched in each file's path without the "
+        "folder of its class, and whose named groups (plate, well, batch, ...) are what is known of it",
     )
     channels: tuple[str, ...] | None = Field(None, description="channels in order; default: all of the plate")
     binning: int = Field(1, ge=1, le=16, description="average this many pixels in y and x before anything else")
@@ -60,7 +60,7 @@ class AugmentationSection(Section):
     """What must not matter: orientation (a well has no up), lamp and stain intensity."""
 
     dihedral: bool = Field(True, description="one of the 8 flips and quarter turns")
-    rotate: bool = Field(False, description="turn by any angle, and mirror what is missing in the corners")
+    rotate: bool = Field(False, description="turn by any angle; what lies beyond the field is its mirror image")
     zoom: float = Field(0.0, ge=0, lt=0.5, description="enlarge by exp of a normal with this deviation")
     shift: float = Field(0.0, ge=0, description="move by at most so many pixels, after binning")
     gain: float = Field(0.2, ge=0, lt=1, description="multiply each channel by exp of a normal with this deviation")
@@ -206,6 +206,13 @@ class Recipe(Section):
         if self.prediction.weights == "snapshots" and self.schedule.kind != "snapshots":
             raise ValueError(
                 "prediction.weights of snapshots needs a schedule of that kind; choose it, or other weights"
+            )
+        pattern = self.data.pattern
+        if pattern is not None and self.split.by == "well" and "well" not in re.compile(pattern).groupindex:
+            raise ValueError(
+                f"images are to be split by well, and the pattern '{pattern}' finds none: those of one well would be "
+                "on both sides. Add a group (?P<well>...) to data.pattern, or set split.by to one that it has, such as "
+                "plate; where each image is a well of its own, the group is the whole name"
             )
         return self
 

@@ -131,7 +131,7 @@ class PlateSource:
     Raises
     ------
     InputError
-        If a channel is missing, or plates differ in image size.
+        If a channel is missing, or plates differ in image size or type of pixel.
     """
 
     def __init__(
@@ -143,8 +143,11 @@ class PlateSource:
         binning: int = 1,
     ) -> None:
         sizes = {name: (plate.sizes["y"] // binning, plate.sizes["x"] // binning) for name, plate in plates.items()}
+        kinds = {name: plate["image"].dtype.name for name, plate in plates.items()}
         if len(set(sizes.values())) > 1:
             raise InputError(f"the plates' images differ in size: {sizes}; train on plates of one size")
+        if len(set(kinds.values())) > 1:
+            raise InputError(f"the plates' pixels differ in type: {kinds}; import their images in one type")
         for name, plate in plates.items():
             lacking = [channel for channel in channels if channel not in plate["channel"]]
             if lacking:

@@ -17,6 +17,7 @@ import xarray as xr
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from hcskit.cli import main
 from hcskit.errors import InputError
@@ -34,8 +35,18 @@ from hcskit.planning import (
     predict,
     timetable,
 )
+from hcskit.planning._scaling import _gradients
 from hcskit.store import open_plates, write_plate
-from hcskit.training import PlateSource, RandomCrops, Recipe, ScreenData, TrainingFields, label_fields, split_groups
+from hcskit.training import (
+    PlateSource,
+    RandomCrops,
+    Recipe,
+    ScreenData,
+    TrainingFields,
+    label_fields,
+    split_groups,
+    stages,
+)
 
 SCRIPT = Path(__file__).with_name("train_plate.py")
 TOGETHER = {"images": 10_240, "batch": 1024}
@@ -243,6 +254,17 @@ def test_memory_grows_with_what_it_is_for() -> None:
     assert memory_of_rank(Recipe(), data, ranks=4).activations == pytest.approx(small.activations / 4)
     with pytest.raises(InputError, match="batch of 16 crops cannot be shared by 32 ranks"):
         memory_of_rank(Recipe(), data, ranks=32)
+    in_parts = Recipe.model_validate({"optimiser": {"parts": 4}})
+    parts = memory_of_rank(in_parts, data)
+    assert (parts.activations, parts.libraries) == (pytest.approx(small.activations / 4), small.libraries)
+    assert parts.fields < small.fields
+    assert small.weights < parts.weights < 1.1 * small.weights  # gradients are added up
+    with pytest.raises(InputError, match="cannot be shared by 8 ranks in 4 parts"):
+        memory_of_rank(in_parts, data, ranks=8)
+    growing = Recipe.model_validate({"schedule": {"kind": "batch_growth", "largest_batch": 80}})
+    assert memory_of_rank(growing, data).activations == pytest.approx(5 * small.activations)
+    few = replace(data, n_fields=12)  # 36 crops to learn from
+    assert memory_of_rank(growing, few).activations == pytest.approx(36 / 16 * small.activations)
 
 
 @pytest.mark.parametrize(("binning", "dtype"), [(1, np.uint8), (1, np.uint16), (3, np.uint16)])
@@ -337,10 +359,10 @@ def test_images_of_a_well_a_plate_an_experiment_and_a_line() -> None:
 
 def test_a_plan_names_images_memory_and_time() -> None:
     recipe = Recipe.model_validate({"data": {"crop": 16}, "optimiser": {"batch": 8}})
-    lines = describe({"P1": _plate()}, recipe, Hosts(10), ranks_per_node=2)
+    lines = describe(ScreenData({"P1": _plate()}), recipe, Hosts(10), ranks_per_node=2)
     assert any("48 images" in line for line in lines)
     assert [line.split()[0] for line in lines[-3:]] == ["1", "2", "4"]  # a batch of 8 for 8 ranks at most
-    assert len(describe({"P1": _plate()}, recipe)) < len(lines)
+    assert len(describe(ScreenData({"P1": _plate()}), recipe)) < len(lines)
 
 
 def test_the_command_prints_the_plan_of_a_stored_screen(tmp_path: Path) -> None:
@@ -350,10 +372,60 @@ def test_the_command_prints_the_plan_of_a_stored_screen(tmp_path: Path) -> None:
     command = ["plan", str(tmp_path / "recipe.yaml"), str(tmp_path), "--images-per-second", "10"]
     said = CliRunner().invoke(main, command)
     assert said.exit_code == 0, said.output
-    assert said.output.splitlines() == describe(open_plates(tmp_path), recipe, Hosts(10))
+    assert said.output.splitlines() == describe(ScreenData(open_plates(tmp_path)), recipe, Hosts(10))
+
+
+def test_the_command_plans_on_a_folder_of_images(tmp_path: Path) -> None:
+    for number, label in enumerate(["dead", "round"] * 10):
+        (tmp_path / "crops" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((32, 48), np.uint16)).save(tmp_path / "crops" / label / f"{number}.png")
+    recipe = {"data": {"crop": 16, "crops_per_field": 2}, "optimiser": {"batch": 8, "parts": 2}}
+    Recipe.model_validate(recipe).to_yaml(tmp_path / "recipe.yaml")
+    command = ["plan", str(tmp_path / "recipe.yaml"), str(tmp_path / "crops"), "--images-per-second", "10"]
+    said = CliRunner().invoke(main, command)
+    assert said.exit_code == 0, said.output
+    lines = [" ".join(line.split()) for line in said.output.splitlines()]
+    assert lines[0] == f"folder 20 images {20 * 32 * 48 * 2 / 1e9:.3f} GB"
+    assert lines[1] == "learned from 20 fields, 1 channels, 2 classes; 15 to learn, the rest to validate"
+    assert lines[3].startswith("30 epochs 30 crops in 4 steps in 2 parts")
+    assert [line.split()[0] for line in lines[-2:]] == ["1", "2"]  # three crops in a part for three ranks at most
 
 
 def test_the_timetable_is_the_prediction() -> None:
-    table = timetable(PUBLISHED, OMNI_PATH, (1, 8, 128), 4, EPOCHS)
+    table = timetable({PUBLISHED: EPOCHS}, OMNI_PATH, (1, 8, 128), 4)
     assert list(table.index) == [1, 8]
     assert 60 * table.loc[8, "training_hours"] == pytest.approx(_minutes(OMNI_PATH, 8))
+    said = predict(PUBLISHED, OMNI_PATH, 8, 4)
+    columns = ["ranks", "images_per_second", "epoch_seconds", "efficiency"]
+    expected = [said.ranks, said.images_per_second, said.epoch, said.efficiency]
+    assert table.loc[8, columns].tolist() == pytest.approx(expected)
+
+
+def test_a_training_in_stages_takes_the_sum_of_their_times() -> None:
+    growing = {"kind": "batch_growth", "milestones": [0.3], "factor": 4, "largest_batch": 64}
+    recipe = Recipe.model_validate({"schedule": growing, "optimiser": {"batch": 16, "epochs": 10}})
+    data = DataSize((256, 256), 2, 3, 1024)
+    works = {Workload.of(recipe, data, stage.batch): stage.end - stage.begin for stage in stages(recipe)}
+    assert [(work.batch, epochs) for work, epochs in works.items()] == [(16, 3), (64, 7)]
+    table = timetable(works, OMNI_PATH, (2, 4, 8), 4)
+    assert list(table.index) == [2, 4]  # the first batch is for 16 ranks at most
+    small, large = (predict(work, OMNI_PATH, 2, 4) for work in works)
+    assert 3600 * table.loc[2, "training_hours"] == pytest.approx(3 * small.epoch + 7 * large.epoch)
+    assert 10 * table.loc[2, "epoch_seconds"] == pytest.approx(3 * small.epoch + 7 * large.epoch)
+    crops = 10 * next(iter(works)).images
+    assert table.loc[2, "images_per_second"] == pytest.approx(crops / (3 * small.epoch + 7 * large.epoch))
+    assert table.loc[2, "efficiency"] == pytest.approx(table.loc[2, "images_per_second"] / (2 * 10.0))
+    assert any(
+        "3 epochs" in " ".join(line.split()) for line in describe(ScreenData({"P1": _plate()}), recipe, OMNI_PATH)
+    )
+
+
+def test_parts_of_a_batch_are_small_batches_that_share_one_exchange_and_one_update() -> None:
+    hosts = replace(OMNI_PATH, fixed=0.5)
+    small = Workload(**TOGETHER | {"batch": 256}, gradient_bytes=1e8, small_exchanges=3, cycle=1e-3)
+    parts = replace(small, batch=1024, parts=4)
+    once, often = predict(small, hosts, 2, 2), predict(parts, hosts, 2, 2)
+    shared = _gradients(small, hosts, 2, 4) + hosts.fixed
+    assert often.step == pytest.approx(4 * once.step - 3 * shared)
+    with pytest.raises(InputError, match="1024 images cannot be shared by 257 ranks in 4 parts"):
+        predict(parts, hosts, 257)

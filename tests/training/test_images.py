@@ -14,7 +14,7 @@ from PIL import Image
 
 from hcskit.cli import main
 from hcskit.errors import InputError, NotAScreenError
-from hcskit.training import ImageFolder, Recipe, open_data
+from hcskit.training import ImageFolder, Recipe, load_model, open_data, split_groups
 from hcskit.training._recipe import DataSection
 
 PATTERN = r"^(?P<plate>[^_]+)_(?P<well>[A-P]\d\d)_"
@@ -61,6 +61,33 @@ def test_an_image_is_known_by_its_folder_and_its_name(folder: Path) -> None:
     assert alone["well"].is_unique
 
 
+def test_a_plate_and_a_well_may_be_folders_above_that_of_the_class(folder: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    for path in sorted(folder.rglob("*.png")):
+        plate, well, name = path.name.split("_")
+        target = deep / plate / well / path.parent.name / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    known = ["label", "plate", "well", "field"]
+    told = ImageFolder(deep).label(_recipe(pattern="^(?P<plate>[^/]+)/(?P<well>[^/]+)/").data)
+    flat = ImageFolder(folder).label(_recipe().data)
+    pd.testing.assert_frame_equal(
+        told[known].sort_values(known, ignore_index=True), flat[known].sort_values(known, ignore_index=True)
+    )
+
+
+def test_wells_that_a_pattern_does_not_tell_apart_are_not_split(folder: Path) -> None:
+    options = _recipe().model_dump(mode="json")
+    options["data"]["pattern"] = "^(?P<plate>[^_]+)_"
+    assert set(ImageFolder(folder).label(Recipe.model_validate(options).data)["plate"]) == set(PLATES)
+    options["split"]["by"] = "well"
+    with pytest.raises(ValueError, match=r"split by well, and the pattern .* finds none.* such as plate"):
+        Recipe.model_validate(options)
+    options["data"]["pattern"] = None
+    table = ImageFolder(folder).label(Recipe.model_validate(options).data)
+    assert split_groups(table, "well", 0.25, 0).sum() == 6  # a quarter of the images of each class, one by one
+
+
 def test_each_image_is_read_as_it_is(folder: Path) -> None:
     images = open_data(folder)
     table = images.label(_recipe().data)
@@ -82,7 +109,7 @@ def test_tiff_and_colours_are_read(tmp_path: Path, shape: tuple[int, ...], chann
 
 
 def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'\^\(\?P<row>\\d\)' does not fit the file name 'p1_A01_1.png'"):
+    with pytest.raises(InputError, match=r"'\^\(\?P<row>\\d\)' does not fit 'p1_A01_1.png'"):
         ImageFolder(folder).label(DataSection(pattern=r"^(?P<row>\d)"))
     with pytest.raises(InputError, match="not all of it"):
         ImageFolder(folder).label(DataSection(pattern=r"^p1(?P<batch>x)?|^p"))
@@ -97,8 +124,11 @@ def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="have no channel red"):
         images.source(table, ("red",), 1)
     Image.new("L", (16, 17)).save(folder / table["file"][1])
-    with pytest.raises(InputError, match=r"p1_A01_2.png is 17×16×1; .*is 16×16×1: use one size"):
+    with pytest.raises(InputError, match=r"p1_A01_2.png is 17×16×1 uint8; .* is 16×16×1 uint8: use one size"):
         images.source(table, images.channels, 1).read(1)
+    Image.fromarray(np.zeros((16, 16), np.uint16)).save(folder / table["file"][2])
+    with pytest.raises(InputError, match=r"p1_A02_1.png is 16×16×1 uint16; .* is 16×16×1 uint8: use one size and type"):
+        images.source(table, images.channels, 1).read(2)
     (folder / table["file"][0]).write_bytes(b"no image")
     with pytest.raises(InputError, match=r"p1_A01_1.png cannot be read as an image"):
         images.source(table, images.channels, 1)
@@ -115,6 +145,7 @@ def test_the_commands_learn_from_images_and_tell_others_apart(folder: Path, tmp_
         main, ["train", str(tmp_path / "recipe.yaml"), "--data", str(folder), "--out", str(tmp_path / "model")]
     )
     assert trained.exit_code == 0, trained.output
+    assert load_model(tmp_path / "model")[1].dtype == "uint8"
     out = tmp_path / "predictions.csv"
     done = CliRunner().invoke(main, ["predict", str(tmp_path / "model"), str(held_out), "--out", str(out)])
     assert done.exit_code == 0, done.output

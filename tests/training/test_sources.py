@@ -105,6 +105,8 @@ def test_plates_that_do_not_fit_are_refused(stored: dict[str, xr.Dataset], profi
         PlateSource(stored, profiles, _table(stored), ("DNA", "AGP"))
     with pytest.raises(InputError, match="differ in size"):
         PlateSource(stored | {"P2": stored["P2"].isel(y=slice(20))}, profiles, _table(stored), CHANNELS)
+    with pytest.raises(InputError, match=r"differ in type: .*'P2': 'float32'"):
+        PlateSource(stored | {"P2": stored["P2"].astype("float32")}, profiles, _table(stored), CHANNELS)
 
 
 @pytest.mark.parametrize("binning", [1, 2])
