@@ -64,8 +64,8 @@ def finish(
 def each_network(model: keras.Model) -> keras.Model:
     """Return what the networks of a model say, one by one: probabilities (batch, network, class)."""
     averaged = [layer for layer in model.layers if layer.name == _NETWORKS]
-    outputs = averaged[0].input if averaged else [model.output]
-    return keras.Model(model.input, keras.ops.stack(outputs, axis=1))
+    outputs = averaged[0].input if averaged else model.outputs
+    return keras.Model(model.inputs[0], keras.ops.stack(outputs, axis=1))
 
 
 def temperature(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -> float:
