@@ -229,6 +229,7 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
     """Read the phenotypes of DATA, a screen or a folder of images, with a trained MODEL (its folder)."""
     from hcskit.cluster import open_cluster, predict
     from hcskit.predict import predict_images, write_predictions
+    from hcskit.store import write_table
     from hcskit.training import ImageFolder, load_model, open_data
 
     images, (network, card), config = open_data(data), load_model(model), _cluster_config(cluster)
@@ -237,7 +238,7 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
             raise click.UsageError("of a folder of images: '--out' names a CSV file, and there is no '--cluster'.")
         if not out.parent.is_dir():
             raise InputError(f"there is no folder {out.parent} to write {out.name} into")
-        predict_images(images, network, card).to_csv(out, index=False)
+        write_table(out, predict_images(images, network, card))
         click.echo(f"wrote {out}")
         return
     with open_cluster(config) as client:
@@ -261,7 +262,7 @@ def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Pat
 
     how, config = Recipe.from_yaml(recipe), _cluster_config(cluster)
     with open_cluster(config) as client:
-        found = cross_validate(client, data, how, out, folds, say=click.echo, patience=config.start_timeout)
+        found = cross_validate(client, data, how, out, folds, config, say=click.echo, patience=config.start_timeout)
     click.echo(found.summary.round(3).to_string())
 
 

@@ -198,6 +198,10 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         self.schedule.check(self.optimiser.warmup_epochs, self.optimiser.epochs)
+        return self
+
+    @model_validator(mode="after")
+    def _tells_wells(self) -> Self:
         pattern = self.data.pattern
         if pattern is not None and self.split.by == "well" and "well" not in re.compile(pattern).groupindex:
             raise ValueError(
