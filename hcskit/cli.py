@@ -206,12 +206,15 @@ def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
     from tqdm.auto import tqdm
 
     from hcskit.cluster import train
-    from hcskit.training import Recipe
+    from hcskit.training import Recipe, load_card
 
     config = _cluster_config(cluster)
-    history = train(data, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
-    best = history.iloc[history["val_loss"].to_numpy().argmin()]
-    click.echo(f"model      {out}\nval_loss   {best['val_loss']:.3f} (epoch {best['epoch']:.0f})")
+    train(data, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
+    found = load_card(out).metrics
+    click.echo(
+        f"model      {out}\nheld out   accuracy {found['held_out_accuracy']:.3f}, expected calibration error "
+        f"{found['held_out_ece']:.3f} at temperature {found['held_out_temperature']:.2f}"
+    )
 
 
 @_example("hcskit predict runs/plate3/model screens/plate7 --cluster slurm.yaml")
@@ -230,20 +233,20 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
     from hcskit.cluster import open_cluster, predict
     from hcskit.predict import predict_images, write_predictions
     from hcskit.store import write_table
-    from hcskit.training import ImageFolder, load_model, open_data
+    from hcskit.training import ImageFolder, load_card, load_model, open_data
 
-    images, (network, card), config = open_data(data), load_model(model), _cluster_config(cluster)
+    images, config = open_data(data), _cluster_config(cluster)
     if isinstance(images, ImageFolder):
         if out is None or cluster is not None:
             raise click.UsageError("of a folder of images: '--out' names a CSV file, and there is no '--cluster'.")
         if not out.parent.is_dir():
             raise InputError(f"there is no folder {out.parent} to write {out.name} into")
-        write_table(out, predict_images(images, network, card))
+        write_table(out, predict_images(images, *load_model(model)))
         click.echo(f"wrote {out}")
         return
     with open_cluster(config) as client:
         predictions = predict(client, data, model, patience=config.start_timeout)
-    for path in write_predictions(out or data, images.plates, predictions, card):
+    for path in write_predictions(out or data, images.plates, predictions, load_card(model)):
         click.echo(f"wrote {path}")
 
 
@@ -264,6 +267,9 @@ def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Pat
     with open_cluster(config) as client:
         found = cross_validate(client, data, how, out, folds, config, say=click.echo, patience=config.start_timeout)
     click.echo(found.summary.round(3).to_string())
+    if not found.controls.empty:
+        shown = found.controls.set_index(["plate", "readout"])[["z_prime", "ssmd", "n_negative", "n_positive"]]
+        click.echo(f"\nHeld-out wells and negative controls apart:\n{shown.round(2).to_string()}")
 
 
 @main.group()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,16 @@ from hcskit.models.backend import keras
 from hcskit.preprocess import control_statistics
 from hcskit.screen import field_table, treated_fields
 from hcskit.store import write_result
-from hcskit.training import ImageFolder, ModelCard, PlateSource, Source, cut_tiles, open_field, tile_corners
+from hcskit.training import (
+    ImageFolder,
+    ModelCard,
+    PlateSource,
+    Source,
+    cut_tiles,
+    each_network,
+    open_field,
+    tile_corners,
+)
 
 __all__ = [
     "Predictions",
@@ -47,7 +57,8 @@ class Predictions:
         Index ``plate, well, field, phenotype``: ``probability`` (mean over the field's crops) and ``n_crops``.
     wells : pandas.DataFrame
         Index ``plate, well, phenotype``: ``probability`` (mean over the well's fields), ``sd`` (over all crops of the
-        well: how mixed it is) and ``n_fields``.
+        well: how mixed it is) and ``n_fields``. If the model is an ensemble, also the probability that each network
+        gives the well, ``network_1`` and so on; `hcskit.response.fit_responses` makes use of them.
     """
 
     fields: pd.DataFrame
@@ -83,12 +94,12 @@ def predict(
         If a plate does not fit the card: a channel is missing, its pixel size or type is another, or its images are
         smaller than the network's input.
     """
-    fields = predictable_fields(plates, card)
+    fields, networks = predictable_fields(plates, card), each_network(model)
     crops = []
     with tqdm(total=len(fields), unit="field", desc="predict", disable=not progress) as bar:
         for name, own in fields.groupby("plate", sort=False):
             source = PlateSource({str(name): plates[str(name)]}, profiles, own, card.channels, card.binning)
-            crops += predict_source(source, model, card, bar.update)
+            crops += predict_source(source, networks, card, done=bar.update)
     return gather_predictions(fields, crops, card.classes)
 
 
@@ -118,33 +129,44 @@ def predict_images(folder: ImageFolder, model: keras.Model, card: ModelCard, *, 
     source = folder.source(pd.DataFrame({"file": folder.files}), card.channels, card.binning)
     _check_images(str(folder.folder), source.shape, folder.dtype, card)
     with tqdm(total=len(folder.files), unit="image", desc="predict", disable=not progress) as bar:
-        crops = predict_source(source, model, card, bar.update)
-    table = pd.DataFrame([crop.mean(axis=0) for crop in crops], columns=list(card.classes))
+        crops = predict_source(source, each_network(model), card, done=bar.update)
+    table = pd.DataFrame([crop.mean(axis=(0, 1)) for crop in crops], columns=list(card.classes))
     table.insert(0, "file", folder.files)
     return table
 
 
 def predict_source(
-    source: Source, model: keras.Model, card: ModelCard, done: Callable[[int], object] = lambda _: None
+    source: Source,
+    networks: keras.Model,
+    card: ModelCard,
+    *,
+    done: Callable[[int], object] = lambda _: None,
+    turn: AbstractContextManager[Any] | None = None,
 ) -> list[npt.NDArray[np.float32]]:
-    """Predict every image of a source: probabilities (crop, class) of each.
+    """Predict every image of a source: probabilities (crop, network, class) of each.
 
     Parameters
     ----------
     source : Source
         The images.
-    model, card
-        As `hcskit.training.load_model` returns them.
+    networks : keras.Model
+        The model, as `hcskit.training.each_network` returns it.
+    card : ModelCard
+        Its card.
     done : callable
         Takes how many more images are done.
+    turn : context manager, optional
+        Is entered to compute, not to read: a lock, for threads that share the cores.
     """
-    pixels = len(tile_corners(source.shape, card.crop)) * math.prod(card.crop) * card.recipe.prediction.views
+    looks = card.recipe.prediction.views * networks.output.shape[1]
+    pixels = len(tile_corners(source.shape, card.crop)) * math.prod(card.crop) * looks
     at_once = max(1, _PIXELS // pixels)
     found: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(source.table), at_once):
         rows = range(start, min(start + at_once, len(source.table)))
-        crops = [cut_tiles(open_field(source, row, card.normalisation), card.crop) for row in rows]
-        found += np.split(model.predict_on_batch(np.concatenate(crops)), len(rows))
+        crops = np.concatenate([cut_tiles(open_field(source, row, card.normalisation), card.crop) for row in rows])
+        with turn or nullcontext():
+            found += np.split(networks.predict_on_batch(crops), len(rows))
         done(len(rows))
     return found
 
@@ -175,23 +197,27 @@ def gather_predictions(
     fields : pandas.DataFrame
         One row a field; columns ``plate, well, field``.
     crops : sequence of numpy.ndarray
-        Probabilities (crop, class) of each field.
+        Probabilities (crop, network, class) of each field.
     classes : tuple of str
         Names of the classes.
     """
-    rows = np.repeat(np.arange(len(fields)), [part.size for part in crops])
+    counts = [len(part) for part in crops]
+    rows = np.repeat(np.arange(len(fields)), np.multiply(counts, len(classes)))
     table = fields[["plate", "well", "field"]].iloc[rows].reset_index(drop=True)
     # Phenotypes keep the order of the classes.
-    names = np.tile(classes, sum(map(len, crops)))
-    table["phenotype"] = pd.Categorical(names, classes, ordered=True)
-    table["probability"] = np.concatenate(crops).astype(float).ravel()
+    table["phenotype"] = pd.Categorical(np.tile(classes, sum(counts)), classes, ordered=True)
+    each = np.concatenate(crops).astype(float).transpose(1, 0, 2).reshape(crops[0].shape[1], -1)
+    table["probability"] = each.mean(axis=0)
+    networks = {f"network_{number}": own for number, own in enumerate(each, 1)} if len(each) > 1 else {}
+    table = table.assign(**networks)
     keys = ["plate", "well", "field", "phenotype"]
-    grouped = table.groupby(keys, observed=True)["probability"]
-    by_field = pd.DataFrame({"probability": grouped.mean(), "n_crops": grouped.size()})
-    wells = by_field["probability"].groupby(["plate", "well", "phenotype"], observed=True).agg(["mean", "size"])
+    grouped = table.groupby(keys, observed=True)
+    by_field = grouped[["probability", *networks]].mean()
+    wells = by_field.groupby(["plate", "well", "phenotype"], observed=True)
     spread = table.groupby(["plate", "well", "phenotype"], observed=True)["probability"].std()
-    by_well = pd.DataFrame({"probability": wells["mean"], "sd": spread, "n_fields": wells["size"]})
-    return Predictions(_plain(by_field), _plain(by_well))
+    by_well = pd.DataFrame({"probability": wells["probability"].mean(), "sd": spread, "n_fields": wells.size()})
+    by_field = by_field[["probability"]].assign(n_crops=grouped.size())
+    return Predictions(_plain(by_field), _plain(by_well.join(wells[list(networks)].mean())))
 
 
 def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negative_class: str | None) -> pd.DataFrame:
@@ -209,8 +235,8 @@ def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negati
     Returns
     -------
     pandas.DataFrame
-        ``plate, well, role, compound, concentration, concentration_unit, moa, readout, value, sd, n_fields`` and what
-        else the plate map has.
+        ``plate, well, role, compound, concentration, concentration_unit, moa, readout, value, sd, n_fields``, what
+        else the plate map has, and what each network of an ensemble reads.
     """
     treatments = treated_fields(plates)
     treatments = treatments.drop(columns="field").drop_duplicates(["plate", "well"])

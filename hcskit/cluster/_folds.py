@@ -76,7 +76,7 @@ def cross_validate(
     Returns
     -------
     CrossValidation
-        Also written as ``held_out``, ``fold_scores`` and ``scores`` in ``results``, as Parquet and CSV.
+        Also in ``results``, as Parquet and CSV: ``held_out``, ``fold_scores``, ``scores`` and ``held_out_controls``.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def cross_validate(
 def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds: int, beside: int, limit: int) -> None:
     """Train without one fold in each rank, then predict that fold in one; see `cross_validate`."""
     from hcskit.predict import gather_predictions, predict_source
-    from hcskit.training import Recipe, load_model, open_data, split_folds, train
+    from hcskit.training import Recipe, each_network, load_model, open_data, split_folds, train
     from hcskit.training.parallel import ranks
 
     images, how = open_data(data), Recipe.model_validate(recipe)
@@ -144,7 +144,7 @@ def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds:
     model, card = load_model(out)
     fields = images.label(how.data)
     fields = fields[split_folds(fields, how.split.by, folds, how.seed) == fold]
-    crops = predict_source(images.source(fields, card.channels, card.binning), model, card)
+    crops = predict_source(images.source(fields, card.channels, card.binning), each_network(model), card)
     read = gather_predictions(fields, crops, card.classes).fields["probability"].reset_index()
     table = fields[["plate", "well", "field", "label"]].assign(fold=fold).merge(read, on=["plate", "well", "field"])
     write_result(out, _RESULT, table)
@@ -169,7 +169,8 @@ def _gather(folder: Path, folds: int) -> CrossValidation:
         pd.concat([read_result(path, _RESULT) for path in folders], ignore_index=True),
         pd.concat([history(path) for path in folders], keys=range(folds), names=["fold"]),
     )
-    for name, table in ((_RESULT, found.predictions), ("fold_scores", found.folds), ("scores", found.summary)):
+    tables = {_RESULT: found.predictions, "fold_scores": found.folds, "scores": found.summary}
+    for name, table in (tables | {"held_out_controls": found.controls}).items():
         write_result(folder, name, table)
     return found
 

@@ -72,10 +72,10 @@ def predict(
         If there is no worker any more, or workers die of the same fields again and again.
     """
     from hcskit.predict import gather_predictions, predictable_fields
-    from hcskit.training import load_model
+    from hcskit.training import load_card
 
     screen, model = str(Path(screen).resolve()), str(Path(model).resolve())
-    _, card = load_model(model)
+    card = load_card(model)
     fields = predictable_fields(open_plates(screen), card)[["plate", "well", "field"]]
     parts = [
         plate.iloc[start : start + _FIELDS]
@@ -123,33 +123,29 @@ def _completed(client: Client, futures: Sequence[Any], patience: float) -> Itera
 def _predict_fields(
     fields: pd.DataFrame, *, call: str, screen: str, model: str, sha256: str
 ) -> list[npt.NDArray[np.float32]]:
-    """Predict some fields of one plate, in a worker: probabilities (crop, class) of each."""
+    """Predict some fields of one plate, in a worker: probabilities (crop, network, class) of each."""
     threads = str(get_worker().state.nthreads)
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, threads)
-    from hcskit.training import PlateSource, cut_tiles, open_field
+    from hcskit.predict import predict_source
+    from hcskit.training import PlateSource
 
     plate = fields["plate"].iloc[0]
     with _opening:
-        network, card = _network(model, sha256)
+        networks, card = _networks(model, sha256)
         images, light = _plates(call, screen)[plate], _profile(call, screen, plate)
     source = PlateSource({plate: images}, light, fields, card.channels, card.binning)
-    probabilities = []
-    for number in range(len(fields)):
-        crops = cut_tiles(open_field(source, number, card.normalisation), card.crop)
-        with _computing:
-            probabilities.append(network.predict_on_batch(crops))
-    return probabilities
+    return predict_source(source, networks, card, turn=_computing)
 
 
 @lru_cache(maxsize=1)
-def _network(folder: str, sha256: str) -> tuple[Any, ModelCard]:
-    from hcskit.training import load_model
+def _networks(folder: str, sha256: str) -> tuple[Any, ModelCard]:
+    from hcskit.training import each_network, load_model
 
-    network, card = load_model(folder)
+    model, card = load_model(folder)
     if card.weights_sha256 != sha256:
         raise InputError(f"{folder} holds another model for this worker than for the machine that asked: is it shared?")
-    return network, card
+    return each_network(model), card
 
 
 # Kept for one call: the next may find a plate imported anew, or other fields excluded.

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 from scipy.stats import f as f_distribution
 from scipy.stats import median_abs_deviation
+from scipy.stats import t as t_distribution
 
 from hcskit.errors import InputError
 from hcskit.response._category import Evidence, judge
@@ -26,7 +27,13 @@ _MINIMUM_CONTROLS = 4  # wells at zero concentration from which their own noise 
 _CONSTANT = 1e-9  # relative differences below this are rounding
 
 
-def fit_hill(concentration: ArrayLike, response: ArrayLike, *, full_scale: float | None = None) -> HillFit:
+def fit_hill(
+    concentration: ArrayLike,
+    response: ArrayLike,
+    *,
+    full_scale: float | None = None,
+    networks: ArrayLike | None = None,
+) -> HillFit:
     """Fit a four-parameter Hill curve by least squares.
 
     Wells at zero concentration (the negative controls) anchor the bottom; together they weigh as much as one tested
@@ -40,6 +47,9 @@ def fit_hill(concentration: ArrayLike, response: ArrayLike, *, full_scale: float
         The readout of each well; NaN is left out and counted.
     full_scale : float, optional
         Change of the response in the positive controls (sign ignored), to tell a partial effect from a complete one.
+    networks : array-like, shape (network, well), optional
+        What each network of an ensemble reads, where the response is their average. The interval of the EC50 then
+        covers what they differ by: networks are to an average what imputations are (Rubin 1987, rule 3.1.5).
 
     Returns
     -------
@@ -49,7 +59,7 @@ def fit_hill(concentration: ArrayLike, response: ArrayLike, *, full_scale: float
     Raises
     ------
     InputError
-        If the two differ in shape, a concentration is negative or not finite, or a response is infinite.
+        If they differ in shape, a concentration is negative or not finite, or a response is infinite.
 
     Examples
     --------
@@ -60,8 +70,11 @@ def fit_hill(concentration: ArrayLike, response: ArrayLike, *, full_scale: float
     ('active', 30.0, 1.5)
     """
     c, y = _checked(concentration, response)
+    each = np.empty((0, len(y))) if networks is None else np.atleast_2d(np.asarray(networks, dtype=float))
+    if each.shape[1:] != y.shape:
+        raise InputError(f"the networks' readings have shape {each.shape} for {len(y)} wells; expected (network, well)")
     usable = np.isfinite(y)
-    c, y = c[usable], y[usable]
+    c, y, each = c[usable], y[usable], each[:, usable]
     tested = np.unique(c[c > 0])
     known: dict[str, Any] = {
         "n_wells": int((c > 0).sum()),
@@ -80,7 +93,7 @@ def fit_hill(concentration: ArrayLike, response: ArrayLike, *, full_scale: float
     wells = gather(c, y)
     if np.ptp(y) <= _CONSTANT * np.abs(y).max():
         return HillFit(category="inactive", note="all wells gave the same response", **_constant(wells), **known)
-    return _fitted(wells, full_scale, known)
+    return _fitted(wells, [gather(c, own) for own in each if np.ptp(own) > 0], full_scale, known)
 
 
 def _checked(concentration: ArrayLike, response: ArrayLike) -> tuple[Floats, Floats]:
@@ -95,10 +108,11 @@ def _checked(concentration: ArrayLike, response: ArrayLike) -> tuple[Floats, Flo
     return c, y
 
 
-def _fitted(wells: Wells, full_scale: float | None, known: dict[str, Any]) -> HillFit:
+def _fitted(wells: Wells, networks: list[Wells], full_scale: float | None, known: dict[str, Any]) -> HillFit:
     region = explore(wells)
     best = region.best
-    evidence = _evidence(region, full_scale)
+    each = np.array([explore(own).best.log_ec50 for own in networks])
+    evidence = _evidence(region, full_scale, _slack(each))
     category, note = judge(evidence)
     if category == "inactive":
         return HillFit(category=category, note=note, **(_constant(wells) | {"p_value": evidence.p_value}), **known)
@@ -112,17 +126,28 @@ def _fitted(wells: Wells, full_scale: float | None, known: dict[str, Any]) -> Hi
         p_value=evidence.p_value,
         rmse=float(np.sqrt(best.rss / wells.total)),
         r2=evidence.r2,
+        ec50_spread=float(each.std(ddof=1)) if len(each) > 1 else np.nan,
         _curve=region.curve(),
         **_location(region, evidence),
         **known,
     )
 
 
-def _evidence(region: Region, full_scale: float | None) -> Evidence:
+def _slack(each: Floats) -> float:
+    """Half width of the 95 % interval that networks of these EC50s (log10) leave for that of another one."""
+    if len(each) < 2:
+        return 0.0
+    return float(t_distribution.ppf(0.975, len(each) - 1) * each.std(ddof=1) * np.sqrt(1 + 1 / len(each)))
+
+
+def _evidence(region: Region, full_scale: float | None, slack: float) -> Evidence:
     wells, best = region.wells, region.best
     free = wells.total - PARAMETERS
     start, end = expit(LN10 * best.slope * (wells.log_c[[0, -1]] - best.log_ec50)).tolist()
-    low, high = region.ec50_interval()
+    low, high = (
+        best.log_ec50 + np.sign(end) * np.hypot(end, slack)
+        for end in (np.log10(end) - best.log_ec50 if end else -np.inf for end in region.ec50_interval())
+    )
     levels = len(wells.log_c)
     untreated = wells.response[wells.level == 0]
     own_noise = wells.has_zero and len(untreated) >= _MINIMUM_CONTROLS
@@ -134,8 +159,8 @@ def _evidence(region: Region, full_scale: float | None) -> Evidence:
         noise=float(median_abs_deviation(untreated, scale="normal") if own_noise else np.sqrt(best.rss / free)),
         full_scale=None if full_scale is None else abs(full_scale),
         ec50=10**best.log_ec50,
-        ec50_low=low,
-        ec50_high=high,
+        ec50_low=float(10**low),
+        ec50_high=float(10**high),
         tested_low=float(10 ** wells.tested[0]),
         tested_high=float(10 ** wells.tested[-1]),
         start=start,

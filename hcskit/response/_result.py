@@ -21,7 +21,10 @@ class HillFit:
     ----------
     ec50, ec50_low, ec50_high : float
         Concentration of the half-way response, and its 95 % profile-likelihood interval. NaN if inactive. Outside the
-        tested range the EC50 is NaN and the interval has one end only: (low, inf) or (0, high).
+        tested range the EC50 is NaN and the interval has one end only: (low, inf) or (0, high). Where several networks
+        read the wells, it covers what they differ by.
+    ec50_spread : float
+        Standard deviation of log10 EC50 between the networks of an ensemble; NaN if there is only one.
     hill_slope, hill_slope_low, hill_slope_high : float
         Steepness and its interval; an end is 0 or infinite where the data allow any slope on that side.
     bottom, top : float
@@ -44,6 +47,7 @@ class HillFit:
     ec50: float = np.nan
     ec50_low: float = np.nan
     ec50_high: float = np.nan
+    ec50_spread: float = np.nan
     hill_slope: float = np.nan
     hill_slope_low: float = np.nan
     hill_slope_high: float = np.nan

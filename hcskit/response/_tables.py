@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
@@ -17,11 +18,14 @@ from hcskit.units import parse_unit
 
 __all__ = ["ResponseTables", "fit_responses"]
 
+#: Columns of what each network of an ensemble reads, numbered from 1.
+NETWORK = "network_{}"
 #: Points of a drawn curve.
 CURVE_POINTS = 100
 _REQUIRED = ("plate", "well", "role", "compound", "concentration", "concentration_unit", "readout", "value")
 _COLUMNS = (
-    *("ec50", "ec50_low", "ec50_high", "concentration_unit", "hill_slope", "hill_slope_low", "hill_slope_high"),
+    *("ec50", "ec50_low", "ec50_high", "ec50_spread", "concentration_unit"),
+    *("hill_slope", "hill_slope_low", "hill_slope_high"),
     *("bottom", "top", "category", "rmse", "r2", "n_wells", "n_concentrations", "tested_low", "tested_high"),
     *("p_value", "n_controls", "n_missing", "note"),
 )
@@ -51,9 +55,9 @@ class ResponseTables:
 
 @dataclass(frozen=True, slots=True)
 class _Controls:
-    """Control values of one plate and readout; the positive ones by compound."""
+    """Controls of one plate and readout; the positive ones' values by compound."""
 
-    negative: Floats
+    negative: pd.DataFrame
     positive: dict[str, Floats]
 
 
@@ -68,7 +72,8 @@ def fit_responses(points: pd.DataFrame) -> ResponseTables:
     ----------
     points : pandas.DataFrame
         One row a well and readout: columns ``plate, well, role, compound, concentration, concentration_unit, readout,
-        value``; others are carried along. Rows without a value (NaN) are left out and counted.
+        value``; others are carried along. Rows without a value (NaN) are left out and counted. Columns ``network_1``
+        and so on are what each network of an ensemble reads, where the value is their average: see `fit_hill`.
 
     Returns
     -------
@@ -157,20 +162,24 @@ def _compounds(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, li
 def _controls(wells: pd.DataFrame) -> _Controls:
     positive = wells[wells["role"] == "positive_control"]
     return _Controls(
-        negative=wells.loc[wells["role"] == "negative_control", "value"].to_numpy(),
+        negative=wells[wells["role"] == "negative_control"],
         positive={str(name): own["value"].to_numpy() for name, own in positive.groupby("compound")},
     )
 
 
 def _fit(treated: pd.DataFrame, plates: list[_Controls]) -> tuple[HillFit, str]:
-    negative = np.concatenate([np.empty(0), *(plate.negative for plate in plates)])
-    concentration = np.concatenate([treated["concentration"].to_numpy(), np.zeros(len(negative))])
-    response = np.concatenate([treated["value"].to_numpy(), negative])
-    fit = fit_hill(concentration, response, full_scale=_full_scale(plates))
+    wells = pd.concat([treated, *(plate.negative for plate in plates)])
+    networks = [name for name in wells if re.fullmatch(NETWORK.format(r"\d+"), str(name))]
+    fit = fit_hill(
+        wells["concentration"],
+        wells["value"],
+        full_scale=_full_scale(plates),
+        networks=wells[networks].to_numpy().T if networks else None,
+    )
     note = fit.note
     if fit.n_missing:
         note += f"; {fit.n_missing} well(s) without a value left out"
-    medians = [_median(plate.negative) for plate in plates]
+    medians = [_median(plate.negative["value"].to_numpy()) for plate in plates]
     offset = np.nanmax(medians) - np.nanmin(medians) if np.isfinite(medians).any() else 0.0
     low, high = fit.curve([0.0, fit.tested_high])
     if offset > _OFFSET_SHARE * abs(high - low) > 0:
@@ -180,7 +189,7 @@ def _fit(treated: pd.DataFrame, plates: list[_Controls]) -> tuple[HillFit, str]:
 
 def _full_scale(plates: list[_Controls]) -> float | None:
     """Largest change that a positive control shows, by medians; none without both kinds of control."""
-    negative = _median(np.concatenate([np.empty(0), *(plate.negative for plate in plates)]))
+    negative = _median(np.concatenate([np.empty(0), *(plate.negative["value"] for plate in plates)]))
     names = {name for plate in plates for name in plate.positive}
     changes = [
         abs(_median(np.concatenate([plate.positive[name] for plate in plates if name in plate.positive])) - negative)

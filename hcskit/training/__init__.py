@@ -1,8 +1,9 @@
 """From labelled images to a trained network and its card."""
 
-from hcskit.training._card import ModelCard, load_model, save_model
+from hcskit.training._card import ModelCard, load_card, load_model, save_model
 from hcskit.training._data import ImageFolder, LabelledData, ScreenData, open_data
 from hcskit.training._fields import Normalisation, OpenField, TrainingFields, label_fields, open_field, tile_corners
+from hcskit.training._finish import calibration_error, each_network
 from hcskit.training._fit import TrainingResult, network_and_batches, train
 from hcskit.training._images import ImageSource
 from hcskit.training._plan import learning_rates, stages
@@ -33,9 +34,12 @@ __all__ = [
     "Tiles",
     "TrainingFields",
     "TrainingResult",
+    "calibration_error",
     "cut_tiles",
+    "each_network",
     "label_fields",
     "learning_rates",
+    "load_card",
     "load_model",
     "lr_range",
     "network_and_batches",

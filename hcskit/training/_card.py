@@ -13,7 +13,7 @@ from hcskit.models.backend import keras
 from hcskit.training._fields import Normalisation
 from hcskit.training._recipe import Recipe
 
-__all__ = ["ModelCard", "load_model", "save_model"]
+__all__ = ["ModelCard", "load_card", "load_model", "save_model"]
 
 
 class ModelCard(BaseModel):
@@ -87,8 +87,8 @@ def save_model(folder: str | Path, model: keras.Model, card: ModelCard) -> Path:
     return folder
 
 
-def load_model(folder: str | Path) -> tuple[keras.Model, ModelCard]:
-    """Load a network and its card; runs no code from the file.
+def load_card(folder: str | Path) -> ModelCard:
+    """Load the card of a model.
 
     Raises
     ------
@@ -107,7 +107,13 @@ def load_model(folder: str | Path) -> tuple[keras.Model, ModelCard]:
         raise InputError(f"{folder / 'card.json'} is not a model card: {error}") from error
     if found != card.weights_sha256:
         raise InputError(f"{folder}: model.keras is not the file that card.json describes; copy both from one training")
-    return keras.models.load_model(folder / "model.keras", compile=False, safe_mode=True), card
+    return card
+
+
+def load_model(folder: str | Path) -> tuple[keras.Model, ModelCard]:
+    """Load a network and its card; runs no code from the file. Raises what `load_card` raises."""
+    card = load_card(folder)
+    return keras.models.load_model(Path(folder) / "model.keras", compile=False, safe_mode=True), card
 
 
 def _sha256(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,26 +11,30 @@ from scipy.optimize import minimize_scalar
 
 from hcskit.models.backend import keras
 from hcskit.training._recipe import PredictionSection
+from hcskit.training.batches import Tiles
+from hcskit.training.parallel import add_up, ranks
 
-__all__ = ["calibration_error", "finish", "temperature"]
+__all__ = ["calibration_error", "each_network", "finish", "temperature"]
 
+_NETWORKS = "networks"  # the layer that averages over them
 _BINS = 15  # of Guo et al.
 _RANGE = (0.1, 10.0)
 
 
 def finish(
-    network: keras.Model, section: PredictionSection, held_out: Iterable[tuple[npt.NDArray[Any], ...]]
+    networks: Sequence[keras.Model], section: PredictionSection, held_out: Tiles
 ) -> tuple[keras.Model, dict[str, float]]:
-    """Make a trained network what a recipe says it is when it predicts.
+    """Make trained networks the model that a recipe says they are when they predict.
 
     Parameters
     ----------
-    network : keras.Model
-        Maps images (batch, y, x, channel) to probabilities; its last layer, ``phenotype``, is changed in place.
+    networks : sequence of keras.Model
+        Each maps images (batch, y, x, channel) to probabilities (batch, class); their last layers, ``phenotype``, are
+        changed in place. Probabilities of several are averaged (Huang et al., arXiv:1704.00109).
     section : PredictionSection
         The recipe's.
-    held_out : iterable
-        Batches of images and their classes (batch, class), none of them learned from.
+    held_out : Tiles
+        Images and their classes, none of them learned from; the ranks share them.
 
     Returns
     -------
@@ -40,25 +44,28 @@ def finish(
         On what was held out: ``accuracy`` and ``ece`` (expected calibration error), and the ``temperature`` of the
         calibration, 1 if there was none.
     """
-    numbers = range(section.views)
-    seen, classes = [], []
-    for images, labels, *_ in held_out:
-        seen.append(np.stack([network.predict_on_batch(_turned(images, number)) for number in numbers]))
-        classes.append(labels.argmax(axis=-1))
-    probabilities, truth = np.concatenate(seen, axis=1), np.concatenate(classes)
-    kelvin = temperature(probabilities, truth) if section.calibrate else 1.0
-    _cool(network.get_layer("phenotype"), kelvin)
-    averaged = _at(probabilities, kelvin)
+    probabilities, truth = _look(networks, section.views, held_out)
+    divisor = temperature(probabilities, truth) if section.calibrate else 1.0
+    for network in networks:
+        _divide_logits(network.get_layer("phenotype"), divisor)
+    averaged = _at(probabilities, divisor)
+    right = averaged.argmax(axis=-1) == truth
     metrics = {
-        "accuracy": float((averaged.argmax(axis=-1) == truth).mean()),
-        "ece": calibration_error(averaged, truth),
-        "temperature": kelvin,
+        "accuracy": float(right.mean()),
+        "ece": calibration_error(averaged.max(axis=-1), right),
+        "temperature": divisor,
     }
-    if section.views == 1:
-        return network, metrics
-    image = keras.Input(network.input_shape[1:], name="image")
-    average = keras.layers.Average(name="views", dtype="float32")
-    return keras.Model(image, average([network(_turned(image, number)) for number in numbers])), metrics
+    image = keras.Input(networks[0].input_shape[1:], name="image")
+    read = [_average(network, image, section.views, f"views_{number}") for number, network in enumerate(networks)]
+    output = keras.layers.Average(name=_NETWORKS, dtype="float32")(read) if len(read) > 1 else read[0]
+    return keras.Model(image, output), metrics
+
+
+def each_network(model: keras.Model) -> keras.Model:
+    """Return what the networks of a model say, one by one: probabilities (batch, network, class)."""
+    averaged = [layer for layer in model.layers if layer.name == _NETWORKS]
+    outputs = averaged[0].input if averaged else [model.output]
+    return keras.Model(model.input, keras.ops.stack(outputs, axis=1))
 
 
 def temperature(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -> float:
@@ -94,34 +101,61 @@ def temperature(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -
     return float(np.exp(found.x))
 
 
-def calibration_error(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -> float:
+def calibration_error(sure: npt.NDArray[Any], right: npt.NDArray[np.bool_]) -> float:
     """Return the expected calibration error: by how much a network is surer than right, or less sure.
 
     The mean over images of ``|accuracy - confidence|`` of those whose highest probability is about the same, in 15
     bins; Guo et al., arXiv:1706.04599 (2017), equation 3.
 
+    Parameters
+    ----------
+    sure : numpy.ndarray
+        (image,), the highest probability.
+    right : numpy.ndarray of bool
+        (image,), whether it is that of the class.
+
     Examples
     --------
-    >>> calibration_error(np.tile([[0.95, 0.05]], (4, 1)), np.array([0, 0, 0, 1]))
+    >>> calibration_error(np.full(4, 0.95), np.array([True, True, True, False]))
     0.2
     """
-    sure, right = probabilities.max(axis=-1), probabilities.argmax(axis=-1) == truth
     bins = np.ceil(sure * _BINS).astype(int)
     gaps = [abs(float((right[bins == one] - sure[bins == one].astype(float)).sum())) for one in np.unique(bins)]
-    return round(sum(gaps) / len(truth), 6)
+    return round(sum(gaps) / len(right), 6)
 
 
-def _at(probabilities: npt.NDArray[Any], kelvin: float) -> npt.NDArray[np.float64]:
+def _at(probabilities: npt.NDArray[Any], divisor: float) -> npt.NDArray[np.float64]:
     """Bring probabilities (view, image, class) to a temperature, and average over the views."""
-    logits = np.log(np.maximum(probabilities.astype(float), 1e-30)) / kelvin
+    logits = np.log(np.maximum(probabilities.astype(float), 1e-30)) / divisor
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     averaged: npt.NDArray[np.float64] = (powers / powers.sum(axis=-1, keepdims=True)).mean(axis=0)
     return averaged
 
 
-def _cool(dense: Any, kelvin: float) -> None:
+def _look(
+    networks: Sequence[keras.Model], views: int, held_out: Tiles
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return the probabilities (network and view, image, class) of what is held out, and its classes (image,)."""
+    place = ranks()
+    classes = len(held_out.fields.classes)
+    seen, truth = np.zeros((len(networks) * views, held_out.size, classes)), np.zeros(held_out.size, np.int64)
+    for number in range(place.rank, len(held_out), place.size):
+        images, labels = held_out[number]
+        own = slice(number * held_out.batch, number * held_out.batch + len(images))
+        turned = [_turned(images, view) for view in range(views)]
+        seen[:, own] = [network.predict_on_batch(image) for network in networks for image in turned]
+        truth[own] = labels.argmax(axis=-1)
+    return add_up(seen), add_up(truth)
+
+
+def _average(network: keras.Model, image: Any, views: int, name: str) -> Any:
+    seen = [network(_turned(image, view)) for view in range(views)]
+    return keras.layers.Average(name=name, dtype="float32")(seen) if views > 1 else seen[0]
+
+
+def _divide_logits(dense: Any, divisor: float) -> None:
     """Divide what a layer puts into its softmax."""
-    dense.set_weights([weight / kelvin for weight in dense.get_weights()])
+    dense.set_weights([weight / divisor for weight in dense.get_weights()])
 
 
 def _turned(images: Any, number: int) -> Any:

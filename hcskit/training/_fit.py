@@ -39,7 +39,7 @@ class TrainingResult:
     Attributes
     ----------
     model : keras.Model
-        With the weights of the epoch that had the lowest validation loss; not compiled, to predict.
+        With the weights that the recipe says, of the epoch with the lowest validation loss, say; not compiled.
     card : ModelCard
         What it expects and where it comes from.
     history : pandas.DataFrame
@@ -93,11 +93,11 @@ def train(
     """
     images, fields, card = _prepare(data, recipe, fold, memory)
     learn = ~fields["validation"].to_numpy()
-    model, history = _fit(images, learn, card, Path(out), progress)
-    best = {str(name): float(value) for name, value in history.iloc[history["val_loss"].to_numpy().argmin()].items()}
+    networks, history, epoch = _fit(images, learn, card, Path(out), progress)
     held_out = Tiles(images.select(~learn), card.crop, recipe.optimiser.batch)
-    model, found = finish(model, recipe.prediction, (held_out[number] for number in range(len(held_out))))
-    card = card.model_copy(update={"metrics": best | {f"held_out_{name}": value for name, value in found.items()}})
+    model, found = finish(networks, recipe.prediction, held_out)
+    row = {str(name): float(value) for name, value in history.iloc[epoch - 1].items()}
+    card = card.model_copy(update={"metrics": row | {f"held_out_{name}": value for name, value in found.items()}})
     if ranks().rank == 0:
         save_model(out, model, card)
     return TrainingResult(model, card, history, fields)
@@ -162,7 +162,8 @@ def _prepare(
 
 def _fit(
     data: TrainingFields, learn: npt.NDArray[np.bool_], card: ModelCard, out: Path, progress: bool
-) -> tuple[keras.Model, pd.DataFrame]:
+) -> tuple[list[keras.Model], pd.DataFrame, int]:
+    """Return the networks that the recipe asks for, the history, and the last epoch that they are of."""
     recipe = card.recipe
     model, batches = _network(data.select(learn), card)
     rank, size, _ = ranks()
@@ -183,8 +184,19 @@ def _fit(
                 callbacks=[KeepTogether(batches.own_size, validation.size), *events, journal],
                 verbose=0,
             )
-    journal.load_best(model)
-    return keras.Model(model.inputs, model.outputs, name=model.name), journal.table
+    networks, chosen = [], journal.chosen(recipe.prediction.weights)
+    for epoch in chosen:
+        journal.load(model, epoch)
+        networks.append(_copy(model, f"network_{epoch}"))
+    return networks, journal.table, chosen[-1]
+
+
+def _copy(model: keras.Model, name: str) -> keras.Model:
+    """Return a network of its own weights, not compiled."""
+    plain = keras.Model(model.input, model.output)
+    copy = keras.models.clone_model(plain)
+    copy.set_weights(plain.get_weights())
+    return keras.Model(copy.input, copy.output, name=name)
 
 
 def _network(

@@ -87,10 +87,16 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         self.bar.initial = self.bar.n = len(self.table) * self.batches.size
         return len(self.table)
 
-    def load_best(self, model: keras.Model) -> None:
-        """Give a network the weights of the epoch that had the lowest validation loss."""
+    def chosen(self, weights: str | None) -> list[int]:
+        """Return the epochs, counted from 1, that a trained network's weights are of; see `PredictionSection`."""
+        if weights == "last":
+            return [len(self.table)]
+        return self.snapshots if self.snapshots and weights != "best" else [self._best()]
+
+    def load(self, model: keras.Model, epoch: int) -> None:
+        """Give a network the weights of an epoch."""
         if self.writes:
-            _restore(model.variables, self._file(self._best()))
+            _restore(model.variables, self._file(epoch))
         broadcast(model.variables)
 
     def _best(self) -> int:

@@ -155,6 +155,11 @@ class ParallelSection(Section):
 class PredictionSection(Section):
     """How a trained network is used; it goes into the model file."""
 
+    weights: Literal["best", "last", "snapshots"] | None = Field(
+        None,
+        description="of the epoch with the lowest validation loss; of the last one; or of the end of each cycle, all "
+        "averaged, so that their spread goes into the dose-response. Default: best, or snapshots with that schedule",
+    )
     views: Literal[1, 4, 8] = Field(
         1, description="average over flips and half turns (4), and quarter turns of square crops (8): as much longer"
     )
@@ -198,6 +203,10 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         self.schedule.check(self.optimiser.warmup_epochs, self.optimiser.epochs)
+        if self.prediction.weights == "snapshots" and self.schedule.kind != "snapshots":
+            raise ValueError(
+                "prediction.weights of snapshots needs a schedule of that kind; choose it, or other weights"
+            )
         return self
 
     @model_validator(mode="after")

@@ -13,7 +13,10 @@ __all__ = ["split_folds", "split_groups"]
 
 
 def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) -> npt.NDArray[np.bool_]:
-    """Choose the fields to validate on, class by class, so that no group is on both sides.
+    """Choose the fields to validate on, so that no group is on both sides.
+
+    Of each class as near to the wanted fraction of fields is held out as whole groups allow: one group after another,
+    always the one that brings all classes nearest.
 
     Parameters
     ----------
@@ -23,7 +26,8 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
         Column whose values stay together: ``well`` (of one plate), or something coarser. By ``compound``, the wells of
         the negative controls are held out one by one: they are no compound.
     validation : float
-        Fraction of each class's groups to hold out; at least one group, and at least one stays.
+        Fraction of each class's fields to hold out. At least one group of each class stays, and at least one is held
+        out, unless that would take another class whole.
     seed : int
         Makes the choice reproducible.
 
@@ -38,25 +42,29 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
         If the column is missing, splits a well (such as ``field``), or a class has only one group.
     """
     group = _groups(fields, by)
-    rng = np.random.default_rng(seed)
-    held: set[str] = set()
-    for label, names in group.groupby(fields["label"]):
-        candidates = sorted(set(names))
-        if len(candidates) < 2:
+    counts = pd.crosstab(group, fields["label"])
+    for label, holders in counts.items():
+        if (holders > 0).sum() < 2:
             raise InputError(
-                f"class {label!r} has only one {by} ({candidates[0]}); at least two are needed, one to learn from and "
-                "one to validate on"
+                f"class {label!r} has only one {by} ({holders.idxmax()}); at least two are needed, one to learn from "
+                "and one to validate on"
             )
-        count = min(max(1, round(validation * len(candidates))), len(candidates) - 1)
-        # A group may hold several classes (a plate holds all of them): those held already count.
-        free = [name for name in candidates if name not in held]
-        needed = count - (len(candidates) - len(free))
-        held.update(rng.permutation(free)[: max(0, needed)].tolist())
-    chosen = np.asarray(group.isin(held))
-    lost = set(fields["label"]) - set(fields["label"][~chosen])
-    if lost:
-        raise InputError(f"splitting by {by!r} leaves no field of {', '.join(sorted(lost))} to learn from; split finer")
-    return chosen
+    counts = counts.iloc[np.random.default_rng(seed).permutation(len(counts))]
+    has = counts.to_numpy() > 0
+    share = (counts / counts.sum()).to_numpy()
+    held = np.zeros(len(counts), bool)
+    while True:
+        out = share[held].sum(axis=0)
+        # Whatever is added leaves some of each class to learn from.
+        free = ~held & ~(has & (has[~held].sum(axis=0) == 1)).any(axis=1)
+        lacking = np.flatnonzero(~has[held].any(axis=0) & has[free].any(axis=0))
+        if len(lacking):
+            free &= has[:, lacking[has[:, lacking].sum(axis=0).argmin()]]
+        cost = np.where(free, ((out + share - validation) ** 2).sum(axis=1), np.inf)
+        best = cost.argmin()
+        if not len(lacking) and cost[best] >= ((out - validation) ** 2).sum():
+            return np.asarray(group.isin(counts.index[held]))
+        held[best] = True
 
 
 def split_folds(fields: pd.DataFrame, by: str, folds: int, seed: int) -> npt.NDArray[np.int64]:

@@ -19,6 +19,7 @@ from hcskit.cluster._memory import neighbours, room
 from hcskit.cluster._scores import score_folds
 from hcskit.errors import InputError
 from hcskit.lazy import memory_to_spare
+from hcskit.preprocess import ssmd, z_prime
 from hcskit.store import open_plates, read_result
 from hcskit.training import KEPT_SHARE, Recipe, label_fields, load_model
 
@@ -156,3 +157,47 @@ def test_scores_are_those_of_hand() -> None:
     assert summary["accuracy"] == 0.75
     assert summary["accuracy_sd"] == pytest.approx(np.sqrt(0.125))
     assert summary[["n_folds", "n_fields"]].tolist() == [2, 4]
+    # Two wells are no spread, and there are no negative controls.
+    assert found.controls.empty
+    # By 15 bins: 0.8 and right, 0.6 and wrong; 0.5 and right, 1.0 and right.
+    assert everything["ece"].tolist() == pytest.approx([(0.2 + 0.6) / 2, 0.5 / 2])
+
+
+def test_the_balanced_accuracy_counts_classes_alike() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["x", "y", "z"], [50, 7, 2]).tolist() * 2
+    told = rng.dirichlet(np.ones(3), len(labels))
+    wells = pd.DataFrame({"plate": "p", "well": [f"A{n}" for n in range(len(labels))], "field": 1, "label": labels})
+    wells["fold"] = np.repeat([0, 1], len(labels) // 2)
+    long = wells.join(pd.DataFrame(told, columns=list("xyz"))).melt(
+        list(wells), var_name="phenotype", value_name="probability"
+    )
+    found = score_folds(long, pd.DataFrame()).folds
+    for fold in (0, 1):
+        own = wells["fold"] == fold
+        best = np.array(list("xyz"))[told[own].argmax(axis=1)]
+        expected = np.mean([(best[wells["label"][own] == label] == label).mean() for label in "xyz"])
+        assert found.loc[("mean of classes", fold), "accuracy"] == pytest.approx(expected)
+        assert found.loc[("mean of classes", fold), "n_fields"] == 59
+
+
+def test_held_out_wells_are_compared_with_the_negative_controls() -> None:
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        label = ("negative_control", "a", "b")[number % 3]
+        share = rng.dirichlet(np.where(np.array(["negative_control", "a", "b"]) == label, 8, 1), size=2)
+        rows += [
+            ("p", f"A{number:02d}", field + 1, label, number % 4, name, share[field, place])
+            for field in range(2)
+            for place, name in enumerate(("negative_control", "a", "b"))
+        ]
+    columns = ["plate", "well", "field", "label", "fold", "phenotype", "probability"]
+    table = pd.DataFrame(rows, columns=columns)
+    found = score_folds(table, pd.DataFrame()).controls.set_index("readout")
+    assert set(found.index) == {"a", "b", "logit a", "logit b"}
+    for name in "ab":
+        wells = table[table["phenotype"] == name].groupby(["label", "well"])["probability"].mean()
+        logits = np.log(wells / (1 - wells))
+        assert found.loc[name, "z_prime"] == pytest.approx(z_prime(wells[name], wells["negative_control"]))
+        assert found.loc[f"logit {name}", "ssmd"] == pytest.approx(ssmd(logits[name], logits["negative_control"]))

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -22,18 +23,24 @@ from hcskit.cluster import predict as predict_on
 from hcskit.errors import InputError, RunError
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.predict import Predictions, predict
+from hcskit.predict import Predictions, gather_predictions, predict
 from hcskit.store import open_plates, read_profiles, read_result
-from hcskit.training import ModelCard, Normalisation, Recipe, load_model, save_model
+from hcskit.training import ModelCard, Normalisation, Recipe, Tiles, TrainingFields, load_model, save_model
+from hcskit.training._finish import finish
 
 CLASSES = ("negative_control", "active", "other")
 
 
 def _save(folder: Path, seed: int = 0, channels: tuple[str, ...] = ("GFP", "DNA")) -> Path:
-    """A network that was never trained, but tells fields apart."""
+    """Two networks that were never trained, but tell fields apart."""
     keras.utils.set_random_seed(seed)
-    model = mcnn((32, 32, 2), 3, head="pool", scales=2, features=8, hidden=8, batch_norm=False, dropout=0.0)
-    model.layers[-1].set_weights([10 * weight for weight in model.layers[-1].get_weights()])
+    networks = []
+    for number in range(2):
+        one = mcnn((32, 32, 2), 3, head="pool", scales=2, features=8, hidden=8, batch_norm=False, dropout=0.0)
+        one.layers[-1].set_weights([10 * weight for weight in one.layers[-1].get_weights()])
+        networks.append(keras.Model(one.input, one.output, name=f"network_{number}"))
+    fields = TrainingFields.from_arrays(np.zeros((1, 32, 32, 2)), np.zeros(1, int), CLASSES)
+    model, _ = finish(networks, Recipe().prediction, Tiles(fields, (32, 32), 1))
     card = ModelCard(
         classes=CLASSES,
         negative_class=CLASSES[0],
@@ -140,3 +147,22 @@ def test_the_command_writes_what_a_screen_joins(screen: Path, model: Path, seria
     joined = open_screen(own)["p2/predictions"]["probability"].sel(well="A02", phenotype="active")
     assert float(joined) == pytest.approx(serial.wells.loc[("p2", "A02", "active"), "probability"], abs=1e-6)
     assert set(read_result(own, "readouts")["readout"]) == {"active", "other"}
+
+
+@pytest.mark.parametrize("networks", [1, 3])
+def test_crops_are_averaged_to_fields_and_fields_to_wells(networks: int) -> None:
+    rng = np.random.default_rng(0)
+    fields = pd.DataFrame({"plate": "p", "well": ["A01", "A01", "B01"], "field": [1, 2, 1]})
+    crops = [rng.dirichlet(np.ones(3), (count, networks)) for count in (4, 1, 2)]
+    found = gather_predictions(fields, crops, CLASSES)
+    for number, name in enumerate(CLASSES):
+        own = [crop[:, :, number] for crop in crops]
+        first = found.wells.loc[("p", "A01", name)]
+        assert first["probability"] == pytest.approx((own[0].mean() + own[1].mean()) / 2)
+        assert first["sd"] == pytest.approx(np.concatenate(own[:2]).mean(axis=1).std(ddof=1))
+        assert first["n_fields"] == 2
+        assert found.fields.loc[("p", "A01", 1, name)].tolist() == pytest.approx([own[0].mean(), 4])
+        each = first.filter(like="network_")
+        assert each.tolist() == pytest.approx(
+            ((own[0].mean(axis=0) + own[1].mean(axis=0)) / 2).tolist() if networks > 1 else []
+        )

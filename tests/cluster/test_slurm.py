@@ -178,7 +178,7 @@ def test_a_killed_driver_leaves_nothing_and_its_training_goes_on(
     assert training.epochs == done
 
     again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    assert again.stdout.startswith(f"model      {out}\nval_loss   ")
+    assert again.stdout.startswith(f"model      {out}\nheld out   accuracy ")
     assert_undisturbed(pd.read_csv(out / "history.csv"), ROUNDED)
 
 

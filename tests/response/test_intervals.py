@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hcskit.response import fit_hill, hill
+from hcskit.errors import InputError
+from hcskit.response import HillFit, fit_hill, hill
 
 SERIES = np.geomspace(1.0, 3.0**9, 10)
 WELLS = np.concatenate([np.zeros(16), SERIES.repeat(2)])
@@ -107,3 +108,48 @@ def test_the_band_holds_the_curve_and_follows_the_interval() -> None:
     assert high[0] == pytest.approx(middle, abs=0.05)  # a curve with the lowest plausible EC50 is half-way there
     assert low[1] == pytest.approx(middle, abs=0.05)
     assert np.shape(fit.band(np.ones((2, 3)))) == (2, 2, 3)
+
+
+def _ensemble(seed: int, spread: float) -> tuple[float, np.ndarray]:
+    """The truth lies among what networks read as one more of them: (EC50, network by well)."""
+    rng = np.random.default_rng(seed)
+    centre = rng.uniform(1.0, 3.3)
+    truth, *each = 10 ** (centre + rng.normal(0, spread, 6))
+    noise = rng.normal(0, 0.02, len(WELLS))
+    return truth, np.stack([hill(WELLS, 0.0, 1.0, ec50, 1.5) + noise for ec50 in each])
+
+
+def test_what_networks_differ_by_is_in_the_interval() -> None:
+    plates = [_ensemble(seed, spread=0.1) for seed in range(60)]
+    alone = [fit_hill(WELLS, each.mean(axis=0)) for _, each in plates]
+    fits = [fit_hill(WELLS, each.mean(axis=0), networks=each) for _, each in plates]
+    truths = [truth for truth, _ in plates]
+
+    def held(some: list[HillFit]) -> float:
+        return float(np.mean([fit.ec50_low <= truth <= fit.ec50_high for fit, truth in zip(some, truths, strict=True)]))
+
+    assert held(alone) < 0.7
+    assert held(fits) >= 0.93
+    assert np.sqrt(np.mean([fit.ec50_spread**2 for fit in fits])) == pytest.approx(0.1, rel=0.15)
+    assert np.median([fit.ec50_high / fit.ec50_low for fit in fits]) < 4.5
+    assert [fit.ec50 for fit in fits] == [fit.ec50 for fit in alone]
+
+
+def test_networks_that_agree_change_nothing() -> None:
+    _, response = simulated(0, 0.08, 1.2, saturating=False)
+    fit, alone = fit_hill(WELLS, response, networks=np.stack([response] * 4)), fit_hill(WELLS, response)
+    assert (fit.ec50_low, fit.ec50_high) == pytest.approx((alone.ec50_low, alone.ec50_high))
+    assert fit.ec50_spread == pytest.approx(0, abs=1e-12)
+    assert np.isnan(alone.ec50_spread)
+
+
+def test_networks_that_contradict_each_other_cannot_pin_down_an_ec50() -> None:
+    each = np.stack([hill(WELLS, 0.0, 1.0, ec50, 3.0) for ec50 in (5.0, 100.0, 3000.0)])
+    fit = fit_hill(WELLS, each.mean(axis=0), networks=each)
+    assert fit.category == "partial"
+    assert "pin down" in fit.note
+
+
+def test_a_network_must_have_read_every_well() -> None:
+    with pytest.raises(InputError, match="networks' readings have shape"):
+        fit_hill(WELLS, WELLS, networks=np.zeros((2, 3)))

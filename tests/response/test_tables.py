@@ -197,3 +197,24 @@ def test_a_missing_column_and_a_plate_without_treatments_are_refused() -> None:
         fit_responses(points.drop(columns=["role", "value"]))
     with pytest.raises(InputError, match="nothing to fit"):
         fit_responses(points[points["role"] != "treatment"])
+
+
+def test_the_columns_of_networks_widen_the_intervals() -> None:
+    concentration = np.geomspace(1, 1000, 8).repeat(2)
+    each = [hill(concentration, 0, 1, ec50, 1.5) for ec50 in (20, 30, 45)]
+    table = pd.DataFrame(
+        {
+            "plate": "p",
+            "well": [f"A{n:02d}" for n in range(16)],
+            "role": "treatment",
+            "compound": "a",
+            "concentration": concentration,
+            "concentration_unit": "nM",
+            "readout": "active",
+            "value": np.mean(each, axis=0),
+        }
+    )
+    networks = table.assign(**{f"network_{number}": own for number, own in enumerate(each, 1)})
+    alone, fit = (fit_responses(points).responses.loc[("a", "active")] for points in (table, networks))
+    assert fit["ec50_spread"] == pytest.approx(np.log10(1.5), rel=0.05)
+    assert fit["ec50_low"] < alone["ec50_low"] < fit["ec50"] < alone["ec50_high"] < fit["ec50_high"]

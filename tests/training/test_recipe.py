@@ -55,6 +55,7 @@ def test_shipped_recipes_can_be_read(path: Path) -> None:
         ("optimiser: {kind: lars}", "optimiser: lars: learning_rate: Field required"),
         ("optimiser: {kind: adagrad}", "'adamw', 'sgd', 'lars', 'lamb'"),
         ("schedule: {kind: snapshots}", "make it 30 epochs without warm-up"),
+        ("prediction: {weights: snapshots}", "needs a schedule of that kind"),
         ("optimiser: 3", "optimiser"),
     ],
 )

@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 
 from hcskit.errors import RunError
-from hcskit.training import Recipe, TrainingResult, open_data, train
+from hcskit.training import Recipe, TrainingResult, each_network, open_data, train
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
 TIMES = ["seconds", "images_per_second"]
@@ -103,13 +103,16 @@ def test_as_many_states_are_kept_as_asked_for(screen: Path, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_another_training_in_the_same_folder_is_not_taken_for_this_one(screen: Path, tmp_path: Path) -> None:
     options, keep = BASE["optimiser"] | {"warmup_epochs": 0}, {"keep": 1}
-    first = fit(screen, tmp_path, optimiser=options, run=keep)
+    first = fit(screen, tmp_path, optimiser=options, run=keep, prediction={"weights": "last"})
     other = fit(screen, tmp_path, optimiser=options, run=keep, schedule={"kind": "snapshots", "cycles": 2})
     bests = [1 + int(result.history["val_loss"].argmin()) for result in (first, other)]
     # The ends of the cycles, 2 and 4, are kept for an ensemble.
     expected = [{f"epoch{epoch}" for epoch in kept} for kept in ({4, bests[0]}, {2, 4, bests[1]})]
     assert sorted(map(sorted, states(tmp_path))) == sorted(map(sorted, expected))
+    # And make the ensemble; the other networks are what their recipes say.
+    assert [each_network(result.model).output.shape[1] for result in (first, other)] == [1, 2]
     again = fit(screen, tmp_path, optimiser=options, run=keep)
+    assert [result.card.metrics["epoch"] for result in (first, other, again)] == [4, 4, bests[0]]
     pd.testing.assert_frame_equal(again.history, first.history)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), first.history)
 

@@ -38,6 +38,37 @@ def test_no_group_is_on_both_sides(wells: int, fields: int, share: float, seed: 
         assert set(table["label"][side]) == {"x", "y"}
 
 
+@given(share=st.floats(0.05, 0.5), seed=st.integers(0, 99))
+def test_of_wells_alike_the_fraction_is_held_out(share: float, seed: int) -> None:
+    table = _fields(20, 3)
+    held = table[split_groups(table, "well", share, seed)]
+    assert all(abs(count - max(share * 10, 1)) <= 0.5 + 1e-9 for count in held.groupby("label")["well"].nunique())
+
+
+def test_plates_are_chosen_by_what_they_hold_of_each_class() -> None:
+    """A tenth of the fields: not the plates that hold most of a rare class."""
+    counts = {"x": [90, 5, 5, 20, 20], "y": [1, 50, 1, 1, 7], "z": [30, 30, 30, 3, 30]}
+    rows = [
+        (f"p{plate}", f"A{label}{number}", label)
+        for label, own in counts.items()
+        for plate, count in enumerate(own)
+        for number in range(count)
+    ]
+    table = pd.DataFrame(rows, columns=["plate", "well", "label"])
+    for seed in range(5):
+        assert set(table["plate"][split_groups(table, "plate", 0.1, seed)]) <= {"p2", "p3"}
+
+
+def test_no_class_is_held_out_whole_for_the_sake_of_another() -> None:
+    """Without p0, the class w cannot be held out: p1 is the last of x, p2 the last of z."""
+    rows = [("p0", "x"), ("p0", "y"), ("p0", "z"), ("p1", "x"), ("p1", "y"), ("p1", "w"), ("p2", "z"), ("p2", "w")]
+    table = pd.DataFrame(rows, columns=["plate", "label"]).assign(well=[f"A{n}" for n in range(len(rows))])
+    for seed in range(9):
+        held = split_groups(table, "plate", 0.25, seed)
+        assert held.any()
+        assert set(table["label"][~held]) == set("wxyz")
+
+
 def test_splitting_by_field_is_refused() -> None:
     with pytest.raises(InputError, match="both sides"):
         split_groups(_fields(6, 2), "field", 0.25, 0)
