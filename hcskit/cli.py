@@ -232,6 +232,7 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
     """Read the phenotypes of DATA, a screen or a folder of images, with a trained MODEL (its folder)."""
     from hcskit.cluster import open_cluster, predict
     from hcskit.predict import predict_images, write_predictions
+    from hcskit.store import write_table
     from hcskit.training import ImageFolder, load_card, load_model, open_data
 
     images, config = open_data(data), _cluster_config(cluster)
@@ -240,7 +241,7 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
             raise click.UsageError("of a folder of images: '--out' names a CSV file, and there is no '--cluster'.")
         if not out.parent.is_dir():
             raise InputError(f"there is no folder {out.parent} to write {out.name} into")
-        predict_images(images, *load_model(model)).to_csv(out, index=False)
+        write_table(out, predict_images(images, *load_model(model)))
         click.echo(f"wrote {out}")
         return
     with open_cluster(config) as client:
@@ -264,7 +265,7 @@ def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Pat
 
     how, config = Recipe.from_yaml(recipe), _cluster_config(cluster)
     with open_cluster(config) as client:
-        found = cross_validate(client, data, how, out, folds, say=click.echo, patience=config.start_timeout)
+        found = cross_validate(client, data, how, out, folds, config, say=click.echo, patience=config.start_timeout)
     click.echo(found.summary.round(3).to_string())
     if not found.controls.empty:
         shown = found.controls.set_index(["plate", "readout"])[["z_prime", "ssmd", "n_negative", "n_positive"]]

@@ -12,10 +12,11 @@ import pandas as pd
 from distributed import Client
 from tqdm.auto import tqdm
 
-from hcskit.cluster._checks import check_workers
+from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._folder import alone, history
 from hcskit.cluster._gang import run_gang
+from hcskit.cluster._memory import check_memory, neighbours, room
 from hcskit.cluster._one_each import one_each
 from hcskit.cluster._scores import CrossValidation, score_folds
 from hcskit.cluster._seats import variables
@@ -36,6 +37,7 @@ def cross_validate(
     recipe: Recipe,
     out: str | Path,
     folds: int = 4,
+    config: ClusterConfig | None = None,
     *,
     say: Callable[[str], object] = tqdm.write,
     patience: float = 300.0,
@@ -63,6 +65,9 @@ def cross_validate(
         stopped there goes on; folds that are done are not trained again.
     folds : int
         Number of folds.
+    config : ClusterConfig, optional
+        The one that the cluster was opened with: its ranks in each worker train a fold together, with its threads, and
+        its memory is looked at before. By default one rank in each worker.
     say : callable
         Takes what the folds print, line by line, and what becomes of them.
     patience : float
@@ -78,8 +83,8 @@ def cross_validate(
     Exception
         What a fold raised, with a note of its number and host; those that are done are kept.
     InputError
-        If the data cannot give so many folds, says how many it can; if `out` holds another cross-validation, or a
-        worker has other versions or does not see it.
+        If the data cannot give so many folds, says how many it can; if a fold needs more memory than a worker has; if
+        `out` holds another cross-validation, or a worker has other versions or does not see it.
     StoreError
         If another process is at work in `out`.
     RunError
@@ -92,6 +97,10 @@ def cross_validate(
     fold_of = split_folds(fields, recipe.split.by, folds, recipe.seed)
     for number in range(folds):  # now, rather than after hours
         split_groups(fields[fold_of != number], recipe.split.by, recipe.split.validation, recipe.seed)
+    if config is not None:
+        check_memory(data, recipe, config, workers=1)
+    each = (config or ClusterConfig()).model_copy(update={"workers": 1})
+    meet = meeting_place(each)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         _claim(folder, recipe, fields.assign(fold=fold_of)[["plate", "well", "field", "label", "fold"]])
@@ -105,11 +114,12 @@ def cross_validate(
             run_gang(
                 client,
                 "hcskit.cluster._folds:train_fold",
-                {**arguments, "fold": number, "folds": folds},
+                {**arguments, "fold": number, "folds": folds, **neighbours(client, [address])},
                 addresses=[address],
-                ranks_per_worker=1,
+                ranks_per_worker=each.ranks_per_worker,
                 logs=own / "logs",
-                environment=variables(recipe, ClusterConfig()),
+                environment=variables(recipe, each),
+                meet=meet,
                 say=lambda line: say(f"[fold {number}] {line.partition('] ')[2]}"),
                 tick=tick,
             )
@@ -119,15 +129,18 @@ def cross_validate(
         return _gather(folder, folds)
 
 
-def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds: int) -> None:
-    """Train without one fold, then predict that fold; see `cross_validate`."""
+def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds: int, beside: int, limit: int) -> None:
+    """Train without one fold in each rank, then predict that fold in one; see `cross_validate`."""
     from hcskit.predict import gather_predictions, predict_source
     from hcskit.training import Recipe, each_network, load_model, open_data, split_folds, train
+    from hcskit.training.parallel import ranks
 
     images, how = open_data(data), Recipe.model_validate(recipe)
     if not Path(out, "card.json").exists():  # it makes a model whole
         with alone(out):
-            train(images, how, out, fold=(fold, folds), progress=False)
+            train(images, how, out, fold=(fold, folds), memory=room(beside, limit), progress=False)
+    if ranks().rank > 0:
+        return
     model, card = load_model(out)
     fields = images.label(how.data)
     fields = fields[split_folds(fields, how.split.by, folds, how.seed) == fold]

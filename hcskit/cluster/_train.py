@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from dask.utils import parse_bytes
 from distributed import Client
-from distributed.system import MEMORY_LIMIT
 from tqdm.auto import tqdm
 
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._folder import alone, history
 from hcskit.cluster._gang import WorkerLostError, run_gang, wait_for_workers, workers_left
+from hcskit.cluster._memory import check_memory, neighbours, room
 from hcskit.cluster._open import open_cluster
 from hcskit.cluster._seats import variables
 from hcskit.errors import InputError, RunError
@@ -81,14 +80,10 @@ def train(
     config = config or ClusterConfig()
     folder = Path(out).resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    memory = partial(_check_memory, data, recipe, config)
+    memory = partial(check_memory, data, recipe, config)
     memory(config.workers)
+    arguments = {"data": str(Path(data).resolve()), "recipe": recipe.model_dump(mode="json"), "out": str(folder)}
     ranks: dict[str, Any] = {
-        "arguments": {
-            "data": str(Path(data).resolve()),
-            "recipe": recipe.model_dump(mode="json"),
-            "out": str(folder),
-        },
         "ranks_per_worker": config.ranks_per_worker,
         "logs": folder / "logs",
         "environment": variables(recipe, config),
@@ -107,7 +102,8 @@ def train(
                 number = len(addresses)
                 say(f"training with {_count(number * config.ranks_per_worker, 'rank')} on {_count(number, 'worker')}")
                 tick = partial(_show, bar, folder)
-                run_gang(client, f"{__name__}:train_rank", addresses=addresses, say=say, tick=tick, **ranks)
+                own = {**arguments, **neighbours(client, addresses)}
+                run_gang(client, f"{__name__}:train_rank", own, addresses=addresses, say=say, tick=tick, **ranks)
             except WorkerLostError as error:
                 now = len(history(folder))
                 losses, last = (1 if now != last else losses + 1), now
@@ -123,27 +119,13 @@ def train(
                 return history(folder)
 
 
-def train_rank(data: str, recipe: dict[str, object], out: str) -> None:
+def train_rank(data: str, recipe: dict[str, object], out: str, beside: int, limit: int) -> None:
     """Train in one rank; see `train`."""
     from hcskit.training import Recipe, open_data
     from hcskit.training import train as fit
 
     with alone(out):
-        fit(open_data(data), Recipe.model_validate(recipe), out, progress=False)
-
-
-def _check_memory(data: str | Path, recipe: Recipe, config: ClusterConfig, workers: int) -> None:
-    from hcskit.planning import DataSize, check_memory
-    from hcskit.training import open_data
-
-    if config.memory is not None:
-        memory = parse_bytes(config.memory)
-    elif config.kind == "local":
-        memory = MEMORY_LIMIT // config.workers
-    else:  # of a cluster that runs already
-        return
-    size = DataSize.of(open_data(data, profiles=False), recipe)
-    check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=config.ranks_per_worker)
+        fit(open_data(data), Recipe.model_validate(recipe), out, memory=room(beside, limit), progress=False)
 
 
 def _count(number: int, name: str) -> str:

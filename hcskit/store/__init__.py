@@ -4,7 +4,7 @@ from hcskit.store._engine import HcskitBackend, open_screen
 from hcskit.store._layout import plate_path
 from hcskit.store._lock import locked
 from hcskit.store._open import open_plate, open_plates, plate_folders
-from hcskit.store._results import read_profiles, read_result, result_path, write_profile, write_result
+from hcskit.store._results import read_profiles, read_result, result_path, write_profile, write_result, write_table
 from hcskit.store._write import import_plates, write_plate
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "write_plate",
     "write_profile",
     "write_result",
+    "write_table",
 ]

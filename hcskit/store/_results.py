@@ -12,7 +12,7 @@ import xarray as xr
 
 from hcskit.errors import NotAScreenError, StoreError
 
-__all__ = ["read_profiles", "read_result", "result_path", "write_profile", "write_result"]
+__all__ = ["read_profiles", "read_result", "result_path", "write_profile", "write_result", "write_table"]
 
 
 def result_path(screen: str | Path, name: str) -> Path:
@@ -49,6 +49,25 @@ def write_result(screen: str | Path, name: str, table: pd.DataFrame) -> Path:
         partial.unlink(missing_ok=True)
         partial_csv.unlink(missing_ok=True)
     return path
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as a CSV file of its own, whole or not at all, without its index.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; the file that was there stays.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        table.to_csv(partial, index=False)
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} could not be written: {error}; make room or give access, then try again") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_result(screen: str | Path, name: str) -> pd.DataFrame:

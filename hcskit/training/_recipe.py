@@ -207,6 +207,10 @@ class Recipe(Section):
             raise ValueError(
                 "prediction.weights of snapshots needs a schedule of that kind; choose it, or other weights"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tells_wells(self) -> Self:
         pattern = self.data.pattern
         if pattern is not None and self.split.by == "well" and "well" not in re.compile(pattern).groupindex:
             raise ValueError(

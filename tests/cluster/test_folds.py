@@ -15,11 +15,13 @@ from click.testing import CliRunner
 
 from hcskit.cli import main
 from hcskit.cluster import ClusterConfig, cross_validate, open_cluster
+from hcskit.cluster._memory import neighbours, room
 from hcskit.cluster._scores import score_folds
 from hcskit.errors import InputError
+from hcskit.lazy import memory_to_spare
 from hcskit.preprocess import ssmd, z_prime
 from hcskit.store import open_plates, read_result
-from hcskit.training import Recipe, label_fields, load_model
+from hcskit.training import KEPT_SHARE, Recipe, label_fields, load_model
 
 RECIPE = Recipe.model_validate(
     {
@@ -84,6 +86,41 @@ def test_what_a_fold_raises_reaches_the_user_and_the_worker_lives(screen: Path, 
         with pytest.raises(InputError, match="another recipe"):
             cross_validate(client, screen, RECIPE, tmp_path, FOLDS, say=lambda _: None)
         assert client.run(os.getpid) == before
+
+
+@pytest.mark.slow
+def test_folds_side_by_side_share_the_memory_of_their_host_and_ranks_that_of_their_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with open_cluster(ClusterConfig(workers=2, cores=1, memory="2GiB")) as client:
+        for address in client.scheduler_info()["workers"]:
+            assert neighbours(client, [address]) == {"beside": 2, "limit": 2 * 2**30}
+    # Others use the machine's memory as well.
+    assert room(4, 0) == pytest.approx(KEPT_SHARE * memory_to_spare() / 4, rel=0.3)
+    assert room(2, 2**20) == 2**18
+    monkeypatch.setenv("HOROVOD_LOCAL_SIZE", "4")
+    assert room(2, 2**20) == 2**16
+
+
+def test_a_fold_that_does_not_fit_into_a_worker_is_refused_at_once(screen: Path, tmp_path: Path) -> None:
+    config = ClusterConfig(kind="slurm", cores=2, memory="1GB", walltime="1:00", ranks_per_worker=2, interface="lo")
+    with pytest.raises(InputError, match="run 1 ranks a worker"):
+        cross_validate(None, screen, RECIPE, tmp_path / "out", FOLDS, config)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_ranks_of_a_worker_train_a_fold_together(screen: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"optimiser": RECIPE.optimiser.model_copy(update={"epochs": 1})})
+    config = ClusterConfig(workers=1, cores=2, ranks_per_worker=2, threads_per_rank=1)
+    with open_cluster(config) as client:
+        found = cross_validate(client, screen, recipe, tmp_path, FOLDS, config, say=lambda _: None)
+    _assert_held_out(found, tmp_path, label_fields(open_plates(screen), recipe.data))
+    for fold in range(FOLDS):
+        assert {path.name for path in (tmp_path / f"fold-{fold}" / "logs").glob("rank-*.log")} == {
+            "rank-0.log",
+            "rank-1.log",
+        }
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from hcskit.store import (
     result_path,
     write_profile,
     write_result,
+    write_table,
 )
 
 
@@ -50,6 +51,21 @@ def quality(excluded: set[tuple[str, int]], plate: str = "P1") -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=["plate", "well", "field", "channel", "focus", "excluded"])
     return table.set_index(["plate", "well", "field", "channel"])
+
+
+def test_a_table_of_its_own_is_whole_or_not_there(tmp_path: Path) -> None:
+    path, table = tmp_path / "predictions.csv", pd.DataFrame({"file": ["a.png"], "dead": [0.25]})
+    write_table(path, table)
+    pd.testing.assert_frame_equal(pd.read_csv(path), table)
+
+    class Breaks:
+        def __str__(self) -> str:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StoreError, match=r"predictions.csv could not be written: .*No space left"):
+        write_table(path, pd.DataFrame({"file": ["b.png"] * 9 + [Breaks()]}))
+    pd.testing.assert_frame_equal(pd.read_csv(path), table)
+    assert [found.name for found in tmp_path.iterdir()] == ["predictions.csv"]
 
 
 def test_a_table_comes_back_with_its_labels(tmp_path: Path) -> None:
