@@ -1,0 +1,73 @@
+"""The ``hcskit`` command itself: errors in one sentence, and what commands share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hcskit.errors import HcskitError, InputError
+from hcskit.version import __version__
+
+__all__ = ["FILE", "debug_option", "example", "main"]
+
+FILE = click.Path(path_type=Path)
+_DEBUG = "hcskit.debug"
+_GO_ON = ("run", "import", "fetch", "train", "cross-validate")
+
+
+class _BadInput(click.ClickException):
+    exit_code = 2
+
+
+class _Commands(click.Group):
+    """Turns errors into one sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (HcskitError, OSError) as error:
+            if ctx.meta.get(_DEBUG):
+                traceback.print_exc()
+            told = "\n".join([str(error), *getattr(error, "__notes__", ())])
+            raise (_BadInput if isinstance(error, InputError) else click.ClickException)(told) from error
+        except KeyboardInterrupt:
+            goes_on = " The same command, given again, goes on where this one was."
+            click.echo(f"\nStopped.{goes_on if ctx.invoked_subcommand in _GO_ON else ''}", err=True)
+            raise click.exceptions.Exit(130) from None
+
+
+def _remember(ctx: click.Context, _: click.Parameter, debug: bool) -> None:
+    ctx.meta[_DEBUG] = ctx.meta.get(_DEBUG, False) or debug
+
+
+# Taken before and after the command's name: one adds it to the line that has just failed.
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_remember, help="Show the whole traceback of an error."
+)
+
+
+def example(text: str) -> Callable[..., Any]:
+    """Add an example to a command's help."""
+
+    def add(command: click.Command) -> click.Command:
+        command.epilog = f"\b\nExample:\n  {text}"
+        return command
+
+    return add
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hcskit")
+@debug_option
+def main() -> None:
+    """High-content screening, from a microscope's export folder to effective concentrations."""
+    # TensorFlow's greetings are not for the people at this terminal; the notebooks' kernels inherit the setting.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # What a scheduler sends when the time is up is as good as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,0 +1,175 @@
+"""Commands that train networks and predict with them."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hcskit.cli._main import FILE, debug_option, example, main
+from hcskit.errors import InputError
+
+if TYPE_CHECKING:
+    from hcskit.cluster import ClusterConfig
+
+# Imports of what a command needs are inside it: `hcskit --help` must answer at once.
+
+cluster_option = click.option("--cluster", type=FILE, help="YAML file of a cluster. Default: this machine.")
+
+
+def cluster_config(path: Path | None) -> ClusterConfig:
+    from hcskit.cluster import ClusterConfig
+
+    return ClusterConfig() if path is None else ClusterConfig.from_yaml(path)
+
+
+data_option = click.option(
+    "--data", type=FILE, required=True, help="Folder of a screen, or of images in subfolders called what they show."
+)
+
+
+@example("hcskit train pipelines/recipes/controls.yaml --data screens/plate7 --out models/plate7 --cluster slurm.yaml")
+@main.command()
+@click.argument("recipe", type=FILE)
+@data_option
+@click.option("--out", type=FILE, required=True, help="Folder of the model. A training that was stopped goes on there.")
+@cluster_option
+@debug_option
+def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
+    """Train a network by a RECIPE on labelled wells or images, on one machine or many."""
+    from tqdm.auto import tqdm
+
+    from hcskit.cluster import train
+    from hcskit.training import Recipe, load_card
+
+    config = cluster_config(cluster)
+    train(data, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
+    found = load_card(out).metrics
+    click.echo(
+        f"model      {out}\nheld out   accuracy {found['held_out_accuracy']:.3f}, expected calibration error "
+        f"{found['held_out_ece']:.3f} at temperature {found['held_out_temperature']:.2f}"
+    )
+
+
+@example("hcskit predict runs/plate3/model screens/plate7 --cluster slurm.yaml")
+@main.command()
+@click.argument("model", type=FILE)
+@click.argument("data", type=FILE)
+@click.option(
+    "--out",
+    type=FILE,
+    help="Of a screen: folder of a screen or a run to write the results to; default: DATA. Of images: a CSV file.",
+)
+@cluster_option
+@debug_option
+def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> None:
+    """Read the phenotypes of DATA, a screen or a folder of images, with a trained MODEL (its folder)."""
+    from hcskit.cluster import open_cluster, predict
+    from hcskit.predict import predict_images, write_predictions
+    from hcskit.store import write_table
+    from hcskit.training import ImageFolder, load_card, load_model, open_data
+
+    images, config = open_data(data), cluster_config(cluster)
+    if isinstance(images, ImageFolder):
+        if out is None or cluster is not None:
+            raise click.UsageError("of a folder of images: '--out' names a CSV file, and there is no '--cluster'.")
+        if not out.parent.is_dir():
+            raise InputError(f"there is no folder {out.parent} to write {out.name} into")
+        write_table(out, predict_images(images, *load_model(model)))
+        click.echo(f"wrote {out}")
+        return
+    with open_cluster(config) as client:
+        predictions = predict(client, data, model, patience=config.start_timeout)
+    for path in write_predictions(out or data, images.plates, predictions, load_card(model)):
+        click.echo(f"wrote {path}")
+
+
+@example("hcskit cross-validate pipelines/recipes/controls.yaml --data screens/all --out runs/folds --folds 5")
+@main.command("cross-validate")
+@click.argument("recipe", type=FILE)
+@data_option
+@click.option("--out", type=FILE, required=True, help="Folder of the folds. What was stopped there goes on.")
+@click.option("--folds", default=4, show_default=True, help="How many times to train, each without another part.")
+@cluster_option
+@debug_option
+def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Path | None) -> None:
+    """Say how well a RECIPE does on parts of the data that its network has not seen; its split.by says which."""
+    from hcskit.cluster import cross_validate, open_cluster
+    from hcskit.training import Recipe
+
+    how, config = Recipe.from_yaml(recipe), cluster_config(cluster)
+    with open_cluster(config) as client:
+        found = cross_validate(client, data, how, out, folds, config, say=click.echo, patience=config.start_timeout)
+    click.echo(found.summary.round(3).to_string())
+    if not found.controls.empty:
+        shown = found.controls.set_index(["plate", "readout"])[["z_prime", "ssmd", "n_negative", "n_positive"]]
+        click.echo(f"\nHeld-out wells and negative controls apart:\n{shown.round(2).to_string()}")
+
+
+@example("hcskit lr-range pipelines/recipes/controls.yaml --data screens/plate7 --out runs/range")
+@main.command("lr-range")
+@click.argument("recipe", type=FILE)
+@data_option
+@click.option("--out", type=FILE, required=True, help="Folder of the table and the plot.")
+@click.option("--lowest", default=1e-6, show_default=True, help="Learning rate at the first step.")
+@click.option("--highest", default=1.0, show_default=True, help="Learning rate at the last step.")
+@click.option("--steps", default=200, show_default=True, help="Steps from one to the other.")
+@click.option("--linear", "growth", flag_value="linear", default="exponential", help="By equal amounts, not factors.")
+@debug_option
+def lr_range(recipe: Path, data: Path, out: Path, **options: Any) -> None:
+    """Find the learning rate of a RECIPE: train while it rises, and look at the loss."""
+    from hcskit.dashboard import range_curve, write_html
+    from hcskit.training import Recipe, lr_range, open_data
+
+    test = lr_range(open_data(data), Recipe.from_yaml(recipe), **options)
+    out.mkdir(parents=True, exist_ok=True)
+    test.table.to_csv(out / "lr_range.csv", index=False)
+    plot = write_html(out / "lr_range.html", range_curve(*test), "hcskit lr-range")
+    click.echo(f"plot       {plot}\nSuggested, in the recipe (a tenth of the rate of least loss):")
+    click.echo(f"  optimiser: {{learning_rate: {test.suggested:.2g}, reference_batch: null}}")
+
+
+@example("hcskit tune-ranks recipe.yaml --data screens/plate7 --cluster cluster.yaml")
+@main.command("tune-ranks")
+@click.argument("recipe", type=FILE)
+@data_option
+@cluster_option
+@click.option("--seconds", default=60.0, show_default=True, help="How long to measure each number of ranks.")
+@debug_option
+def tune_ranks(recipe: Path, data: Path, cluster: Path | None, seconds: float) -> None:
+    """Measure how many ranks per worker train a RECIPE fastest, and recommend a number."""
+    from hcskit.cluster import tune_ranks
+    from hcskit.training import Recipe
+
+    config = cluster_config(cluster)
+    table = tune_ranks(data, Recipe.from_yaml(recipe), config, seconds=seconds, say=partial(click.echo, err=True))
+    click.echo("ranks per worker  threads each  images/s  relative")
+    for _, row in table.iterrows():
+        line = f"{row['threads_per_rank']!s:>12}  {row['images_per_second']:8.3g}  {row['relative']:8.2f}"
+        click.echo(f"{row['ranks_per_worker']:16}  {row['failure'] or line}")
+    best = table.loc[table["recommended"], "ranks_per_worker"].item()
+    click.echo(f"\nRecommended, in the cluster's file:\n  ranks_per_worker: {best}")
+
+
+@example("hcskit plan recipe.yaml screens/plate7 --images-per-second 13 --ranks-per-node 4 --gigabits 100")
+@main.command()
+@click.argument("recipe", type=FILE)
+@click.argument("data", type=FILE)
+@click.option("--images-per-second", type=float, help="Of one node, from tune-ranks or history.csv. Gives times.")
+@click.option("--ranks-per-node", default=1, show_default=True, help="Ranks of each node.")
+@click.option("--gigabits", default=10.0, show_default=True, help="Network of each node, in Gb/s.")
+@debug_option
+def plan(recipe: Path, data: Path, images_per_second: float | None, ranks_per_node: int, gigabits: float) -> None:
+    """Say how much DATA there is, the memory it takes, and how long training by a RECIPE takes on 1 to 128 nodes.
+
+    DATA is a screen, or a folder of images in subfolders called what they show.
+    """
+    from hcskit.planning import Hosts, describe
+    from hcskit.training import Recipe, open_data
+
+    hosts = images_per_second and Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
+    images, how = open_data(data, profiles=False), Recipe.from_yaml(recipe)
+    click.echo("\n".join(describe(images, how, hosts or None, ranks_per_node=ranks_per_node)))

@@ -1,0 +1,172 @@
+"""Commands that bring images in and results out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hcskit.cli._main import FILE, debug_option, example, main
+from hcskit.errors import InputError
+
+# Imports of what a command needs are inside it: `hcskit --help` must answer at once.
+
+
+@example("hcskit run pipelines/dose_response.yaml -p source=EXPORT -p plate_map=map.csv --out runs/plate7")
+@main.command()
+@click.argument("pipeline", type=FILE)
+@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter of a step.")
+@click.option("--out", type=FILE, help="Folder of the run. A run that was stopped there goes on.")
+@click.option("--list", "list_", is_flag=True, help="List the pipeline's parameters, and run nothing.")
+@debug_option
+def run(pipeline: Path, parameters: tuple[str, ...], out: Path | None, list_: bool) -> None:
+    """Run a PIPELINE (a YAML file of notebooks) into a folder."""
+    from hcskit.pipeline import Pipeline, run_pipeline
+
+    spec = Pipeline.from_yaml(pipeline)
+    if list_:
+        for step, lines in spec.describe().items():
+            click.echo("\n  ".join([step, *lines]))
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
+    run_pipeline(spec, _pairs(parameters), out, say=click.echo, progress=sys.stderr)
+    report = out.resolve() / "report.html"
+    if report.exists():
+        opener = "open" if sys.platform == "darwin" else "xdg-open"
+        click.echo(f"\nReport: {report}\nOpen it with:  {opener} {shlex.quote(str(report))}")
+
+
+@example("hcskit import EXPORT screens/plate7 --plate-map map.csv")
+@main.command("import")
+@click.argument("source", type=FILE)
+@click.argument("screen", type=FILE)
+@click.option(
+    "--plate-map", type=FILE, help="Treatments: CSV, TSV, Excel or Harmony's assay layout. May be given later."
+)
+@click.option(
+    "--reader", help="Name of a reader, or a YAML file with a pattern. Default: the one that knows the layout."
+)
+@click.option("--plate", help="What to call the plate. Default: as the export does.")
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Accept files that the export names, and wells of the map, that are not there.",
+)
+@click.option("--wells", help="Import only these wells now, such as A01,A02; several imports share one plate.")
+@click.option(
+    "--replace-plate-map", is_flag=True, help="Put this plate map in the place of the one that the plate has."
+)
+@debug_option
+def import_(source: Path, screen: Path, plate_map: Path | None, wells: str | None, **options: Any) -> None:
+    """Import the images of a SOURCE folder into a SCREEN, as OME-Zarr plates."""
+    from hcskit.platemap import read_plate_map
+    from hcskit.readers import read_folder
+    from hcskit.store import import_plates
+
+    found = read_folder(source, options.pop("reader"), options.pop("plate"))
+    click.echo(found.describe())
+    maps = None if plate_map is None else {index.plate: read_plate_map(plate_map, index.plate) for index in found}
+    for path in import_plates(found, screen, maps, wells=wells and wells.split(","), **options):
+        click.echo(f"imported {path}")
+
+
+@main.command()
+@debug_option
+def readers() -> None:
+    """List the layouts that can be imported."""
+    from hcskit.readers import readers
+
+    for name, reader in readers().items():
+        about = str(getattr(reader, "description", None) or reader.__doc__ or "").strip().split("\n\n")[0]
+        click.echo(f"{name:<24}{' '.join(about.replace('``', '').split())}")
+
+
+@example("hcskit info screens/plate7")
+@main.command()
+@click.argument("screen", type=FILE)
+@debug_option
+def info(screen: Path) -> None:
+    """Say what is in a SCREEN, a run or a plate, or in a folder of images that was not imported."""
+    import hcskit
+
+    for name, plate in hcskit.open_screen(screen).children.items():
+        click.echo("\n".join([name, *(f"  {line}" for line in plate.to_dataset().hcs.describe())]))
+
+
+@example("hcskit export runs/plate7 plate7-results --format anndata")
+@main.command()
+@click.argument("screen", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--format", type=click.Choice(["csv", "anndata"]), default="csv", show_default=True, help="Kind of file.")
+@debug_option
+def export(screen: Path, out: Path, format: str) -> None:
+    """Write the results of a SCREEN or a run for other programs, into the folder OUT."""
+    from hcskit.export import export_screen
+
+    for path in export_screen(screen, out, format):
+        click.echo(f"wrote {path}")
+
+
+@main.group()
+def fetch() -> None:
+    """Download public image sets of the Broad Bioimage Benchmark Collection."""
+
+
+@example("hcskit fetch bbbc013 --out data/bbbc013")
+@fetch.command()
+@click.option("--out", type=FILE, default=Path("bbbc013"), show_default=True, help="Folder; a download goes on there.")
+@click.option("--base-url", help="A mirror.")
+@debug_option
+def bbbc013(out: Path, base_url: str | None) -> None:
+    """Fetch BBBC013: translocation of FKHR-GFP, 96 wells, two compounds."""
+    from hcskit.fetch import BASE_URL, fetch_bbbc013
+
+    folder = fetch_bbbc013(out, base_url=base_url or BASE_URL)
+    told = f"hcskit import {shlex.quote(str(folder))} SCREEN --plate-map {shlex.quote(str(out / 'platemap.csv'))}"
+    click.echo(f"BBBC013 is in {folder}; import it with: {told}")
+
+
+@example("hcskit fetch bbbc021 --plates Week1_22123,Week1_22141 --out data/bbbc021")
+@fetch.command()
+@click.option("--plates", required=True, help="Names of plates, separated by commas, such as Week1_22123.")
+@click.option("--out", type=FILE, default=Path("bbbc021"), show_default=True, help="Folder; a download goes on there.")
+@click.option("--base-url", help="A mirror.")
+@debug_option
+def bbbc021(plates: str, out: Path, base_url: str | None) -> None:
+    """Fetch plates of BBBC021: MCF-7 cells, 113 compounds at eight concentrations."""
+    from hcskit.fetch import BASE_URL, fetch_bbbc021
+
+    fetch_bbbc021(out, plates.split(","), base_url=base_url or BASE_URL)
+    click.echo(f"BBBC021 is in {out}; import it with: hcskit import {shlex.quote(str(out))} SCREEN")
+
+
+@example("hcskit simulate exports/demo --seed 7")
+@main.command()
+@click.argument("folder", type=FILE)
+@click.option("--seed", default=0, show_default=True, help="Root of all randomness: the same seed, the same plate.")
+@debug_option
+def simulate(folder: Path, seed: int) -> None:
+    """Write a simulated plate, with known effective concentrations, into a FOLDER."""
+    from tqdm import tqdm
+
+    from hcskit.simulate import simulate_plate
+
+    plate = simulate_plate(folder, seed=seed, progress=partial(tqdm, unit="well", desc="simulate"))
+    click.echo(f"images     {plate.images}\nplate map  {plate.plate_map}\ntruth      {plate.truth}")
+
+
+def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for text in parameters:
+        name, _, value = text.partition("=")
+        if not (name and value):
+            raise InputError(f"-p {text!r} is not NAME=VALUE")
+        if name in pairs:
+            raise InputError(f"parameter {name} is given twice")
+        pairs[name] = value
+    return pairs
