@@ -68,9 +68,11 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
 
 
 def split_folds(fields: pd.DataFrame, by: str, folds: int, seed: int) -> npt.NDArray[np.int64]:
-    """Deal the groups out to folds, class by class, so that each group is held out exactly once.
+    """Deal the groups out to folds, so that each group is held out exactly once.
 
-    Whichever fold is held out, two groups of each class are left: one to learn from, and one to validate on.
+    Folds get as equal shares of each class's fields as whole groups allow: one group after another, the largest first,
+    goes where least of its classes is. Whichever fold is held out, two groups of each class are left: one to learn
+    from, and one to validate on.
 
     Parameters
     ----------
@@ -94,33 +96,32 @@ def split_folds(fields: pd.DataFrame, by: str, folds: int, seed: int) -> npt.NDA
         If the column is missing or splits a well, or there are too few groups; says how many folds there can be.
     """
     group = _groups(fields, by)
-    has = pd.crosstab(group, fields["label"]).astype(bool)
-    total = has.sum()
+    counts = pd.crosstab(group, fields["label"])
+    total = (counts > 0).sum()
     for label, count in total.items():
         if count < 3:
             raise InputError(
                 f"class {label!r} has {count} {by}{'s' * (count > 1)}; cross-validation needs three of each class: "
                 "one to hold out, one to validate on and one to learn from. Split by something finer (split.by)"
             )
-    if not 2 <= folds <= len(has):
-        raise InputError(f"{folds} folds cannot be: with {len(has)} {by}s there can be 2 to {len(has)}")
-    dealt = np.zeros((folds, len(total)), np.int64)
-    # The rarest class first, while the folds are empty.
-    rarest = (has * total.to_numpy()).where(has).min(axis=1)
+    if not 2 <= folds <= len(counts):
+        raise InputError(f"{folds} folds cannot be: with {len(counts)} {by}s there can be 2 to {len(counts)}")
+    share = (counts / counts.sum()).iloc[np.random.default_rng(seed).permutation(len(counts))]
+    held, groups = np.zeros((2, folds, len(total)))
     fold_of: dict[str, int] = {}
-    for name in rarest.iloc[np.random.default_rng(seed).permutation(len(rarest))].sort_values(kind="stable").index:
-        own = has.loc[name].to_numpy()
-        crowd = (dealt / total.to_numpy())[:, own].sum(axis=1)
-        fold = int(np.lexsort((dealt.sum(axis=1), crowd))[0])
-        dealt[fold] += own
+    for name in share.max(axis=1).sort_values(ascending=False, kind="stable").index:
+        own = share.loc[name].to_numpy()
+        full = ((groups + 2 >= total.to_numpy()) & (own > 0)).any(axis=1)
+        if full.all():
+            raise InputError(
+                f"{folds} folds by {by} would leave less than two {by}s of a class to learn from and to validate on; "
+                f"there can be {len(counts)} folds, each smaller"
+            )
+        crowd = ((held + own) ** 2 - held**2).sum(axis=1).round(9)
+        fold = int(np.lexsort((groups.sum(axis=1), crowd, full))[0])
+        held[fold] += own
+        groups[fold] += own > 0
         fold_of[name] = fold
-    left = total.to_numpy() - dealt
-    if left.min() < 2:
-        short = total.index[left.min(axis=0).argmin()]
-        raise InputError(
-            f"{folds} folds by {by} would leave class {short!r} with {left.min()} to learn from and to validate on; "
-            f"there can be {len(has)} folds, each smaller"
-        )
     return np.asarray(group.map(fold_of), np.int64)
 
 

@@ -120,6 +120,21 @@ def test_plates_that_hold_every_class_are_dealt_out_evenly() -> None:
     assert sorted(dealt) == [2, 2, 3]
 
 
+def test_folds_get_equal_shares_of_what_plates_hold() -> None:
+    """Plates of 1 to 40 crops: no fold is left with the small ones."""
+    sizes = {"x": [40, 20, 10, 9, 8, 7, 6], "y": [1, 30, 3, 2, 16, 15, 13]}
+    rows = [
+        (f"p{plate}", f"A{label}{number}", label)
+        for label, own in sizes.items()
+        for plate, count in enumerate(own)
+        for number in range(count)
+    ]
+    table = pd.DataFrame(rows, columns=["plate", "well", "label"])
+    for seed in range(5):
+        counts = pd.crosstab(split_folds(table, "plate", 2, seed), table["label"])
+        assert (counts / counts.sum()).min().min() > 0.35
+
+
 @pytest.mark.parametrize(
     ("plates", "folds", "said"),
     [(2, 2, "class 'x' has 2 plates"), (5, 6, "with 5 plates there can be 2 to 5"), (3, 2, "there can be 3 folds")],
