@@ -19,7 +19,7 @@ from hcskit.cluster._seats import machine, shares
 from hcskit.cluster._worker import run_ranks, stop_ranks
 from hcskit.errors import RunError
 
-__all__ = ["Patience", "WorkerLostError", "ask", "run_gang", "wait_for_workers", "workers_left"]
+__all__ = ["Patience", "WorkerLostError", "ask", "run_gang", "wait_for_workers", "workers_there"]
 
 _POLL = 1.0
 _MEET = 300.0  # seconds for all ranks to find one another
@@ -40,7 +40,7 @@ def wait_for_workers(client: Client, count: int, timeout: float) -> list[str]:
     """
     with suppress(TimeoutError):
         client.wait_for_workers(count, timeout=timeout)
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    workers = workers_there(client)
     if len(workers) < count:
         raise RunError(
             f"{len(workers)} of {count} workers were there after {timeout:g} s; {_missing(client, workers)}look at the "
@@ -50,9 +50,13 @@ def wait_for_workers(client: Client, count: int, timeout: float) -> list[str]:
     return sorted(workers, key=lambda address: (workers[address]["host"], str(workers[address]["name"])))[:count]
 
 
-def workers_left(client: Client) -> int:
-    """Return how many workers there are now."""
-    return len(client.scheduler_info(n_workers=-1)["workers"])
+def workers_there(client: Client) -> dict[str, Any]:
+    """Ask the scheduler for the workers that there are now: address to what is known of it."""
+    # Not `Client.scheduler_info`: the client's own question of every two seconds, which asks for no worker, may
+    # overwrite the answer before it is returned, and all workers seem lost.
+    scheduler: Any = client.scheduler
+    workers: dict[str, Any] = client.sync(scheduler.identity, n_workers=-1)["workers"]  # type: ignore[no-untyped-call]
+    return workers
 
 
 def _missing(client: Client, workers: Mapping[str, Any]) -> str:
@@ -90,7 +94,7 @@ class Patience:
         RunError
             If there has been none for so long.
         """
-        if self.client.scheduler_info(n_workers=1)["workers"]:
+        if workers_there(self.client):
             self.ends = time.monotonic() + self.seconds
         elif time.monotonic() > self.ends:
             raise RunError(
@@ -193,7 +197,7 @@ def _watch(client: Client, gang: str, futures: Mapping[str, Any], tick: Callable
         while waiting:
             tick()
             _pause([future for future in waiting.values() if not future.done()])
-            there = client.scheduler_info(n_workers=-1)["workers"]
+            there = workers_there(client)
             for address, future in list(waiting.items()):
                 if future.done():
                     error = future.exception()
@@ -225,7 +229,7 @@ def _pause(futures: list[Any]) -> None:
 
 
 def _stop(client: Client, gang: str, waiting: Mapping[str, Any]) -> None:
-    there = client.scheduler_info(n_workers=-1)["workers"]
+    there = workers_there(client)
     alive = [address for address in waiting if address in there]
     with suppress(Exception):  # a worker may go just now; its ranks go with it
         client.run(stop_ranks, gang, workers=alive, on_error="ignore")

@@ -11,6 +11,7 @@ from distributed import Client
 from distributed.system import MEMORY_LIMIT
 
 from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster._gang import workers_there
 from hcskit.lazy import memory_to_spare
 
 if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
@@ -49,7 +50,7 @@ def neighbours(client: Client, addresses: list[str]) -> dict[str, int]:
         ``beside``: how many workers are on their host, whatever these do; ``limit``: bytes of a worker, 0 where there
         is no limit.
     """
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    workers = workers_there(client)
     there, own = (
         Counter(worker["host"] for worker in workers.values()),
         [workers[one] for one in addresses if one in workers],

@@ -10,7 +10,7 @@ from threading import Event
 
 from distributed import Client
 
-from hcskit.cluster._gang import Patience, WorkerLostError
+from hcskit.cluster._gang import Patience, WorkerLostError, workers_there
 from hcskit.errors import RunError
 
 __all__ = ["one_each"]
@@ -55,11 +55,11 @@ def one_each(
     """
     waiting, running, losses = deque(folds), dict[str, tuple[int, Future[None]]](), Counter[tuple[int, int]]()
     over = Event()
-    workers_there = Patience(client, patience)
+    patient = Patience(client, patience)
     with ThreadPoolExecutor(len(folds)) as pool:
         try:
             while waiting or running:
-                there = client.scheduler_info(n_workers=-1)["workers"]
+                there = workers_there(client)
                 free = [address for address in there if address not in running]
                 for address in free[: len(waiting)]:
                     fold = waiting.popleft()
@@ -74,7 +74,7 @@ def one_each(
                                 "between; give the jobs more time or memory, and start the same again"
                             )
                         waiting.append(fold)
-                workers_there.check()
+                patient.check()
                 time.sleep(_POLL)
         finally:
             over.set()

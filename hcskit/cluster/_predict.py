@@ -96,7 +96,7 @@ def predict(
 def _completed(client: Client, futures: Sequence[Any], patience: float) -> Iterator[tuple[Any, Any]]:
     """Yield futures with their results as they come; nothing is left on the cluster when this ends."""
     coming = as_completed(futures, loop=client.loop)  # type: ignore[no-untyped-call]
-    workers_there = Patience(client, patience)
+    patient = Patience(client, patience)
     try:
         while coming.count():  # type: ignore[no-untyped-call]
             for future in coming.next_batch(block=False):  # type: ignore[no-untyped-call]
@@ -109,7 +109,7 @@ def _completed(client: Client, futures: Sequence[Any], patience: float) -> Itera
                     coming.add(future)  # type: ignore[no-untyped-call]
                 else:
                     future.release()
-            workers_there.check()
+            patient.check()
             time.sleep(_POLL)
     except KilledWorker as error:
         raise RunError(

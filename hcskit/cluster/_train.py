@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._folder import alone, history
-from hcskit.cluster._gang import WorkerLostError, run_gang, wait_for_workers, workers_left
+from hcskit.cluster._gang import WorkerLostError, run_gang, wait_for_workers, workers_there
 from hcskit.cluster._memory import check_memory, neighbours, room
 from hcskit.cluster._open import open_cluster
 from hcskit.cluster._seats import variables
@@ -137,7 +137,7 @@ def _left_or_replaced(client: Client, config: ClusterConfig, check: Callable[[in
     with suppress(RunError):
         return wait_for_workers(client, config.workers, config.replace_timeout)
     with suppress(RunError, InputError):
-        left = workers_left(client)
+        left = len(workers_there(client))
         check(max(1, left))
         return wait_for_workers(client, max(1, left), config.replace_timeout)
     return wait_for_workers(client, config.workers, config.start_timeout)

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed.comm import CommClosedError, connect
 from distributed.security import Security
 
 from hcskit.cluster import ClusterConfig, open_cluster, run_gang, train, wait_for_workers
 from hcskit.cluster._checks import check_workers
+from hcskit.cluster._gang import workers_there
 from hcskit.errors import InputError, RunError, StoreError
 from hcskit.store import locked
 from hcskit.training import Recipe
@@ -125,6 +127,17 @@ def test_a_cluster_refuses_strangers_and_other_versions(
         monkeypatch.syspath_prepend(tmp_path)
         with pytest.raises(InputError, match=rf"the worker {workers[0]} has numpy [\d.]+ \(here 0\.1\)"):
             check_workers(client, workers, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_there_is_not_taken_for_lost() -> None:
+    """However often Dask's client asks the scheduler itself, for no worker at all."""
+    with (
+        dask.config.set({"distributed.client.scheduler-info-interval": "1ms"}),
+        open_cluster(ClusterConfig(workers=1, cores=1)) as client,
+    ):
+        addresses = wait_for_workers(client, 1, 120)
+        assert all(list(workers_there(client)) == addresses for _ in range(300))
 
 
 @pytest.mark.slow
