@@ -155,7 +155,7 @@ class PlateSource:
         self.pixel_size_um = next(iter(plates.values())).attrs.get("pixel_size_um")
         self._profiles = profiles
         self._images = {name: unchunked(plate["image"].variable) for name, plate in plates.items()}
-        # Labels are looked up here, in one thread: pandas may miss one when several look first (pandas-dev/pandas#21150).
+        # Labels are looked up here, in one thread: if several look first, one may miss it (pandas-dev/pandas#21150).
         labels = {name: plate.indexes for name, plate in plates.items()}
         self._places = [
             (name, labels[name]["well"].get_loc(well), labels[name]["field"].get_loc(field))
