@@ -1,7 +1,4 @@
-"""From a plate's store to batches of whole fields on one core, beside what a user would write; pages in the cache.
-
-xbatcher is measured where it is installed (``pip install xbatcher``).
-"""
+"""From a plate's store to batches of whole fields on one core, beside what a user would write; pages in the cache."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 import xarray as xr
+import xbatcher
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter  # what model.fit does with batches
 
 from hcskit.platemap import check_plate_map
@@ -90,7 +88,6 @@ def _from_generator(plates: dict[str, xr.Dataset], profiles: xr.Dataset) -> Call
 
 
 def _xbatcher(plates: dict[str, xr.Dataset], profiles: xr.Dataset) -> Callable[[], Any]:
-    xbatcher = pytest.importorskip("xbatcher")
     image = plates["P1"]["image"].stack(sample=("well", "field"), create_index=False)  # noqa: PD013 - not of pandas
     light = _light(image, profiles.sel(plate="P1"))
     sizes = {"sample": BATCH, "y": SHAPE[0], "x": SHAPE[1], "channel": len(CHANNELS)}

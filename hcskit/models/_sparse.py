@@ -191,7 +191,8 @@ def _at_winners(patches: Any, x: Any, winner: Any, upstream: Any, kernels: Seque
         reach -= kernel.shape[0] // 2
         # With winners as the innermost of three dimensions, rows are long and nothing is computed for padding.
         patches = tf.nn.conv3d(patches, kernel[:, :, None], [1] * 5, "VALID")
-        patches = tf.nn.relu(_add_bias(patches, bias)) * _inside(pixel, x, reach)  # outside, SAME pads with zeros
+        # Outside, SAME pads with zeros; before the ReLU, so that the gradient needs what comes out of it and no more.
+        patches = tf.nn.relu(_add_bias(patches, bias) * _inside(pixel, x, reach))
     values = tf.reduce_sum(patches @ tf.transpose(last, [3, 0, 1, 2])[..., None], [1, 2, 4])
     upstream = _by_filter(upstream)
     of_bias = tf.linalg.matvec(upstream, tf.ones_like(upstream[0]))

@@ -26,10 +26,16 @@ def _weights(convolutions: int, kernel: int, channels: int, filters: int, dtype:
 
 
 def _derive(compute: Any, x: Any, weights: tuple[list[Any], list[Any]], pool: int, jit: bool) -> list[Any]:
-    """Return the value, and the gradients of a function of it for images and weights."""
-    kernels, biases = weights
+    """Return the value, and the gradients of a function of it for images and weights, from a graph."""
+    return [result.numpy() for result in tf.function(_gradients(compute, pool), jit_compile=jit)(x, *weights)]
 
-    @tf.function(jit_compile=jit)
+
+def _derive_plain(x: Any, weights: tuple[list[Any], list[Any]], pool: int) -> list[Any]:
+    """Return the same of the framework's own layers, without a graph: for a single run, to make one takes longer."""
+    return [result.numpy() for result in _gradients(_plain, pool)(x, *weights)]
+
+
+def _gradients(compute: Any, pool: int) -> Any:
     def run(x: Any, kernels: list[Any], biases: list[Any]) -> list[Any]:
         with tf.GradientTape() as tape:
             tape.watch([x, kernels, biases])
@@ -38,7 +44,7 @@ def _derive(compute: Any, x: Any, weights: tuple[list[Any], list[Any]], pool: in
         image, of_kernels, of_biases = tape.gradient(loss, [x, kernels, biases])
         return [y, image, *of_kernels, *of_biases]
 
-    return [result.numpy() for result in run(x, kernels, biases)]
+    return run
 
 
 def _assert_same(got: list[Any], expected: list[Any], tolerance: float) -> None:
@@ -73,13 +79,13 @@ def test_values_and_gradients_are_those_of_the_plain_layers(
 ) -> None:
     x = tf.constant(np.random.default_rng(1).normal(size=(3, height, width, 2)))
     weights = _weights(convolutions, kernel, 2, 4, "float64")
-    _assert_same(_derive(sparse, x, weights, pool, jit), _derive(_plain, x, weights, pool, jit), 1e-12)
+    _assert_same(_derive(sparse, x, weights, pool, jit), _derive_plain(x, weights, pool), 1e-12)
 
 
 def test_in_float32_as_well() -> None:
     x = tf.constant(np.random.default_rng(1).random((2, 128, 96, 3)), "float32")
     weights = _weights(3, 5, 3, 16, "float32")
-    _assert_same(_derive(sparse, x, weights, 32, False), _derive(_plain, x, weights, 32, False), 1e-5)
+    _assert_same(_derive(sparse, x, weights, 32, False), _derive_plain(x, weights, 32), 1e-5)
 
 
 @pytest.mark.parametrize("compute", [sparse, dense])
@@ -90,12 +96,12 @@ def test_of_several_maxima_the_same_wins_as_in_the_framework(pool: int, dtype: s
     x = np.tile(np.random.default_rng(2).integers(0, 3, (2, 5, 3, 2)), (1, 14, 23, 1))
     kernel, bias = np.random.default_rng(3).integers(-2, 3, (3, 3, 2, 4)), [0.0, 1, 2, -1]
 
-    def derive(compute: Any, dtype: str) -> list[Any]:
-        weights = [tf.constant(kernel, dtype)], [tf.constant(bias, dtype)]
-        return [result.astype(np.float64) for result in _derive(compute, tf.constant(x, dtype), weights, pool, False)]
+    def typed(dtype: str) -> tuple[Any, Any]:
+        return tf.constant(x, dtype), ([tf.constant(kernel, dtype)], [tf.constant(bias, dtype)])
 
+    value, of_images, *_ = (part.astype(np.float64) for part in _derive(compute, *typed(dtype), pool, False))
     # Compared with float32: in bfloat16 the framework's own gradient is wrong for large pools (docs/performance.md).
-    (value, of_images, *_), (expected_value, expected, *_) = derive(compute, dtype), derive(_plain, "float32")
+    expected_value, expected, *_ = _derive_plain(*typed("float32"), pool)
     np.testing.assert_array_equal(value, expected_value)
     assert (expected == 0).any()  # or it would not tell one winner from another
     _assert_same([of_images], [expected], {"bfloat16": 0.05, "float16": 0.01, "float32": 1e-5}[dtype])
@@ -112,7 +118,7 @@ def test_what_is_dead_gets_no_gradient() -> None:
 @pytest.mark.parametrize("pixels", [1, 2 * 32 * 32, 4 * 32 * 32, 10**9])
 def test_size_of_chunks_changes_nothing(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     x, weights = tf.constant(np.random.default_rng(1).random((6, 32, 32, 2))), _weights(2, 3, 2, 3, "float64")
-    expected = _derive(dense, x, weights, 16, False)
+    expected = _derive_plain(x, weights, 16)
     monkeypatch.setattr(_chunks, "PIXELS", pixels)
     _assert_same(_derive(sparse, x, weights, 16, False), expected, 1e-12)
 

@@ -82,6 +82,7 @@ def test_a_saved_network_gives_the_same_probabilities(build: Build, tmp_path: Pa
 
 
 @BOTH
+@pytest.mark.slow
 def test_it_learns_which_way_stripes_run(build: Build) -> None:
     keras.utils.set_random_seed(0)
     x, y = stripes(128, np.random.default_rng(0))

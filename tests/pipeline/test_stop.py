@@ -62,6 +62,7 @@ def test_a_run_stopped_with_ctrl_c_goes_on(lab: Any, pipeline: Path, tmp_path: P
     assert (out / "log.txt").read_text() == "ab"
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_ends_the_run_stops_it_as_ctrl_c_does(lab: Any, waiting: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = lab.start("run", waiting, "--out", out, sign=out / "pid")
@@ -106,6 +107,7 @@ def test_a_second_run_in_one_folder_is_refused_and_the_first_unharmed(lab: Any, 
     assert (out / "log.txt").read_text() == "b"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_clear_error(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # its data would not fit on that disk either
     pipeline, out = lab.pipeline(lab.notebook("01_a", "print('x' * 200_000)", WAIT)), tmp_path / "run"

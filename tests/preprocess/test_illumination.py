@@ -1,6 +1,7 @@
 """The flat field and the offset are found again from simulated plates, however uneven their wells."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import dask.array as da
 import numpy as np
@@ -27,12 +28,13 @@ USUAL, EMPTY, GLARING, SPARSE = Kind(), Kind(density=0.01), Kind(brightness=2.5)
 def simulated(*parts: tuple[Kind, int]) -> np.ndarray:
     """Images (well, 1, channel, y, x), so many of each kind."""
     kinds = [kind for kind, number in parts for _ in range(number)]
-
-    def field(number: int, kind: Kind) -> np.ndarray:
-        strengths, rng = {"translocation": number % 7 / 6}, np.random.default_rng(number)
-        return simulate_field(DESIGN, strengths, rng, density=kind.density, brightness=kind.brightness)
-
     return np.stack([field(number, kind) for number, kind in enumerate(kinds)])[:, np.newaxis]
+
+
+@cache
+def field(number: int, kind: Kind) -> np.ndarray:
+    strengths, rng = {"translocation": number % 7 / 6}, np.random.default_rng(number)
+    return simulate_field(DESIGN, strengths, rng, density=kind.density, brightness=kind.brightness)
 
 
 def as_plate(image: np.ndarray) -> xr.Dataset:

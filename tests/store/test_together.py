@@ -18,10 +18,11 @@ SCRIPT = """
 import sys
 from hcskit.readers import read_folder
 from hcskit.store import import_plates
-wells = sys.argv[3].split(",") if len(sys.argv) > 3 else None
-print("ready", flush=True)
-sys.stdin.readline()
-import_plates(read_folder(sys.argv[1]), sys.argv[2], wells=wells, progress=False)
+source, own, share, same = sys.argv[1:]
+for screen, wells in ((own, share.split(",")), (same, None)):
+    print("ready", flush=True)
+    sys.stdin.readline()
+    import_plates(read_folder(source), screen, wells=wells, progress=False)
 """
 
 
@@ -43,29 +44,23 @@ def contents(screen: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("shares", [[WELLS[:16], WELLS[16:32], WELLS[32:]], [None, None, None]], ids=["own", "same"])
-def test_processes_that_import_at_once_make_one_plate(tmp_path: Path, source: Path, shares: list) -> None:
-    processes = []
-    for share in shares:
-        command = [
-            sys.executable,
-            "-c",
-            SCRIPT,
-            str(source / "images"),
-            str(tmp_path),
-            *([",".join(share)] if share else []),
-        ]
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        processes.append(subprocess.Popen(command, text=True, **pipes))
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:  # all are ready: now together
-        process.stdin.write("go\n")
-        process.stdin.flush()
+def test_processes_that_import_at_once_make_one_plate(tmp_path: Path, source: Path) -> None:
+    own, same = tmp_path / "own", tmp_path / "same"  # of the first plate each imports its share, of the other one all
+    command = [sys.executable, "-c", SCRIPT, str(source / "images"), str(own)]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    shares = [",".join(WELLS[start : start + 16]) for start in (0, 16, 32)]
+    processes = [subprocess.Popen([*command, share, str(same)], text=True, **pipes) for share in shares]
+    for _ in (own, same):
+        for process in processes:
+            assert process.stdout.readline() == "ready\n", process.communicate()[1]
+        for process in processes:  # all are ready: now together
+            process.stdin.write("go\n")
+            process.stdin.flush()
     for process in processes:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    assert contents(tmp_path) == contents(source / "undisturbed")
+    for screen in (own, same):
+        assert contents(screen) == contents(source / "undisturbed")
 
 
 def test_a_plate_is_complete_when_its_last_well_is_there(tmp_path: Path, source: Path) -> None:
