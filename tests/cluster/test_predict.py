@@ -25,7 +25,7 @@ from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.predict import Predictions, gather_predictions, predict
 from hcskit.store import open_plates, read_profiles, read_result
-from hcskit.training import ModelCard, Normalisation, Recipe, Tiles, TrainingFields, load_model, save_model
+from hcskit.training import ModelCard, Normalisation, Recipe, Tiles, TrainingFields, load_card, load_model, save_model
 from hcskit.training._finish import finish
 
 CLASSES = ("negative_control", "active", "other")
@@ -83,7 +83,7 @@ def _assert_same(found: Predictions, serial: Predictions) -> None:
 
 
 def _is_at_work(dask_worker: Any) -> bool:
-    return bool(_predict._network.cache_info().currsize and dask_worker.state.executing_count)
+    return bool(_predict._networks.cache_info().currsize and dask_worker.state.executing_count)
 
 
 @pytest.mark.slow
@@ -125,8 +125,8 @@ def test_what_does_not_fit_is_refused_and_a_worker_notices_another_model(
     with pytest.raises(InputError, match="plate p1 has no channel ER, which the model needs; it has DNA, GFP"):
         predict_on(client, screen, _save(tmp_path / "er", channels=("DNA", "ER")), progress=False)
     # The driver's copy of the folder holds another network than the one that the workers read.
-    card = load_model(_save(tmp_path / "other", seed=1))
-    monkeypatch.setattr("hcskit.training.load_model", lambda folder: card)
+    card = load_card(_save(tmp_path / "other", seed=1))
+    monkeypatch.setattr("hcskit.training.load_card", lambda folder: card)
     with pytest.raises(InputError, match="another model for this worker"):
         predict_on(client, screen, model, progress=False)
 
