@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from hcskit.errors import InputError
-from hcskit.models._sparse import dense, sparse, sparse_pays
+from hcskit.models._sparse import dense, recomputed, sparse, sparse_pays
 from hcskit.models.backend import keras, tf
 
 __all__ = ["PooledConvolutions"]
+
+#: More numbers of an image than this (4 MB in float32) are computed again, not kept: with large images memory is short.
+_KEPT = 2**20
 
 
 @keras.saving.register_keras_serializable(package="hcskit")
@@ -16,8 +19,10 @@ class PooledConvolutions(keras.layers.Layer):  # type: ignore[misc]
     """Convolutions (SAME, with bias and ReLU), then a max-pool: the values and gradients of the plain layers.
 
     Where the pool is large, few pixels win and get a gradient. Then the backward pass is computed from the patches that
-    those pixels saw, which is a fraction of the work, and keeps nothing of the size of the image. A gradient of the
-    image is computed, by a second pass over the patches, only in a graph that uses it.
+    those pixels saw, which is a fraction of the work, and keeps nothing of the size of the image. Where the pool is
+    small and the image large, the convolutions are computed again for the backward pass, a part of the batch at a time:
+    a little more work, and nothing is kept. A gradient of the images is computed by a second pass, and only in a graph
+    that uses it.
 
     Parameters
     ----------
@@ -69,7 +74,7 @@ class PooledConvolutions(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         """Convolve and pool images (batch, y, x, channel)."""
-        compute = self._compute(inputs.shape[-1])
+        compute = self._compute(inputs.shape[1:])
         weights = ([tf.convert_to_tensor(w) for w in group] for group in (self.kernels, self.biases))
         return compute(inputs, *weights, self.pool)
 
@@ -82,15 +87,18 @@ class PooledConvolutions(keras.layers.Layer):  # type: ignore[misc]
         >>> layer.kept((1024, 1280, 3))
         0
         """
-        rows, columns, channels = image_shape
-        if self._compute(channels) is sparse:
-            return 0
-        half_pooled = rows * (columns // self.pool) * self.filters if self.pool > 1 else 0
-        return self.convolutions * rows * columns * self.filters + half_pooled
+        return self._activations(image_shape) if self._compute(image_shape) is dense else 0
 
-    def _compute(self, channels: int) -> Any:
-        pays = sparse_pays(self.kernel_size, self.convolutions, channels, self.filters, self.pool)
-        return sparse if pays else dense
+    def _compute(self, image_shape: Any) -> Any:
+        if sparse_pays(self.kernel_size, self.convolutions, image_shape[-1], self.filters, self.pool):
+            return sparse
+        return recomputed if None not in image_shape and self._activations(image_shape) > _KEPT else dense
+
+    def _activations(self, image_shape: Any) -> int:
+        rows, columns, _ = image_shape
+        half_pooled = rows * (columns // self.pool) * self.filters if self.pool > 1 else 0
+        activations: int = self.convolutions * rows * columns * self.filters + half_pooled
+        return activations
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return (batch, y // pool, x // pool, filters)."""

@@ -1,8 +1,8 @@
-"""Convolutions and a max-pool, with the exact gradient computed at the winners of the pool alone.
+"""Convolutions and a max-pool, with an exact gradient for which nothing as large as the image is kept.
 
 Only the pixel that won a pool gets a gradient, and that pixel saw a small patch of the image. So the backward pass
 takes these patches, convolves them again, and differentiates that. A winner belongs to one filter, so of the last
-convolution one filter is enough. Nothing as large as the image is kept between the passes.
+convolution one filter is enough. Where winners are many, everything is computed again, a part of the batch at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from hcskit.models._chunks import each_chunk, sum_of_chunks
 from hcskit.models.backend import tf
 
-__all__ = ["dense", "sparse", "sparse_pays"]
+__all__ = ["dense", "recomputed", "sparse", "sparse_pays"]
 
 # Widest stretch of a row in which the winner is searched for pixel by pixel.
 _STRETCH = 8
@@ -81,32 +81,65 @@ def sparse(x: Any, kernels: Sequence[Any], biases: Sequence[Any], pool: int) -> 
     tensor
         (batch, y // pool, x // pool, filter)
     """
+    reach = _reach(kernels)
+
+    def forward(x: Any, kernels: Sequence[Any], biases: Sequence[Any]) -> Any:
+        return _pool(_convolutions(x, kernels, biases), pool)
+
+    def total(x: Any, winner: Any, upstream: Any, kernels: Sequence[Any], biases: Sequence[Any]) -> Any:
+        return _at_winners(_patches(x, winner, reach), x, winner, upstream, kernels, biases)
+
+    return _by_chunks(forward, [tf.int32], total, x, kernels, biases)
+
+
+def recomputed(x: Any, kernels: Sequence[Any], biases: Sequence[Any], pool: int) -> Any:
+    """Return what :func:`dense` returns, with the same gradient, for which it is computed again: nothing is kept."""
+
+    def forward(x: Any, kernels: Sequence[Any], biases: Sequence[Any]) -> Any:
+        return (dense(x, kernels, biases, pool),)
+
+    def total(x: Any, upstream: Any, kernels: Sequence[Any], biases: Sequence[Any]) -> Any:
+        return tf.reduce_sum(dense(x, kernels, biases, pool) * upstream)
+
+    return _by_chunks(forward, [], total, x, kernels, biases)
+
+
+def _by_chunks(
+    forward: Callable[..., Any],
+    types: Sequence[Any],
+    total: Callable[..., Any],
+    x: Any,
+    kernels: Sequence[Any],
+    biases: Sequence[Any],
+) -> Any:
+    """Compute pooled images, and their gradient, one chunk of the batch after the other.
+
+    Parameters
+    ----------
+    forward : callable
+        From images, kernels and biases to the pooled images, and what else the gradient needs, of these ``types``.
+    total : callable
+        From images, that, the gradient that came down, kernels and biases to a number: the sum of the pooled images
+        times the gradient that came down, the gradient of which is the one that is wanted.
+    """
     count = len(kernels)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def pooled(x: Any, *weights: Any) -> tuple[Any, Callable[..., Any]]:
         cast = [tf.cast(weight, x.dtype) for weight in weights]
-        kernels, biases = cast[:count], cast[count:]
-        y, winner = each_chunk(lambda x: _pool(_convolutions(x, kernels, biases), pool), (x.dtype, tf.int32), x)
+        y, *kept = each_chunk(lambda x: forward(x, cast[:count], cast[count:]), [x.dtype, *types], x)
 
-        def of_weights(x: Any, winner: Any, upstream: Any) -> Any:
+        def derive(chunk: Sequence[Any], of: Sequence[Any]) -> Any:
             with tf.GradientTape() as tape:
-                tape.watch(cast)
-                total = _at_winners(_patches(x, winner, _reach(kernels)), x, winner, upstream, kernels, biases)
-            return tape.gradient(total, cast)
-
-        def of_images(x: Any, winner: Any, upstream: Any) -> Any:
-            patches = _patches(x, winner, _reach(kernels))
-            with tf.GradientTape() as tape:
-                tape.watch(patches)
-                total = _at_winners(patches, x, winner, upstream, kernels, biases)
-            return (_put_back(tape.gradient(total, patches), x, winner, _reach(kernels)),)
+                tape.watch(of)
+                value = total(*chunk, cast[:count], cast[count:])
+            return tape.gradient(value, of)
 
         def gradient(upstream: Any) -> Any:
-            chunks = x, winner, tf.where(y > 0, upstream, tf.zeros_like(upstream))
+            chunks = x, *kept, tf.where(y > 0, upstream, tf.zeros_like(upstream))  # a ReLU passes nothing on at zero
             # In a loop of its own, which a graph leaves out if nothing before the images learns.
-            (images,) = each_chunk(of_images, (x.dtype,), *chunks)
-            return images, *sum_of_chunks(of_weights, weights, *chunks)
+            (images,) = each_chunk(lambda *chunk: derive(chunk, chunk[:1]), [x.dtype], *chunks)
+            return images, *sum_of_chunks(lambda *chunk: derive(chunk, cast), weights, *chunks)
 
         return y, gradient
 
@@ -172,15 +205,6 @@ def _patches(x: Any, winner: Any, reach: int) -> Any:
     """Cut out what each winner saw: (filter, y, x, winner, channel)."""
     padded = tf.pad(x, [[0, 0], [reach, reach], [reach, reach], [0, 0]])
     return tf.gather(tf.reshape(padded, [-1, x.shape[3]]), _padded_pixels(x, winner, reach))
-
-
-def _put_back(patches: Any, x: Any, winner: Any, reach: int) -> Any:
-    """Add up patches where they overlap, in images of the shape of ``x``."""
-    batch, height, width, channels = tf.unstack(tf.shape(x))
-    shape = [batch, height + 2 * reach, width + 2 * reach, channels]
-    pixels = _padded_pixels(x, winner, reach)
-    sums = tf.math.unsorted_segment_sum(patches, pixels, shape[0] * shape[1] * shape[2])
-    return tf.reshape(sums, shape)[:, reach : reach + height, reach : reach + width]
 
 
 def _at_winners(patches: Any, x: Any, winner: Any, upstream: Any, kernels: Sequence[Any], biases: Sequence[Any]) -> Any:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from hcskit.errors import InputError
 from hcskit.models import PooledConvolutions, _chunks, mcnn
-from hcskit.models._sparse import dense, sparse, sparse_pays
+from hcskit.models._sparse import dense, recomputed, sparse, sparse_pays
 from hcskit.models.backend import keras
 
 layers = keras.layers
@@ -80,6 +80,21 @@ def test_values_and_gradients_are_those_of_the_plain_layers(
     x = tf.constant(np.random.default_rng(1).normal(size=(3, height, width, 2)))
     weights = _weights(convolutions, kernel, 2, 4, "float64")
     _assert_same(_derive(sparse, x, weights, pool, jit), _derive_plain(x, weights, pool), 1e-12)
+
+
+@pytest.mark.parametrize(("pool", "jit"), [(1, False), (4, False), (4, True)])
+def test_to_compute_again_for_the_gradient_changes_nothing(pool: int, jit: bool) -> None:
+    x = tf.constant(np.random.default_rng(1).normal(size=(3, 26, 25, 2)))
+    weights = _weights(3, 3, 2, 4, "float64")
+    _assert_same(_derive(recomputed, x, weights, pool, jit), _derive_plain(x, weights, pool), 1e-12)
+
+
+def test_what_a_layer_keeps_of_an_image_has_a_limit() -> None:
+    layer = PooledConvolutions(16, 5, pool=16)
+    assert layer.kept((128, 160, 3)) == 3 * 128 * 160 * 16 + 128 * 10 * 16
+    assert layer.kept((256, 320, 3)) == 0
+    x = np.random.default_rng(0).random((1, 256, 320, 3), np.float32)
+    np.testing.assert_array_equal(layer(x), dense(x, layer.kernels, layer.biases, 16))
 
 
 def test_in_float32_as_well() -> None:
