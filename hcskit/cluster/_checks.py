@@ -15,7 +15,7 @@ from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._gang import ask
 from hcskit.errors import InputError
 
-__all__ = ["check_workers", "meeting_place"]
+__all__ = ["check_versions", "check_workers", "meeting_place", "versions"]
 
 _LIBRARIES = ("hcskit", "tensorflow", "keras", "numpy")
 
@@ -32,9 +32,7 @@ def check_workers(client: Client, addresses: list[str], folder: Path) -> None:
     """
     here = versions()
     for address, there in ask(client, addresses, versions).items():
-        if there != here:
-            others = [f"{name} {there[name]} (here {here[name]})" for name in here if there[name] != here[name]]
-            raise InputError(f"the worker {address} has {', '.join(others)}; give it the same environment as this one")
+        check_versions(address, there, here)
     token = folder / f".token-{secrets.token_hex(8)}"
     token.touch()
     try:
@@ -68,6 +66,13 @@ def meeting_place(config: ClusterConfig) -> tuple[str, str]:
         f"address; it has {', '.join(sorted(interfaces))} (interface in the cluster's file; driver_interface, if "
         "its name is another one here)"
     )
+
+
+def check_versions(worker: str, there: dict[str, str], here: dict[str, str]) -> None:
+    """Refuse a worker whose software would give another result; raises `InputError`."""
+    others = [f"{name} {there[name]} (here {here[name]})" for name in here if there[name] != here[name]]
+    if others:
+        raise InputError(f"the worker {worker} has {', '.join(others)}; give it the same environment as the driver's")
 
 
 def versions() -> dict[str, str]:

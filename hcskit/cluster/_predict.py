@@ -19,6 +19,7 @@ from distributed import Client, as_completed, get_worker
 from distributed.scheduler import KilledWorker
 from tqdm.auto import tqdm
 
+from hcskit.cluster._checks import check_versions, versions
 from hcskit.cluster._gang import Patience
 from hcskit.errors import InputError, RunError
 from hcskit.store import open_plates, read_profiles
@@ -67,7 +68,7 @@ def predict(
     Raises
     ------
     InputError
-        If a plate does not fit the model's card, or a worker finds another model there.
+        If a plate does not fit the model's card, or a worker finds another model there or has other versions.
     RunError
         If there is no worker any more, or workers die of the same fields again and again.
     """
@@ -82,7 +83,8 @@ def predict(
         for _, plate in fields.groupby("plate", sort=False)
         for start in range(0, len(plate), _FIELDS)
     ]
-    do = partial(_predict_fields, call=uuid4().hex, screen=screen, model=model, sha256=card.weights_sha256)
+    told: dict[str, Any] = {"screen": screen, "model": model, "sha256": card.weights_sha256, "software": versions()}
+    do = partial(_predict_fields, call=uuid4().hex, **told)
     futures = client.map(do, parts, pure=False, retries=_RETRIES)
     part_of = dict(zip(futures, parts, strict=True))
     crops: dict[int, npt.NDArray[np.float32]] = {}
@@ -121,9 +123,10 @@ def _completed(client: Client, futures: Sequence[Any], patience: float) -> Itera
 
 
 def _predict_fields(
-    fields: pd.DataFrame, *, call: str, screen: str, model: str, sha256: str
+    fields: pd.DataFrame, *, call: str, screen: str, model: str, sha256: str, software: dict[str, str]
 ) -> list[npt.NDArray[np.float32]]:
     """Predict some fields of one plate, in a worker: probabilities (crop, network, class) of each."""
+    check_versions(get_worker().address, versions(), software)
     threads = str(get_worker().state.nthreads)
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, threads)

@@ -20,6 +20,7 @@ from hcskit import open_screen
 from hcskit.cli import main
 from hcskit.cluster import ClusterConfig, _predict, open_cluster
 from hcskit.cluster import predict as predict_on
+from hcskit.cluster._checks import versions
 from hcskit.errors import InputError, RunError
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
@@ -119,11 +120,15 @@ def test_workers_that_come_late_are_used_and_none_at_all_is_told(
 
 
 @pytest.mark.slow
-def test_what_does_not_fit_is_refused_and_a_worker_notices_another_model(
+def test_what_does_not_fit_is_refused_and_a_worker_notices_another_model_or_software(
     client: Client, screen: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="plate p1 has no channel ER, which the model needs; it has DNA, GFP"):
         predict_on(client, screen, _save(tmp_path / "er", channels=("DNA", "ER")), progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(_predict, "versions", lambda: versions() | {"keras": "4.0"})
+        with pytest.raises(InputError, match=r"worker tls://\S+ has keras 3\.\S+ \(here 4\.0\)"):
+            predict_on(client, screen, model, progress=False)
     # The driver's copy of the folder holds another network than the one that the workers read.
     card = load_card(_save(tmp_path / "other", seed=1))
     monkeypatch.setattr("hcskit.training.load_card", lambda folder: card)
