@@ -24,6 +24,7 @@ __all__ = ["Patience", "WorkerLostError", "ask", "run_gang", "wait_for_workers",
 _POLL = 1.0
 _MEET = 300.0  # seconds for all ranks to find one another
 _GRACE = 15.0  # seconds for ranks to end after they were told to
+_SILENCE = 30.0  # seconds without an answer after which a scheduler is given up
 
 
 class WorkerLostError(RunError):
@@ -51,12 +52,26 @@ def wait_for_workers(client: Client, count: int, timeout: float) -> list[str]:
 
 
 def workers_there(client: Client) -> dict[str, Any]:
-    """Ask the scheduler for the workers that there are now: address to what is known of it."""
+    """Ask the scheduler for the workers that there are now: address to what is known of it.
+
+    Raises
+    ------
+    RunError
+        If the scheduler cannot be asked for half a minute.
+    """
     # Not `Client.scheduler_info`: the client's own question of every two seconds, which asks for no worker, may
     # overwrite the answer before it is returned, and all workers seem lost.
     scheduler: Any = client.scheduler
-    workers: dict[str, Any] = client.sync(scheduler.identity, n_workers=-1)["workers"]  # type: ignore[no-untyped-call]
-    return workers
+    ends = time.monotonic() + _SILENCE
+    while True:
+        try:
+            workers: dict[str, Any] = client.sync(scheduler.identity, n_workers=-1)["workers"]  # type: ignore[no-untyped-call]
+        except OSError as error:
+            if time.monotonic() > ends:
+                raise RunError(f"the scheduler has not answered for {_SILENCE:g} s ({error}); is it there?") from error
+            time.sleep(_POLL)
+        else:
+            return workers
 
 
 def _missing(client: Client, workers: Mapping[str, Any]) -> str:
@@ -229,9 +244,9 @@ def _pause(futures: list[Any]) -> None:
 
 
 def _stop(client: Client, gang: str, waiting: Mapping[str, Any]) -> None:
-    there = workers_there(client)
-    alive = [address for address in waiting if address in there]
+    alive: list[str] = []
     with suppress(Exception):  # a worker may go just now; its ranks go with it
+        alive += [address for address in workers_there(client) if address in waiting]
         client.run(stop_ranks, gang, workers=alive, on_error="ignore")
     ends = time.monotonic() + _GRACE
     while time.monotonic() < ends and any(not waiting[address].done() for address in alive):

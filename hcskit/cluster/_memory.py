@@ -28,7 +28,7 @@ def check_memory(data: str | Path, recipe: Recipe, config: ClusterConfig, worker
     InputError
         If they need more memory than the cluster's file gives them, or than this machine has.
     """
-    from hcskit.planning import DataSize, check_memory
+    from hcskit import planning
     from hcskit.training import open_data
 
     if config.memory is not None:
@@ -37,8 +37,9 @@ def check_memory(data: str | Path, recipe: Recipe, config: ClusterConfig, worker
         memory = MEMORY_LIMIT // config.workers
     else:  # of a cluster that runs already
         return
-    size = DataSize.of(open_data(data, profiles=False), recipe)
-    check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=config.ranks_per_worker)
+    size = planning.DataSize.of(open_data(data, profiles=False), recipe)
+    ranks = config.ranks_per_worker
+    planning.check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=ranks)
 
 
 def neighbours(client: Client, addresses: list[str]) -> dict[str, int]:
@@ -51,10 +52,8 @@ def neighbours(client: Client, addresses: list[str]) -> dict[str, int]:
         is no limit.
     """
     workers = workers_there(client)
-    there, own = (
-        Counter(worker["host"] for worker in workers.values()),
-        [workers[one] for one in addresses if one in workers],
-    )
+    there = Counter(worker["host"] for worker in workers.values())
+    own = [workers[one] for one in addresses if one in workers]
     limits = [worker["memory_limit"] for worker in own if worker["memory_limit"]]
     # One that was lost just now is told where the ranks are started.
     return {"beside": max((there[worker["host"]] for worker in own), default=1), "limit": min(limits, default=0)}

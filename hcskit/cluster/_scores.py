@@ -29,8 +29,8 @@ class CrossValidation:
     folds : pandas.DataFrame
         Index ``label, fold``: ``n_fields`` held out; ``accuracy``, the fraction of them whose most probable phenotype
         is the label; ``log_loss``, the mean of ``-ln`` of the label's probability; ``ece``, the expected calibration
-        error (see `hcskit.training.calibration_error`). ``all classes`` is over all fields; ``mean of classes`` counts
-        the classes of a fold alike: its accuracy is the balanced accuracy.
+        error of all classes together (see `hcskit.training.calibration_error`). ``all classes`` is over all fields;
+        ``mean of classes`` counts the classes of a fold alike: its accuracy is the balanced accuracy.
     summary : pandas.DataFrame
         Index ``label``: mean of these over the folds and their sample standard deviation (``accuracy_sd`` and so on);
         ``n_folds`` and ``n_fields``.
@@ -58,8 +58,10 @@ def score_folds(predictions: pd.DataFrame, history: pd.DataFrame) -> CrossValida
     fields["accuracy"] = fields["phenotype"] == fields["label"]
     grouped = pd.concat([fields.assign(label=_ALL), fields]).groupby(["label", "fold"], sort=False)
     folds = grouped[["accuracy", "log_loss"]].mean()
+    # Of all classes alone: what a network says is no frequency where the label is given.
     folds["ece"] = [
-        calibration_error(part["probability"].to_numpy(), part["accuracy"].to_numpy()) for _, part in grouped
+        calibration_error(part["probability"].to_numpy(), part["accuracy"].to_numpy()) if label == _ALL else np.nan
+        for (label, _), part in grouped
     ]
     folds.insert(0, "n_fields", grouped.size())
     balanced = folds.drop(_ALL, level="label").groupby("fold").mean()

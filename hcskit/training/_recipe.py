@@ -53,7 +53,9 @@ class SplitSection(Section):
     """Which fields are held out to validate; never single fields of a well."""
 
     by: str = Field("well", description="well, or a coarser column: compound, plate, batch")
-    validation: float = Field(0.25, gt=0, lt=1, description="fraction of each class's groups that is held out")
+    validation: float = Field(
+        0.25, gt=0, lt=1, description="fraction of each class's fields that is held out, as near as whole groups allow"
+    )
 
 
 class AugmentationSection(Section):

@@ -159,6 +159,8 @@ def test_scores_are_those_of_hand() -> None:
     assert found.controls.empty
     # By 15 bins: 0.8 and right, 0.6 and wrong; 0.5 and right, 1.0 and right.
     assert everything["ece"].tolist() == pytest.approx([(0.2 + 0.6) / 2, 0.5 / 2])
+    # Where the label is given, what a network says is no frequency.
+    assert found.folds["ece"].drop("all classes", level="label").isna().all()
 
 
 def test_the_balanced_accuracy_counts_classes_alike() -> None:

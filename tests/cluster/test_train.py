@@ -138,6 +138,16 @@ def test_a_worker_that_is_there_is_not_taken_for_lost() -> None:
     ):
         addresses = wait_for_workers(client, 1, 120)
         assert all(list(workers_there(client)) == addresses for _ in range(300))
+        # Nor is a question that was not answered once.
+        ask, failures = client.scheduler.identity, [OSError("the connection was closed")]
+
+        async def identity(**how: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return await ask(**how)
+
+        client.scheduler.identity = identity
+        assert list(workers_there(client)) == addresses
 
 
 @pytest.mark.slow
