@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 from scipy.stats import f as f_distribution
-from scipy.stats import median_abs_deviation
+from scipy.stats import median_abs_deviation, norm
 from scipy.stats import t as t_distribution
 
 from hcskit.errors import InputError
@@ -49,7 +50,8 @@ def fit_hill(
         Change of the response in the positive controls (sign ignored), to tell a partial effect from a complete one.
     networks : array-like, shape (network, well), optional
         What each network of an ensemble reads, where the response is their average. The interval of the EC50 then
-        covers what they differ by: networks are to an average what imputations are (Rubin 1987, rule 3.1.5).
+        covers what they differ by: networks are to an average what imputations are (Rubin 1987, rules 3.1.5 and 3.1.6).
+        If one of them has not read a well that is fitted, it does not, and the note says so.
 
     Returns
     -------
@@ -93,7 +95,11 @@ def fit_hill(
     wells = gather(c, y)
     if np.ptp(y) <= _CONSTANT * np.abs(y).max():
         return HillFit(category="inactive", note="all wells gave the same response", **_constant(wells), **known)
-    return _fitted(wells, [gather(c, own) for own in each if np.ptp(own) > 0], full_scale, known)
+    if np.isfinite(each).all():
+        return _fitted(wells, [gather(c, own) for own in each if np.ptp(own) > 0], full_scale, known)
+    fit = _fitted(wells, [], full_scale, known)
+    left_out = f"not all {len(each)} networks read all wells: what they differ by is left out"
+    return replace(fit, note=f"{fit.note}; {left_out}")
 
 
 def _checked(concentration: ArrayLike, response: ArrayLike) -> tuple[Floats, Floats]:
@@ -112,7 +118,7 @@ def _fitted(wells: Wells, networks: list[Wells], full_scale: float | None, known
     region = explore(wells)
     best = region.best
     each = np.array([explore(own).best.log_ec50 for own in networks])
-    evidence = _evidence(region, full_scale, _slack(each))
+    evidence = _evidence(region, full_scale, each)
     category, note = judge(evidence)
     if category == "inactive":
         return HillFit(category=category, note=note, **(_constant(wells) | {"p_value": evidence.p_value}), **known)
@@ -133,21 +139,24 @@ def _fitted(wells: Wells, networks: list[Wells], full_scale: float | None, known
     )
 
 
-def _slack(each: Floats) -> float:
-    """Half width of the 95 % interval that networks of these EC50s (log10) leave for that of another one."""
-    if len(each) < 2:
-        return 0.0
-    return float(t_distribution.ppf(0.975, len(each) - 1) * each.std(ddof=1) * np.sqrt(1 + 1 / len(each)))
+def _widened(half: float, each: Floats) -> float:
+    """Half of a 95 % interval (log10) that covers as well what networks of these EC50s differ by."""
+    count = len(each)
+    between = (1 + 1 / count) * each.var(ddof=1) if count > 1 else 0.0
+    if not between or not np.isfinite(half):
+        return half
+    within = (half / norm.ppf(0.975)) ** 2
+    freedom = (count - 1) * (1 + within / between) ** 2
+    return float(t_distribution.ppf(0.975, freedom) * np.sqrt(within + between))
 
 
-def _evidence(region: Region, full_scale: float | None, slack: float) -> Evidence:
+def _evidence(region: Region, full_scale: float | None, each: Floats) -> Evidence:
     wells, best = region.wells, region.best
     free = wells.total - PARAMETERS
     start, end = expit(LN10 * best.slope * (wells.log_c[[0, -1]] - best.log_ec50)).tolist()
-    low, high = (
-        best.log_ec50 + np.sign(end) * np.hypot(end, slack)
-        for end in (np.log10(end) - best.log_ec50 if end else -np.inf for end in region.ec50_interval())
-    )
+    low, high = (np.log10(end) if end else -np.inf for end in region.ec50_interval())
+    low = best.log_ec50 - _widened(best.log_ec50 - low, each)
+    high = best.log_ec50 + _widened(high - best.log_ec50, each)
     levels = len(wells.log_c)
     untreated = wells.response[wells.level == 0]
     own_noise = wells.has_zero and len(untreated) >= _MINIMUM_CONTROLS

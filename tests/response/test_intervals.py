@@ -110,17 +110,18 @@ def test_the_band_holds_the_curve_and_follows_the_interval() -> None:
     assert np.shape(fit.band(np.ones((2, 3)))) == (2, 2, 3)
 
 
-def _ensemble(seed: int, spread: float) -> tuple[float, np.ndarray]:
+def _ensemble(seed: int, spread: float, count: int) -> tuple[float, np.ndarray]:
     """The truth lies among what networks read as one more of them: (EC50, network by well)."""
     rng = np.random.default_rng(seed)
     centre = rng.uniform(1.0, 3.3)
-    truth, *each = 10 ** (centre + rng.normal(0, spread, 6))
+    truth, *each = 10 ** (centre + rng.normal(0, spread, count + 1))
     noise = rng.normal(0, 0.02, len(WELLS))
     return truth, np.stack([hill(WELLS, 0.0, 1.0, ec50, 1.5) + noise for ec50 in each])
 
 
-def test_what_networks_differ_by_is_in_the_interval() -> None:
-    plates = [_ensemble(seed, spread=0.1) for seed in range(60)]
+@pytest.mark.parametrize(("count", "widest"), [(3, 9.0), (5, 4.5)])
+def test_what_networks_differ_by_is_in_the_interval(count: int, widest: float) -> None:
+    plates = [_ensemble(seed, 0.1, count) for seed in range(60)]
     alone = [fit_hill(WELLS, each.mean(axis=0)) for _, each in plates]
     fits = [fit_hill(WELLS, each.mean(axis=0), networks=each) for _, each in plates]
     truths = [truth for truth, _ in plates]
@@ -131,7 +132,7 @@ def test_what_networks_differ_by_is_in_the_interval() -> None:
     assert held(alone) < 0.7
     assert held(fits) >= 0.93
     assert np.sqrt(np.mean([fit.ec50_spread**2 for fit in fits])) == pytest.approx(0.1, rel=0.15)
-    assert np.median([fit.ec50_high / fit.ec50_low for fit in fits]) < 4.5
+    assert np.median([fit.ec50_high / fit.ec50_low for fit in fits]) < widest
     assert [fit.ec50 for fit in fits] == [fit.ec50 for fit in alone]
 
 
@@ -148,6 +149,24 @@ def test_networks_that_contradict_each_other_cannot_pin_down_an_ec50() -> None:
     fit = fit_hill(WELLS, each.mean(axis=0), networks=each)
     assert fit.category == "partial"
     assert "pin down" in fit.note
+
+
+def test_two_networks_that_hardly_differ_hardly_widen_the_interval() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.08, len(WELLS))
+    each = np.stack([hill(WELLS, 0.0, 1.0, ec50, 1.2) + noise for ec50 in (97.0, 103.0)])
+    fit, alone = fit_hill(WELLS, each.mean(axis=0), networks=each), fit_hill(WELLS, each.mean(axis=0))
+    assert 1 < np.log(fit.ec50_high / fit.ec50_low) / np.log(alone.ec50_high / alone.ec50_low) < 1.3
+
+
+def test_where_a_network_has_not_read_a_well_the_note_says_what_is_left_out() -> None:
+    _, each = _ensemble(0, 0.1, 3)
+    alone = fit_hill(WELLS, each.mean(axis=0))
+    missing = each.copy()
+    missing[1, 20] = np.nan
+    fit = fit_hill(WELLS, each.mean(axis=0), networks=missing)
+    assert (fit.ec50_low, fit.ec50_high) == (alone.ec50_low, alone.ec50_high)
+    assert np.isnan(fit.ec50_spread)
+    assert "not all 3 networks read all wells" in fit.note
 
 
 def test_a_network_must_have_read_every_well() -> None:
