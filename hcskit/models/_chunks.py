@@ -7,7 +7,7 @@ from typing import Any
 
 from hcskit.models.backend import tf
 
-__all__ = ["each_chunk", "sum_of_chunks"]
+__all__ = ["at_once", "each_chunk", "sum_of_chunks"]
 
 #: Pixels of images that are worked on together: small images by several, as one alone would not fill the cores.
 PIXELS = 512 * 512
@@ -45,6 +45,11 @@ def sum_of_chunks(function: Callable[..., Sequence[Any]], like: Sequence[Any], *
 
     start = [tf.zeros_like(tensor) for tensor in like]
     return list(tf.foldl(add, tf.range(chunks), start, parallel_iterations=1))
+
+
+def at_once(rows: int, columns: int) -> int:
+    """Return the most images of so many pixels that make a chunk."""
+    return max(1, PIXELS // (rows * columns))
 
 
 def _chunks(images: Any) -> tuple[Any, Any]:

@@ -83,7 +83,11 @@ def mcnn(
     room = scales_that_fit(side)
     count = choose_scales(side, scales, room, room)
     image = keras.Input(input_shape, name="image")
-    branches = [_branch(image, level, count, batch_norm) for level in range(count)]
+    # Each from the one before: the maxima of maxima are those of the whole image.
+    pooled = [image]
+    for level in range(1, count):
+        pooled.append(layers.MaxPooling2D(2, name=f"scale{2**level}_in")(pooled[-1]))
+    branches = [_branch(x, level, count, batch_norm) for level, x in enumerate(pooled)]
     x = layers.Concatenate(name="scales")(branches) if count > 1 else branches[0]
     x = _convolve(x, features, 1, batch_norm, "join")
     if head == "flatten":
@@ -126,9 +130,8 @@ def choose_scales(side: int, wanted: int | None, usual: int, room: int) -> int:
     return count
 
 
-def _branch(image: Any, level: int, count: int, batch_norm: bool) -> Any:
+def _branch(x: Any, level: int, count: int, batch_norm: bool) -> Any:
     before, after = 2**level, 2 ** (count - 1 - level)
-    x = layers.MaxPooling2D(before, name=f"scale{before}_in")(image) if before > 1 else image
     if not batch_norm:
         return PooledConvolutions(_FILTERS[level], _KERNEL, after, _CONVOLUTIONS, name=f"scale{before}")(x)
     # Batch normalisation takes its moments over all pixels, so that all of them get a gradient.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hcskit.errors import InputError
+from hcskit.models._chunks import at_once
 from hcskit.models._sparse import dense, recomputed, sparse, sparse_pays
 from hcskit.models.backend import keras, tf
 
@@ -88,6 +89,23 @@ class PooledConvolutions(keras.layers.Layer):  # type: ignore[misc]
         0
         """
         return self._activations(image_shape) if self._compute(image_shape) is dense else 0
+
+    def worked_on(self, image_shape: tuple[int, int, int]) -> int:
+        """Return how many numbers the passes work on at a time, besides what is kept of images (y, x, channel).
+
+        Examples
+        --------
+        One image of the finest branch of the published network, and what two of its convolutions put out:
+
+        >>> PooledConvolutions(16, 5, pool=64).worked_on((1024, 1280, 3)) == 2 * 1024 * 1280 * 16
+        True
+        """
+        rows, columns, _ = image_shape
+        compute = self._compute(image_shape)
+        if compute is dense:
+            return 0
+        each = 2 * rows * columns * self.filters if compute is sparse else self._activations(image_shape)
+        return at_once(rows, columns) * each
 
     def _compute(self, image_shape: Any) -> Any:
         if sparse_pays(self.kernel_size, self.convolutions, image_shape[-1], self.filters, self.pool):

@@ -33,7 +33,8 @@ class Memory(NamedTuple):
         Weights, gradients, what AdamW remembers of them, the gradients' average over several ranks and their sum over
         the parts of a batch, and the copies made when the model is saved.
     activations : int
-        What the layers put out for the rank's share of a part of the largest batch, which the backward pass needs.
+        What the layers put out for the rank's share of a part of the largest batch, which the backward pass needs; and
+        what is computed for it once more, a few images at a time.
     """
 
     libraries: int
@@ -71,7 +72,7 @@ def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
         libraries=_LIBRARIES,
         fields=_BATCHES * share * 4 * math.prod(data.crop(recipe)) * data.n_channels + _FIELDS * data.counts_bytes,
         weights=4 * (_COPIES_OF_WEIGHTS * counted.weights + sums * counted.trained),
-        activations=round(4 * _PER_ACTIVATION * share * counted.kept),
+        activations=round(4 * _PER_ACTIVATION * (share * counted.kept + counted.worked_on)),
     )
 
 

@@ -117,6 +117,8 @@ class Network(NamedTuple):
         Those of them that have a gradient.
     kept : int
         Numbers that the forward pass keeps for the backward pass.
+    worked_on : int
+        Numbers that a layer works on at a time, however many images there are; of the layer that needs most.
     small_exchanges : int
         Exchanges of a few numbers in a step, which the computation waits for: one forward and one backward for each
         batch normalisation, one for each dropout, one for the loss (`hcskit.training.parallel.over_ranks`).
@@ -125,6 +127,7 @@ class Network(NamedTuple):
     weights: int
     trained: int
     kept: int
+    worked_on: int
     small_exchanges: int
 
 
@@ -149,7 +152,8 @@ def _count(shape: tuple[int, int, int], n_classes: int, recipe: Recipe) -> Netwo
     model = recipe.model.build(shape, n_classes)
     kinds = [type(layer) for layer in model.layers]
     outputs = {layer.name: math.prod(layer.output.shape[1:]) for layer in model.layers}
-    inside = sum(layer.kept(layer.input.shape[1:]) for layer in model.layers if isinstance(layer, PooledConvolutions))
+    pooled = [(layer, layer.input.shape[1:]) for layer in model.layers if isinstance(layer, PooledConvolutions)]
+    inside = sum(layer.kept(shape) for layer, shape in pooled)
     # The gradient of a ReLU needs what it puts out, not what comes in.
     dropped = [
         layer.input._keras_history.operation.name for layer in model.layers if isinstance(layer, keras.layers.ReLU)
@@ -158,5 +162,6 @@ def _count(shape: tuple[int, int, int], n_classes: int, recipe: Recipe) -> Netwo
         weights=model.count_params(),
         trained=sum(math.prod(variable.shape) for variable in model.trainable_variables),
         kept=inside + sum(outputs.values()) - sum(outputs[name] for name in dropped),
+        worked_on=max((layer.worked_on(shape) for layer, shape in pooled), default=0),
         small_exchanges=2 * kinds.count(keras.layers.BatchNormalization) + kinds.count(keras.layers.Dropout) + 1,
     )
