@@ -153,7 +153,7 @@ def _reach(kernels: Sequence[Any]) -> int:
 
 def _convolutions(x: Any, kernels: Sequence[Any], biases: Sequence[Any]) -> Any:
     for kernel, bias in zip(kernels, biases, strict=True):
-        x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+        x = tf.nn.relu(_add_bias(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
     return x
 
 
