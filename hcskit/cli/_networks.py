@@ -48,10 +48,12 @@ def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
     config = cluster_config(cluster)
     train(data, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
     found = load_card(out).metrics
-    click.echo(
-        f"model      {out}\nheld out   accuracy {found['held_out_accuracy']:.3f}, expected calibration error "
-        f"{found['held_out_ece']:.3f} at temperature {found['held_out_temperature']:.2f}"
-    )
+    click.echo(f"model      {out}")
+    if "held_out_accuracy" in found:
+        click.echo(
+            f"held out   accuracy {found['held_out_accuracy']:.3f}, expected calibration error "
+            f"{found['held_out_ece']:.3f} at temperature {found['held_out_temperature']:.2f}"
+        )
 
 
 @example("hcskit predict runs/plate3/model screens/plate7 --cluster slurm.yaml")

@@ -34,7 +34,7 @@ def finish(
     section : PredictionSection
         The recipe's.
     held_out : Tiles
-        Images and their classes, none of them learned from; the ranks share them.
+        Images and their classes, none of them learned from; the ranks share them. There may be none.
 
     Returns
     -------
@@ -42,23 +42,27 @@ def finish(
         Maps images to probabilities.
     metrics : dict of str to float
         On what was held out: ``accuracy`` and ``ece`` (expected calibration error), and the ``temperature`` of the
-        calibration, 1 if there was none.
+        calibration, 1 if there was none. Empty if nothing was held out.
     """
+    metrics = _calibrate(networks, section, held_out) if held_out.size else {}
+    image = keras.Input(networks[0].input_shape[1:], name="image")
+    read = [_average(network, image, section.views, f"views_{number}") for number, network in enumerate(networks)]
+    output = keras.layers.Average(name=_NETWORKS, dtype="float32")(read) if len(read) > 1 else read[0]
+    return keras.Model(image, output), metrics
+
+
+def _calibrate(networks: Sequence[keras.Model], section: PredictionSection, held_out: Tiles) -> dict[str, float]:
     probabilities, truth = _look(networks, section.views, held_out)
     divisor = temperature(probabilities, truth) if section.calibrate else 1.0
     for network in networks:
         _divide_logits(network.get_layer("phenotype"), divisor)
     averaged = _at(probabilities, divisor)
     right = averaged.argmax(axis=-1) == truth
-    metrics = {
+    return {
         "accuracy": float(right.mean()),
         "ece": calibration_error(averaged.max(axis=-1), right),
         "temperature": divisor,
     }
-    image = keras.Input(networks[0].input_shape[1:], name="image")
-    read = [_average(network, image, section.views, f"views_{number}") for number, network in enumerate(networks)]
-    output = keras.layers.Average(name=_NETWORKS, dtype="float32")(read) if len(read) > 1 else read[0]
-    return keras.Model(image, output), metrics
 
 
 def each_network(model: keras.Model) -> keras.Model:

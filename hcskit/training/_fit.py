@@ -43,7 +43,8 @@ class TrainingResult:
     card : ModelCard
         What it expects and where it comes from.
     history : pandas.DataFrame
-        One row an epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds, images_per_second``.
+        One row an epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds, images_per_second``;
+        NaN where nothing is held out.
     fields : pandas.DataFrame
         What it learned from: ``plate, well, field, label, validation``.
     """
@@ -96,7 +97,7 @@ def train(
     networks, history, epoch = _fit(images, learn, card, Path(out), progress)
     held_out = Tiles(images.select(~learn), card.crop, recipe.optimiser.batch)
     model, found = finish(networks, recipe.prediction, held_out)
-    row = {str(name): float(value) for name, value in history.iloc[epoch - 1].items()}
+    row = {str(name): float(value) for name, value in history.iloc[epoch - 1].dropna().items()}
     card = card.model_copy(update={"metrics": row | {f"held_out_{name}": value for name, value in found.items()}})
     if ranks().rank == 0:
         save_model(out, model, card)
@@ -180,7 +181,7 @@ def _fit(
                 initial_epoch=max(begin, done),
                 epochs=end,
                 shuffle=False,  # the batches are; their order is the same on all ranks, and after a restart
-                validation_data=validation,
+                validation_data=validation if validation.size else None,
                 callbacks=[KeepTogether(batches.own_size, validation.size), *events, journal],
                 verbose=0,
             )

@@ -100,7 +100,8 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         broadcast(model.variables)
 
     def _best(self) -> int:
-        return int(self.table["val_loss"].to_numpy().argmin()) + 1
+        losses = self.table["val_loss"].to_numpy(float)
+        return len(losses) if np.isnan(losses).all() else int(np.nanargmin(losses)) + 1
 
     def _file(self, epoch: int) -> Path:
         return self.state / f"epoch{epoch}.npz"
@@ -121,9 +122,10 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
                 f"the training diverged in epoch {epoch + 1}: its loss is no number any more, at a learning rate of "
                 f"about {rate:.2g}. Lower it (hcskit lr-range finds one), or set clip_norm; the epochs before are kept"
             )
+        numbers = dict(logs or {})
         row = {
             "epoch": epoch + 1,
-            **(logs or {}),
+            **(numbers | {name: numbers.get(name, np.nan) for name in ("val_loss", "val_accuracy")}),
             "learning_rate": rate,
             "seconds": self.seconds,
             "images_per_second": self.batches.size / self.seconds,

@@ -54,7 +54,11 @@ class SplitSection(Section):
 
     by: str = Field("well", description="well, or a coarser column: compound, plate, batch")
     validation: float = Field(
-        0.25, gt=0, lt=1, description="fraction of each class's fields that is held out, as near as whole groups allow"
+        0.25,
+        ge=0,
+        lt=1,
+        description="fraction of each class's fields that is held out, as near as whole groups allow; 0: learn from "
+        "all, and choose no epoch by them",
     )
 
 
@@ -205,9 +209,15 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         self.schedule.check(self.optimiser.warmup_epochs, self.optimiser.epochs)
-        if self.prediction.weights == "snapshots" and self.schedule.kind != "snapshots":
+        weights = self.prediction.weights or ("snapshots" if self.schedule.kind == "snapshots" else "best")
+        if weights == "snapshots" and self.schedule.kind != "snapshots":
             raise ValueError(
                 "prediction.weights of snapshots needs a schedule of that kind; choose it, or other weights"
+            )
+        if not self.split.validation and (weights == "best" or self.prediction.calibrate):
+            raise ValueError(
+                "with split.validation of 0 nothing is held out to choose an epoch by, or to calibrate on; set "
+                "prediction.weights to last or snapshots, and prediction.calibrate to false"
             )
         return self
 

@@ -27,7 +27,7 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
         the negative controls are held out one by one: they are no compound.
     validation : float
         Fraction of each class's fields to hold out. At least one group of each class stays, and at least one is held
-        out, unless that would take another class whole.
+        out, unless that would take another class whole; where it is 0, none is.
     seed : int
         Makes the choice reproducible.
 
@@ -42,6 +42,8 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
         If the column is missing, splits a well (such as ``field``), or a class has only one group.
     """
     group = _groups(fields, by)
+    if not validation:
+        return np.zeros(len(fields), bool)
     counts = pd.crosstab(group, fields["label"])
     for label, holders in counts.items():
         if (holders > 0).sum() < 2:

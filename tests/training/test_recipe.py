@@ -56,6 +56,8 @@ def test_shipped_recipes_can_be_read(path: Path) -> None:
         ("optimiser: {kind: adagrad}", "'adamw', 'sgd', 'lars', 'lamb'"),
         ("schedule: {kind: snapshots}", "make it 30 epochs without warm-up"),
         ("prediction: {weights: snapshots}", "needs a schedule of that kind"),
+        ("split: {validation: 0}", "nothing is held out to choose an epoch by"),
+        ("{split: {validation: 0}, prediction: {weights: last, calibrate: true}}", "or to calibrate on"),
         ("optimiser: 3", "optimiser"),
     ],
 )

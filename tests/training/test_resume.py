@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 
 from hcskit.errors import RunError
-from hcskit.training import Recipe, TrainingResult, each_network, open_data, train
+from hcskit.training import Recipe, TrainingResult, each_network, load_card, open_data, train
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
 TIMES = ["seconds", "images_per_second"]
@@ -115,6 +115,23 @@ def test_another_training_in_the_same_folder_is_not_taken_for_this_one(screen: P
     assert [result.card.metrics["epoch"] for result in (first, other, again)] == [4, 4, bests[0]]
     pd.testing.assert_frame_equal(again.history, first.history)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), first.history)
+
+
+@pytest.mark.slow
+def test_where_nothing_is_held_out_all_is_learned_from(screen: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"split": {"validation": 0}, "prediction": {"weights": "last"}}
+    result = fit(screen, tmp_path, **options)
+    assert not result.fields["validation"].any()
+    assert result.history[["val_loss", "val_accuracy"]].isna().all(axis=None)
+    assert list(states(tmp_path)) == [{"epoch3", "epoch4"}]
+    metrics = load_card(tmp_path).metrics
+    assert metrics["epoch"] == 4
+    assert not {name for name in metrics if name.startswith(("val", "held_out"))}
+    # It goes on from there as well.
+    (folder,) = tmp_path.glob(".training-*")
+    (folder / "epoch4.npz").unlink()
+    again = fit(screen, tmp_path, **options)
+    pd.testing.assert_frame_equal(again.history.drop(columns=TIMES), result.history.drop(columns=TIMES), rtol=1e-4)
 
 
 @pytest.mark.slow
