@@ -137,6 +137,7 @@ FAILURES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_failing_step_is_named_and_can_be_mended(lab: Any, tmp_path: Path) -> None:
     """A step that fails in one way after another, until nothing is left to mend."""
     ways = [cell for cell, *_ in FAILURES] + [""]

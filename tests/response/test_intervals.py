@@ -119,6 +119,7 @@ def _ensemble(seed: int, spread: float, count: int) -> tuple[float, np.ndarray]:
     return truth, np.stack([hill(WELLS, 0.0, 1.0, ec50, 1.5) + noise for ec50 in each])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "widest"), [(3, 9.0), (5, 4.5)])
 def test_what_networks_differ_by_is_in_the_interval(count: int, widest: float) -> None:
     plates = [_ensemble(seed, 0.1, count) for seed in range(60)]

@@ -72,6 +72,7 @@ def finish(source: Path, screen: Path, table: pd.DataFrame) -> None:
     assert_undisturbed(screen, source)
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_is_as_if_nothing_had_happened(tmp_path: Path, source: Path, treated) -> None:
     for number in (1, 30):
         process = start(source, tmp_path)
@@ -111,6 +112,7 @@ def test_stopped_before_anything_was_written(tmp_path: Path, source: Path, treat
     assert_undisturbed(tmp_path, source)
 
 
+@pytest.mark.slow
 def test_an_import_that_hangs_does_not_stop_another_of_the_same_plate(tmp_path: Path, source: Path, treated) -> None:
     first = start(source, tmp_path)
     wait_for(tmp_path, 1, first)

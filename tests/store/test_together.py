@@ -44,6 +44,7 @@ def contents(screen: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_processes_that_import_at_once_make_one_plate(tmp_path: Path, source: Path) -> None:
     own, same = tmp_path / "own", tmp_path / "same"  # of the first plate each imports its share, of the other one all
     command = [sys.executable, "-c", SCRIPT, str(source / "images"), str(own)]

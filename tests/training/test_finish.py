@@ -58,6 +58,7 @@ def test_an_image_is_told_the_same_whichever_way_it_lies(tmp_path: Path, side: t
         np.testing.assert_allclose(found, each.mean(axis=0), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("views", [1, 8])
 def test_the_model_is_at_the_temperature_that_the_card_names(views: int) -> None:
     held_out = _held_out()
@@ -80,6 +81,7 @@ def test_the_model_is_at_the_temperature_that_the_card_names(views: int) -> None
         assert metrics["accuracy"] == right.mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("views", [1, 4])
 def test_several_networks_are_averaged_and_can_be_asked_one_by_one(tmp_path: Path, views: int) -> None:
     held_out = _held_out()

@@ -134,6 +134,7 @@ def _fit(parts: int) -> tuple[Arrays, dict[str, Any]]:
     return [weight.numpy() for weight in model.weights], history
 
 
+@pytest.mark.slow
 def test_a_batch_in_uneven_parts_is_the_same_batch() -> None:
     # 13 crops make batches of 7 and 6, and these parts of 2, 2, 2, 1 and of 2, 2, 1, 1.
     (whole, one), (parts, four) = _fit(1), _fit(4)
