@@ -72,7 +72,9 @@ CASES = [  # convolutions, kernel, pool, height, width
 
 @pytest.mark.parametrize(
     ("convolutions", "kernel", "pool", "height", "width", "jit"),
-    [(*case, False) for case in CASES] + [(1, 3, 7, 30, 22, True), (2, 3, 12, 26, 25, True)],
+    [(*case, False) for case in CASES[:2]]
+    + [pytest.param(*case, False, marks=pytest.mark.slow) for case in CASES[2:]]
+    + [pytest.param(*case, True, marks=pytest.mark.slow) for case in (CASES[2], (2, 3, 12, 26, 25))],
 )
 def test_values_and_gradients_are_those_of_the_plain_layers(
     convolutions: int, kernel: int, pool: int, height: int, width: int, jit: bool
@@ -103,6 +105,7 @@ def test_in_float32_as_well() -> None:
     _assert_same(_derive(sparse, x, weights, 32, False), _derive_plain(x, weights, 32), 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compute", [sparse, dense])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 @pytest.mark.parametrize("pool", [13, 32])
@@ -130,6 +133,7 @@ def test_what_is_dead_gets_no_gradient() -> None:
     assert not any(gradient.any() for gradient in gradients)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixels", [1, 2 * 32 * 32, 4 * 32 * 32, 10**9])
 @pytest.mark.parametrize("compute", [sparse, recomputed])
 def test_size_of_chunks_changes_nothing(pixels: int, compute: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +153,7 @@ def test_size_of_images_and_batch_may_be_unknown() -> None:
         np.testing.assert_array_equal(compute(x), dense(x, kernels, biases, 8))
 
 
+@pytest.mark.slow
 def test_nothing_is_computed_for_images_that_need_no_gradient() -> None:
     kernels, biases = _weights(2, 3, 2, 3, "float32")
 
@@ -184,6 +189,7 @@ def _kinds_of_operations(graph: Any, wanted: list[Any]) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_layer_learns_as_the_plain_layers_do() -> None:
     """In a model that learns something before it, by Keras's own training loop."""
 
@@ -212,6 +218,7 @@ def test_the_layer_learns_as_the_plain_layers_do() -> None:
     _assert_same(got, [expected[i] for i in order], 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_in_mixed_precision_gradients_of_weights_are_summed_in_float32(dtype: str) -> None:
     x = tf.cast(np.random.default_rng(0).random((3, 64, 64, 3)), dtype)

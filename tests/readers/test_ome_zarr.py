@@ -118,7 +118,7 @@ def write_plate(folder: Path, plate: StampedPlate, version: str, depth: int = 2)
 
 
 @pytest.mark.parametrize("case", BLOCKS)
-@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("version", [pytest.param("0.4", marks=pytest.mark.slow), "0.5"])
 def test_conformance(case: str, version: str, tmp_path: Path) -> None:
     def write(folder: Path, plate: StampedPlate) -> None:
         write_plate(folder, plate, version, depth=1)  # to be quick
