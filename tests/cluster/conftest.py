@@ -152,6 +152,8 @@ def training(screen: Path, recipe: Recipe, tmp_path: Path) -> Iterator[Training]
     training = Training(screen, recipe, tmp_path)
     yield training
     if hasattr(training, "thread"):
+        for rank in training.ranks():  # frozen still, if the test failed
+            rank.resume()
         training.thread.join(400)
 
 

@@ -18,7 +18,7 @@ import pytest
 import tensorflow as tf
 
 from hcskit.errors import RunError
-from hcskit.training import Recipe, TrainingResult, each_network, load_card, open_data, train
+from hcskit.training import Recipe, TrainingResult, _journal, each_network, load_card, open_data, train
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
 TIMES = ["seconds", "images_per_second"]
@@ -76,7 +76,7 @@ def test_kill_9_in_mid_epoch_changes_no_bit_of_the_result(screen: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_as_many_states_are_kept_as_asked_for(screen: Path, tmp_path: Path) -> None:
+def test_as_many_states_are_kept_as_asked_for(screen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = fit(screen, tmp_path, run={"keep": 3, "tensorboard": True})
     best = 1 + int(result.history["val_loss"].argmin())
     (kept,) = states(tmp_path)
@@ -96,7 +96,15 @@ def test_as_many_states_are_kept_as_asked_for(screen: Path, tmp_path: Path) -> N
     # Without its last state, and without the one before, it goes on from the last that is there.
     (folder,) = tmp_path.glob(".training-*")
     (folder / "epoch4.npz").unlink()
+    there: list[bool] = []
+
+    def restore(variables: list[Any], path: Path, plain: Any = _journal._restore) -> None:
+        there.append((tmp_path / "history.csv").exists())
+        plain(variables, path)
+
+    monkeypatch.setattr(_journal, "_restore", restore)
     again = fit(screen, tmp_path, run={"keep": 1})
+    assert all(there)  # whoever looks how far it is does not find it gone
     pd.testing.assert_frame_equal(again.history.drop(columns=TIMES), result.history.drop(columns=TIMES), rtol=1e-4)
 
 
