@@ -56,7 +56,10 @@ class ClusterConfig(BaseModel):
         if (self.kind == "address") != (self.address is not None):
             raise ValueError("the kind address needs an address, and no other kind has one")
         if self.is_batch and None in (self.cores, self.memory, self.walltime):
-            raise ValueError(f"a cluster of kind {self.kind} needs cores, memory and walltime: what each job asks for")
+            raise ValueError(
+                f"a cluster of kind {self.kind} needs cores, memory and walltime: what each of its jobs asks for "
+                "(only local and address need none)"
+            )
         return self
 
     @property

@@ -15,6 +15,8 @@ import sys
 import threading
 import traceback
 
+from hcskit.errors import InputError
+
 _LONGEST, _TOLD = 8000, 2000  # Dask keeps errors of up to 10,000 bytes (distributed.admin.max-error-length)
 
 
@@ -27,7 +29,8 @@ def main() -> None:
     try:
         getattr(importlib.import_module(module), function)(**task["arguments"])
     except BaseException as error:  # noqa: BLE001 - it goes on to the user
-        traceback.print_exc()
+        # What the user gave wrong is told in a line.
+        traceback.print_exception(error, limit=0 if isinstance(error, InputError) else None)
         with os.fdopen(report, "wb") as pipe:
             pipe.write(type(error).__module__.partition(".")[0].encode() + b"\n" + _pickled(error))
         sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -16,6 +17,9 @@ __all__ = ["run_ranks", "stop_ranks"]
 _POLL = 0.1
 _FOLLOW = 5.0  # seconds in which the cause of a rank's end shows, if it is the end of another one
 _stopped: set[str] = set()
+
+# The driver tells how a rank failed; Dask would first print it with all its bytes.
+logging.getLogger("distributed.worker").addFilter(lambda record: RankFailure.__name__ not in record.getMessage())
 
 
 def run_ranks(gang: str, tasks: Sequence[RankTask]) -> None:

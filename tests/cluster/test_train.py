@@ -70,11 +70,14 @@ def test_a_killed_rank_is_named_and_the_others_end(training: Any, assert_undistu
 
 
 @pytest.mark.slow
-def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path) -> None:
+def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     recipe = Recipe.model_validate({"data": {"crop": 512}})
     with pytest.raises(InputError, match="the recipe's crop of 512 pixels is larger than the image") as caught:
         train(screen, recipe, tmp_path, progress=False)
     assert any("rank" in note and "rank-" in note for note in caught.value.__notes__)
+    said = capfd.readouterr()  # no traceback and none of Dask's words: it is the user who can mend it
+    assert "Traceback" not in said.out + said.err
+    assert "Compute Failed" not in said.out + said.err
 
 
 @pytest.mark.slow
