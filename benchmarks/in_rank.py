@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from hcskit.data import RandomCrops, TrainingFields
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.training import RandomCrops, Recipe, TrainingFields
-from hcskit.training.parallel import KeepTogether, Ranks, _optimizer, data_parallel, over_ranks, ranks
+from hcskit.parallel import KeepTogether, Ranks, _optimizer, data_parallel, over_ranks, ranks
+from hcskit.recipe import Recipe
 
 FIELDS, SIDE, CHANNELS, CLASSES, CROP, BATCH = 16, 320, 2, 3, 128, 16
 

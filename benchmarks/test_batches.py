@@ -14,11 +14,12 @@ import xarray as xr
 import xbatcher
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter  # what model.fit does with batches
 
+from hcskit.data import KeptSource, Normalisation, PlateSource, RandomCrops, TrainingFields, label_fields
 from hcskit.platemap import check_plate_map
 from hcskit.preprocess import correct_illumination
+from hcskit.recipe import Recipe
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.store import open_plates, write_plate
-from hcskit.training import KeptSource, Normalisation, PlateSource, RandomCrops, Recipe, TrainingFields, label_fields
 
 SHAPE, BATCH, ROUNDS = (1024, 1280), 8, 3
 CHANNELS = ("DNA", "ER", "RNA")

@@ -16,9 +16,10 @@ from hcskit.cluster import ClusterConfig, train
 from hcskit.platemap import read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
-from hcskit.simulate import PlateDesign, simulate_plate
-from hcskit.store import import_plates, open_plates, write_profile
-from hcskit.training import Recipe
+from hcskit.recipe import Recipe
+from hcskit.results import write_profile
+from hcskit.simulation import PlateDesign, simulate_plate
+from hcskit.store import import_plates, open_plates
 
 ROUNDS = 3
 TWO = ClusterConfig(workers=2)
@@ -73,7 +74,7 @@ def _wait_for_epoch(out: Path, number: int, training: Thread) -> float:
 def _workers() -> list[psutil.Process]:
     """Those that have ranks."""
     children = psutil.Process().children(recursive=True)
-    return [child.parent() for child in children if "hcskit.cluster._rank" in child.cmdline()]
+    return [child.parent() for child in children if "hcskit.cluster.ranks._rank" in child.cmdline()]
 
 
 @pytest.mark.benchmark(group="a lost worker, two workers of one rank")

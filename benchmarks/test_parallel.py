@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hcskit.cluster._rendezvous import rendezvous
-from hcskit.training import ParallelSection
-from hcskit.training.parallel import environment
+from hcskit.cluster.ranks._rendezvous import rendezvous
+from hcskit.parallel import environment
+from hcskit.recipe import ParallelSection
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
 ROUNDS, PATIENCE = 7, 900

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hcskit.training import RandomCrops, Recipe, TrainingFields
+from hcskit.data import RandomCrops, TrainingFields
+from hcskit.recipe import Recipe
 
 ROUNDS = 7
 FIELDS, SIDE, CHANNELS, CLASSES = 16, 320, 2, 3

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hcskit.training import Recipe, learning_rates
-from hcskit.training._plan import stages
+from hcskit.recipe import Recipe, learning_rates, stages
 
 #: Title, schedule and optimiser of each panel; 30 epochs of 50 steps but where they say otherwise.
 PANELS = [

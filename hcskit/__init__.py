@@ -5,23 +5,16 @@
 >>> screen["demo"].to_dataset().hcs.montage("B02")  # doctest: +SKIP
 """
 
-from __future__ import annotations
+from importlib import import_module
 
-from typing import TYPE_CHECKING, Any
+import lazy_loader
+import wrapt
 
-from hcskit.version import __version__
+from hcskit.version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from hcskit.store import open_plates, open_screen
+# Each name is loaded when it is first asked for: arrays, plots and TensorFlow take seconds, and `hcskit --help` must
+# answer at once. What there is, is written in __init__.pyi, for people's editors and type checkers too.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-__all__ = ["__version__", "open_plates", "open_screen"]
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded when first asked for: arrays and plots take seconds, and `hcskit --help` must answer at once.
-    if name in ("open_plates", "open_screen"):
-        import hcskit.accessor  # noqa: F401 - registers plate.hcs
-        from hcskit import store
-
-        return getattr(store, name)
-    raise AttributeError(f"module 'hcskit' has no attribute {name!r}")
+# plate.hcs is there for whoever has both libraries, whichever was imported first.
+wrapt.register_post_import_hook(lambda _: import_module("hcskit.views._accessor"), "xarray")

@@ -7,7 +7,6 @@ kin read: one row an observation, here a well.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,11 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from hcskit.errors import InputError, StoreError
+from hcskit.errors import InputError
+from hcskit.files import replacing_all
 from hcskit.platemap import COLUMNS
-from hcskit.store import open_plate, plate_folders, read_result, result_path
+from hcskit.results import read_result, result_path
+from hcskit.store import open_plate, plate_folders
 
 __all__ = ["export_screen"]
 
@@ -71,7 +72,12 @@ def export_screen(screen: str | Path, out: str | Path, format: str = "csv") -> l
         raise InputError(f"{out} is where the screen keeps its own tables; export to another folder")
     wells = _wells(screen)
     tables = {path.stem: _labelled(path.stem, screen, wells) for path in sorted(results.glob("*.parquet"))}
-    return _write_together(plan(wells, tables, out, screen.resolve().name))
+    files = plan(wells, tables, out, screen.resolve().name)
+    with replacing_all(*files) as partials:
+        out.mkdir(parents=True, exist_ok=True)
+        for write, partial_file in zip(files.values(), partials, strict=True):
+            write(partial_file)
+    return list(files)
 
 
 def _wells(screen: Path) -> pd.DataFrame:
@@ -200,20 +206,3 @@ def _keyed(table: pd.DataFrame) -> pd.DataFrame:
 
 def _categories(column: pd.Series) -> pd.Series:
     return column.astype("category") if column.dtype == object else column
-
-
-def _write_together(files: _Writers) -> list[Path]:
-    """Write all files, or leave those that were there."""
-    partials = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
-    try:
-        for path, write in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(partials[path])
-        for path, partial_path in partials.items():
-            partial_path.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path} could not be written: {error}; make room or give access, then try again") from error
-    finally:
-        for partial_path in filter(Path.exists, partials.values()):
-            partial_path.unlink()
-    return list(files)

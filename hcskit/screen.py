@@ -39,7 +39,7 @@ __all__ = [
     "field_table",
     "make_plate",
     "match_plate_map",
-    "project",
+    "max_projection",
     "screen_tree",
     "treated_fields",
 ]
@@ -270,7 +270,7 @@ def _flatfields(info: PlateInfo) -> Any:
     )
 
 
-def project(plate: xr.Dataset) -> xr.Dataset:
+def max_projection(plate: xr.Dataset) -> xr.Dataset:
     """Bring a plate to two-dimensional images: the brightest of each pixel's planes.
 
     Raises

@@ -55,7 +55,7 @@ def code() -> Callable[[Label], int]:
 
 @pytest.fixture(scope="session")
 def export() -> Callable[..., Path]:
-    """Write images as hcskit.simulate names them: given ones, or ones that are full of their own code."""
+    """Write images as hcskit.simulation names them: given ones, or ones that are full of their own code."""
 
     def write(
         folder: Path, images: Mapping[Label, np.ndarray] | Iterable[Label], plate: str = "P1", shape=(16, 24), **options

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hcskit.cli import main
-from hcskit.simulate import Compound, PlateDesign, SimulatedPlate, simulate_plate
+from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, simulate_plate
 from hcskit.version import __version__
 
 DESIGN = PlateDesign(

@@ -15,7 +15,8 @@ from hcskit.export import export_screen
 from hcskit.platemap import check_plate_map
 from hcskit.readers import read_folder
 from hcskit.response import fit_responses
-from hcskit.store import import_plates, write_result
+from hcskit.results import write_result
+from hcskit.store import import_plates
 
 WELLS = ("A01", "A02", "B01")
 PHENOTYPES = ("wild", "sick")  # not in the order of the alphabet

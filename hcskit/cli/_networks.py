@@ -43,7 +43,8 @@ def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
     from tqdm.auto import tqdm
 
     from hcskit.cluster import train
-    from hcskit.training import Recipe, load_card
+    from hcskit.recipe import Recipe
+    from hcskit.training import load_card
 
     config = cluster_config(cluster)
     train(data, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
@@ -70,9 +71,10 @@ def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
 def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> None:
     """Read the phenotypes of DATA, a screen or a folder of images, with a trained MODEL (its folder)."""
     from hcskit.cluster import open_cluster, predict
-    from hcskit.predict import predict_images, write_predictions
-    from hcskit.store import write_table
-    from hcskit.training import ImageFolder, load_card, load_model, open_data
+    from hcskit.data import ImageFolder, open_data
+    from hcskit.inference import predict_images, write_predictions
+    from hcskit.results import write_table
+    from hcskit.training import load_card, load_model
 
     images, config = open_data(data), cluster_config(cluster)
     if isinstance(images, ImageFolder):
@@ -100,7 +102,7 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
 def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Path | None) -> None:
     """Say how well a RECIPE does on parts of the data that its network has not seen; its split.by says which."""
     from hcskit.cluster import cross_validate, open_cluster
-    from hcskit.training import Recipe
+    from hcskit.recipe import Recipe
 
     how, config = Recipe.from_yaml(recipe), cluster_config(cluster)
     with open_cluster(config) as client:
@@ -123,8 +125,10 @@ def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Pat
 @debug_option
 def lr_range(recipe: Path, data: Path, out: Path, **options: Any) -> None:
     """Find the learning rate of a RECIPE: train while it rises, and look at the loss."""
-    from hcskit.dashboard import range_curve, write_html
-    from hcskit.training import Recipe, lr_range, open_data
+    from hcskit.data import open_data
+    from hcskit.recipe import Recipe
+    from hcskit.training import lr_range
+    from hcskit.views import range_curve, write_html
 
     test = lr_range(open_data(data), Recipe.from_yaml(recipe), **options)
     out.mkdir(parents=True, exist_ok=True)
@@ -144,7 +148,7 @@ def lr_range(recipe: Path, data: Path, out: Path, **options: Any) -> None:
 def tune_ranks(recipe: Path, data: Path, cluster: Path | None, seconds: float) -> None:
     """Measure how many ranks per worker train a RECIPE fastest, and recommend a number."""
     from hcskit.cluster import tune_ranks
-    from hcskit.training import Recipe
+    from hcskit.recipe import Recipe
 
     config = cluster_config(cluster)
     table = tune_ranks(data, Recipe.from_yaml(recipe), config, seconds=seconds, say=partial(click.echo, err=True))
@@ -169,8 +173,9 @@ def plan(recipe: Path, data: Path, images_per_second: float | None, ranks_per_no
 
     DATA is a screen, or a folder of images in subfolders called what they show.
     """
+    from hcskit.data import open_data
     from hcskit.planning import Hosts, describe
-    from hcskit.training import Recipe, open_data
+    from hcskit.recipe import Recipe
 
     hosts = images_per_second and Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
     images, how = open_data(data, profiles=False), Recipe.from_yaml(recipe)

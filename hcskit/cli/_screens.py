@@ -154,7 +154,7 @@ def simulate(folder: Path, seed: int) -> None:
     """Write a simulated plate, with known effective concentrations, into a FOLDER."""
     from tqdm import tqdm
 
-    from hcskit.simulate import simulate_plate
+    from hcskit.simulation import simulate_plate
 
     plate = simulate_plate(folder, seed=seed, progress=partial(tqdm, unit="well", desc="simulate"))
     click.echo(f"images     {plate.images}\nplate map  {plate.plate_map}\ntruth      {plate.truth}")

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from hcskit.errors import InputError, what_is_wrong
+from hcskit.sections import YamlFile
 
 __all__ = ["ClusterConfig"]
 
 
-class ClusterConfig(BaseModel):
+class ClusterConfig(YamlFile):
     """A cluster; by default this machine.
 
     Ranks and threads are here and not in the recipe: they decide how long a training takes, and on which machine, but
@@ -31,7 +30,7 @@ class ClusterConfig(BaseModel):
     2
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    content = "the description of a cluster"
 
     kind: str = "local"
     workers: int = Field(1, ge=1, description="Dask workers: nodes of a batch system, or processes on this machine")
@@ -66,17 +65,3 @@ class ClusterConfig(BaseModel):
     def is_batch(self) -> bool:
         """Whether a batch system starts the workers."""
         return self.kind not in ("local", "address")
-
-    @classmethod
-    def from_yaml(cls, path: str | Path) -> Self:
-        """Read a cluster.
-
-        Raises
-        ------
-        InputError
-            If the file is missing or does not describe a cluster.
-        """
-        try:
-            return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-            raise InputError(f"{path} does not describe a cluster: {what_is_wrong(error)}") from error

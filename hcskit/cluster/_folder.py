@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from hcskit.errors import StoreError
-from hcskit.store import locked
+from hcskit.files import locked
 
 __all__ = ["alone", "history"]
 

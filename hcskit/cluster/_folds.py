@@ -14,17 +14,18 @@ from tqdm.auto import tqdm
 
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster._fold_queue import one_each
 from hcskit.cluster._folder import alone, history
-from hcskit.cluster._gang import run_gang
 from hcskit.cluster._memory import check_memory, neighbours, room
-from hcskit.cluster._one_each import one_each
-from hcskit.cluster._scores import CrossValidation, score_folds
-from hcskit.cluster._seats import variables
+from hcskit.cluster.ranks._binding import variables
+from hcskit.cluster.ranks._gang import run_gang
 from hcskit.errors import InputError
-from hcskit.store import locked, read_result, result_path, write_result
+from hcskit.files import locked
+from hcskit.inference._scores import CrossValidation, score_folds
+from hcskit.results import read_result, result_path, write_result
 
 if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask needs only for some tasks
-    from hcskit.training import Recipe
+    from hcskit.recipe import Recipe
 
 __all__ = ["cross_validate"]
 
@@ -90,7 +91,7 @@ def cross_validate(
     RunError
         If there is no worker any more, or a fold loses one again and again without a finished epoch.
     """
-    from hcskit.training import open_data, split_folds, split_groups
+    from hcskit.data import open_data, split_folds, split_groups
 
     data, folder = str(Path(data).resolve()), Path(out).resolve()
     fields = open_data(data).label(recipe.data)
@@ -131,9 +132,11 @@ def cross_validate(
 
 def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds: int, beside: int, limit: int) -> None:
     """Train without one fold in each rank, then predict that fold in one; see `cross_validate`."""
-    from hcskit.predict import gather_predictions, predict_source
-    from hcskit.training import Recipe, each_network, load_model, open_data, split_folds, train
-    from hcskit.training.parallel import ranks
+    from hcskit.data import open_data, split_folds
+    from hcskit.inference import gather_predictions, predict_source
+    from hcskit.parallel import ranks
+    from hcskit.recipe import Recipe
+    from hcskit.training import each_network, load_model, train
 
     images, how = open_data(data), Recipe.model_validate(recipe)
     if not Path(out, "card.json").exists():  # it makes a model whole

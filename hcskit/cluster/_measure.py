@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hcskit.data import RandomCrops, open_data
 from hcskit.models.backend import keras
-from hcskit.training import RandomCrops, Recipe, network_and_batches, open_data
-from hcskit.training.parallel import KeepTogether, broadcast, ranks
+from hcskit.parallel import KeepTogether, broadcast, ranks
+from hcskit.recipe import Recipe
+from hcskit.training import network_and_batches
 
 __all__ = ["measure"]
 

@@ -11,11 +11,11 @@ from distributed import Client
 from distributed.system import MEMORY_LIMIT
 
 from hcskit.cluster._config import ClusterConfig
-from hcskit.cluster._gang import workers_there
+from hcskit.cluster.ranks._gang import workers_there
 from hcskit.lazy import memory_to_spare
 
 if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
-    from hcskit.training import Recipe
+    from hcskit.recipe import Recipe
 
 __all__ = ["check_memory", "neighbours", "room"]
 
@@ -29,7 +29,7 @@ def check_memory(data: str | Path, recipe: Recipe, config: ClusterConfig, worker
         If they need more memory than the cluster's file gives them, or than this machine has.
     """
     from hcskit import planning
-    from hcskit.training import open_data
+    from hcskit.data import open_data
 
     if config.memory is not None:
         memory = parse_bytes(config.memory)
@@ -67,8 +67,8 @@ def room(beside: int, limit: int) -> int:
     beside, limit : int
         As `neighbours` returns them.
     """
-    from hcskit.training import KEPT_SHARE
-    from hcskit.training.parallel import ranks_here
+    from hcskit.data import KEPT_SHARE
+    from hcskit.parallel import ranks_here
 
     spare = memory_to_spare() // beside
     return int(KEPT_SHARE * (min(spare, limit) if limit else spare) / ranks_here())

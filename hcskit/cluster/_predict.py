@@ -20,13 +20,14 @@ from distributed.scheduler import KilledWorker
 from tqdm.auto import tqdm
 
 from hcskit.cluster._checks import check_versions, versions
-from hcskit.cluster._gang import Patience
+from hcskit.cluster.ranks._gang import Patience
 from hcskit.errors import InputError, RunError
-from hcskit.store import open_plates, read_profiles
+from hcskit.results import read_profiles
+from hcskit.store import open_plates
 
 # What loads TensorFlow is imported in functions: a worker's first task must set its number of threads before.
 if TYPE_CHECKING:
-    from hcskit.predict import Predictions
+    from hcskit.inference import Predictions
     from hcskit.training import ModelCard
 
 __all__ = ["predict"]
@@ -62,8 +63,8 @@ def predict(
 
     Returns
     -------
-    hcskit.predict.Predictions
-        What `hcskit.predict.predict` returns on one machine.
+    hcskit.inference._predict.Predictions
+        What `hcskit.inference._predict.predict` returns on one machine.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def predict(
     RunError
         If there is no worker any more, or workers die of the same fields again and again.
     """
-    from hcskit.predict import gather_predictions, predictable_fields
+    from hcskit.inference import gather_predictions, predictable_fields
     from hcskit.training import load_card
 
     screen, model = str(Path(screen).resolve()), str(Path(model).resolve())
@@ -130,8 +131,8 @@ def _predict_fields(
     threads = str(get_worker().state.nthreads)
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, threads)
-    from hcskit.predict import predict_source
-    from hcskit.training import PlateSource
+    from hcskit.data import PlateSource
+    from hcskit.inference import predict_source
 
     plate = fields["plate"].iloc[0]
     with _opening:

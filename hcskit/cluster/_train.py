@@ -15,15 +15,15 @@ from tqdm.auto import tqdm
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._folder import alone, history
-from hcskit.cluster._gang import WorkerLostError, run_gang, wait_for_workers, workers_there
 from hcskit.cluster._memory import check_memory, neighbours, room
 from hcskit.cluster._open import open_cluster
-from hcskit.cluster._seats import variables
+from hcskit.cluster.ranks._binding import variables
+from hcskit.cluster.ranks._gang import WorkerLostError, run_gang, wait_for_workers, workers_there
 from hcskit.errors import InputError, RunError
-from hcskit.store import locked
+from hcskit.files import locked
 
 if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
-    from hcskit.training import Recipe
+    from hcskit.recipe import Recipe
 
 __all__ = ["train"]
 
@@ -121,7 +121,8 @@ def train(
 
 def train_rank(data: str, recipe: dict[str, object], out: str, beside: int, limit: int) -> None:
     """Train in one rank; see `train`."""
-    from hcskit.training import Recipe, open_data
+    from hcskit.data import open_data
+    from hcskit.recipe import Recipe
     from hcskit.training import train as fit
 
     with alone(out):

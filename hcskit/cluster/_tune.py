@@ -14,12 +14,12 @@ from tqdm.auto import tqdm
 
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
-from hcskit.cluster._gang import ask, run_gang, wait_for_workers
 from hcskit.cluster._open import open_cluster
-from hcskit.cluster._seats import take_seat, variables
+from hcskit.cluster.ranks._binding import take_seat, variables
+from hcskit.cluster.ranks._gang import ask, run_gang, wait_for_workers
 
 if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
-    from hcskit.training import Recipe
+    from hcskit.recipe import Recipe
 
 __all__ = ["tune_ranks"]
 

@@ -6,14 +6,14 @@ and max-pools the rest of the way down to one common grid, where the branches ar
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 from hcskit.errors import InputError
 from hcskit.models._pooled import PooledConvolutions
+from hcskit.models._scales import choose_scales, scales_that_fit
 from hcskit.models.backend import keras
 
-__all__ = ["MOST_SCALES", "choose_scales", "mcnn", "scales_that_fit"]
+__all__ = ["mcnn"]
 
 layers = keras.layers
 
@@ -21,10 +21,6 @@ layers = keras.layers
 _FILTERS = (16, 16, 16, 32, 32, 32, 64)
 _KERNEL = 5
 _CONVOLUTIONS = 3
-#: Scales of the published network.
-MOST_SCALES = len(_FILTERS)
-# The coarsest grid that still gives a 5×5 kernel more image than padding.
-_MIN_GRID = 4
 
 
 def mcnn(
@@ -100,34 +96,6 @@ def mcnn(
     # Probabilities stay in float32 where the rest is computed in lower precision.
     probability = layers.Dense(n_classes, activation="softmax", dtype="float32", name="phenotype")(x)
     return keras.Model(image, probability, name="mcnn")
-
-
-def scales_that_fit(side: int) -> int:
-    """Return how many scales an image has room for, from its shorter side in pixels.
-
-    Examples
-    --------
-    >>> scales_that_fit(64)
-    5
-    """
-    return min(MOST_SCALES, 1 + int(math.log2(side // _MIN_GRID))) if side >= _MIN_GRID else 0
-
-
-def choose_scales(side: int, wanted: int | None, usual: int, room: int) -> int:
-    """Return how many scales to take of an image, if not the usual number then as many as are wanted.
-
-    Raises
-    ------
-    InputError
-        If there is no room for so many.
-    """
-    count = max(1, usual) if wanted is None else wanted
-    if not 1 <= count <= room:
-        raise InputError(
-            f"an image {side} pixels wide or high has room for {room} scales of at most {MOST_SCALES}, not {count}: "
-            f"the coarsest grid needs {_MIN_GRID} pixels"
-        )
-    return count
 
 
 def _branch(x: Any, level: int, count: int, batch_norm: bool) -> Any:

@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 from hcskit.errors import InputError
-from hcskit.models._mcnn import choose_scales, scales_that_fit
 from hcskit.models._residual import activate, block, convolve, pooled_head
+from hcskit.models._scales import choose_scales, residual_scales, scales_that_fit
 from hcskit.models.backend import keras
 
-__all__ = ["mcnn_residual", "residual_scales"]
+__all__ = ["mcnn_residual"]
 
 layers = keras.layers
 
@@ -82,17 +82,6 @@ def mcnn_residual(
     for number in range(1, blocks + 1):
         x = block(x, join, f"join_block{number}")
     return keras.Model(image, pooled_head(x, n_classes, dropout), name="mcnn_residual")
-
-
-def residual_scales(side: int) -> int:
-    """Return how many scales leave a common grid of at least 8 rows and columns, from the shorter side in pixels.
-
-    Examples
-    --------
-    >>> residual_scales(64)
-    3
-    """
-    return max(1, scales_that_fit(side // 4))
 
 
 def _branch(image: Any, level: int, count: int, features: int) -> Any:

@@ -1,7 +1,10 @@
-"""Keras and TensorFlow, imported in one place so that TensorFlow's start-up notices stay off the screen.
+"""Keras and TensorFlow, loaded in one place, when they are first used.
 
-They are written to the process's standard error before any log level applies, and would open every notebook's output.
-An import that fails still raises.
+Their start takes seconds, and nothing that only reads a recipe or opens a plate may pay for it. Modules that define
+Keras classes import ``keras`` and ``tf`` from here; all others import this module and write ``backend.keras``.
+
+TensorFlow's start-up notices stay off the screen: they are written to the process's standard error before any log level
+applies, and would open every notebook's output. An import that fails still raises.
 """
 
 from __future__ import annotations
@@ -11,9 +14,31 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import keras  # noqa: TC004 - `__getattr__` hands it on
+    import tensorflow as tf
 
 __all__ = ["computing_in", "keras", "tf"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("keras", "tf"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _load()
+    return globals()[name]
+
+
+def _load() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    with _quiet():
+        import keras
+        import tensorflow as tf
+
+        keras.ops.zeros(1)  # the devices are looked for, and reported on, at first use
+    globals().update(keras=keras, tf=tf)
 
 
 @contextmanager
@@ -30,21 +55,14 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-with _quiet():
-    import keras
-    import tensorflow as tf
-
-    keras.ops.zeros(1)  # the devices are looked for, and reported on, at first use
-
-
 @contextmanager
 def computing_in(precision: Literal["float32", "bfloat16"]) -> Iterator[None]:
     """Give the layers that are made meanwhile a precision of computation; their weights are float32 in any case.
 
     With bfloat16 a processor that has it (AVX-512 BF16, AMX) is about twice as fast (docs/performance.md).
     """
+    if "keras" not in globals():
+        _load()
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
     try:

@@ -14,7 +14,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hcskit.errors import InputError, StoreError, what_is_wrong
+from hcskit.errors import InputError, what_is_wrong
+from hcskit.files import write_text
 
 __all__ = ["InputRecord", "RunRecord", "StepRecord"]
 
@@ -117,15 +118,7 @@ class RunRecord(_Record):
         StoreError
             If it cannot be written; the one before stays.
         """
-        partial = run / f".run.json.{os.getpid()}"
-        try:
-            partial.write_text(self.model_dump_json(indent=1), encoding="utf-8")
-            partial.replace(run / "run.json")
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise StoreError(
-                f"{run / 'run.json'} could not be written: {error.strerror}; mend the cause, and give the command again"
-            ) from error
+        write_text(run / "run.json", self.model_dump_json(indent=1))
 
     def finish(self) -> None:
         """Sum up how the steps ended; the time is that of the last step that was done."""

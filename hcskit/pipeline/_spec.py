@@ -18,11 +18,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
-from hcskit.errors import InputError, what_is_wrong
+from hcskit.errors import InputError
 from hcskit.pipeline._notebook import StepNotebook
+from hcskit.sections import YamlFile
 
 __all__ = ["Pipeline"]
 
@@ -30,7 +30,7 @@ __all__ = ["Pipeline"]
 RUN = "run"
 
 
-class Pipeline(BaseModel):
+class Pipeline(YamlFile):
     """Steps and parameters.
 
     Attributes
@@ -47,12 +47,12 @@ class Pipeline(BaseModel):
         Where the YAML file is; its paths start there.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    content = "a pipeline"
 
     name: str
     description: str = ""
     steps: tuple[Path, ...]
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     required: tuple[str, ...] = ()
     folder: Path = Path()
 
@@ -65,14 +65,7 @@ class Pipeline(BaseModel):
         InputError
             If the file is missing or is not a pipeline.
         """
-        path = Path(path)
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return cls.model_validate(content).model_copy(update={"folder": path.resolve().parent})
-        except FileNotFoundError:
-            raise InputError(f"there is no pipeline at {path}") from None
-        except (OSError, ValueError, yaml.YAMLError, ValidationError) as error:
-            raise InputError(f"{path} is not a pipeline: {what_is_wrong(error)}") from error
+        return super().from_yaml(path).model_copy(update={"folder": Path(path).resolve().parent})
 
     @cached_property
     def notebooks(self) -> list[StepNotebook]:

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hcskit.data import ImageFolder, ScreenData
 from hcskit.planning._memory import memory_of_rank
 from hcskit.planning._scaling import Hosts, Workload, predict
 from hcskit.planning._size import DataSize, in_parts
-from hcskit.training import ImageFolder, Recipe, ScreenData, stages
+from hcskit.recipe import Recipe, stages
 
 __all__ = ["amounts", "describe", "timetable"]
 

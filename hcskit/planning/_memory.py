@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from hcskit.data import KEPT_SHARE
 from hcskit.errors import InputError
 from hcskit.planning._size import DataSize, network
-from hcskit.training import KEPT_SHARE, Recipe
+from hcskit.recipe import Recipe
 
 __all__ = ["Memory", "check_memory", "memory_of_rank"]
 

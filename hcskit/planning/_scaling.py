@@ -24,7 +24,7 @@ from scipy.optimize import least_squares
 
 from hcskit.errors import InputError
 from hcskit.planning._size import DataSize, in_parts, network
-from hcskit.training import Recipe
+from hcskit.recipe import Recipe
 
 __all__ = ["Hosts", "Measured", "Prediction", "Workload", "calibrate", "predict"]
 

@@ -9,10 +9,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from hcskit.data import LabelledData
 from hcskit.errors import InputError
 from hcskit.models import PooledConvolutions
 from hcskit.models.backend import keras
-from hcskit.training import LabelledData, Recipe, stages
+from hcskit.recipe import Recipe, stages
 
 __all__ = ["DataSize", "Network", "in_parts", "network"]
 
@@ -121,7 +122,7 @@ class Network(NamedTuple):
         Numbers that a layer works on at a time, however many images there are; of the layer that needs most.
     small_exchanges : int
         Exchanges of a few numbers in a step, which the computation waits for: one forward and one backward for each
-        batch normalisation, one for each dropout, one for the loss (`hcskit.training.parallel.over_ranks`).
+        batch normalisation, one for each dropout, one for the loss (`hcskit.parallel.over_ranks`).
     """
 
     weights: int

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["CATEGORIES", "Evidence", "judge"]
+__all__ = ["CATEGORIES", "EFFECTS", "Evidence", "judge"]
 
 #: The categories of a fit. ``not fitted`` is for data that cannot show a curve at all.
 CATEGORIES = ("active", "partial", "inactive", "outside the tested range", "not fitted")
+#: The categories in which a compound does something.
+EFFECTS = ("active", "partial", "outside the tested range")
 
 _SIGNIFICANCE = 0.05
 _NOISE_MULTIPLE = 3.0  # the customary hit threshold; Zhang, Chung & Oldenburg, J. Biomol. Screen. 4:67 (1999)

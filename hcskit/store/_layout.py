@@ -22,13 +22,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import InputError, NotAScreenError
+from hcskit.files import write_text
 from hcskit.flatfield import Flatfield
 from hcskit.plate import column_name, parse_well, row_name
 from hcskit.screen import SCHEMA_VERSION, Coordinate, PlateInfo
@@ -73,9 +73,7 @@ def write_group(path: Path, attributes: dict[str, Any]) -> None:
     """Write a Zarr group's metadata, whole or not at all."""
     path.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=1)
-    partial = path / f".zarr.json.{uuid4().hex}"  # several processes may write it at once
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path / "zarr.json")
+    write_text(path / "zarr.json", text)
 
 
 def read_attributes(path: Path) -> dict[str, Any]:

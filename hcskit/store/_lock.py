@@ -1,4 +1,4 @@
-"""Locks on a folder, which the system releases when the process ends, however it ends."""
+"""Locks on a plate that many may write at once; the system releases them when a process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -8,28 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from hcskit.errors import StoreError
-
-__all__ = ["locked", "registering", "writing"]
-
-
-@contextmanager
-def locked(folder: str | Path) -> Iterator[None]:
-    """Hold a folder for writing, alone.
-
-    Raises
-    ------
-    StoreError
-        If another process holds it.
-    """
-    with (Path(folder) / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"{folder} is being written by another process; wait until it ends, then try again"
-            ) from None
-        yield
+__all__ = ["registering", "writing"]
 
 
 @contextmanager

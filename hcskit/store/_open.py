@@ -17,9 +17,9 @@ import xarray as xr
 
 from hcskit.errors import InputError, NotAScreenError, StoreError
 from hcskit.lazy import PlaneArray
-from hcskit.screen import PlateInfo, make_plate, project, screen_tree
+from hcskit.results._tables import read_result, result_path
+from hcskit.screen import PlateInfo, make_plate, max_projection, screen_tree
 from hcskit.store import _layout
-from hcskit.store._results import read_result, result_path
 from hcskit.store._shard import read_image_of_shard
 
 __all__ = ["chunked", "lazy_plates", "open_plate", "open_plates", "plate_folders", "with_results"]
@@ -36,9 +36,9 @@ def open_plates(path: str | Path) -> dict[str, xr.Dataset]:
     NotAScreenError
         If there is no plate.
     InputError
-        If a plate has several time points; see `hcskit.screen.project`.
+        If a plate has several time points; see `hcskit.screen.max_projection`.
     """
-    return {name: project(chunked(plate)) for name, plate in lazy_plates(path).items()}
+    return {name: max_projection(chunked(plate)) for name, plate in lazy_plates(path).items()}
 
 
 def open_plate(path: str | Path) -> xr.Dataset:

@@ -183,7 +183,7 @@ def _write(
     try:
         _write_plate(path, plate, chosen, replace_plate_map, progress)
     except OSError as error:
-        if isinstance(error, StoreError | NotAScreenError):
+        if error.errno is None:  # one of ours, which says what to do
             raise
         what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
         raise StoreError(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hcskit.data._fields import Normalisation
 from hcskit.errors import InputError, NotAScreenError
-from hcskit.models.backend import keras
-from hcskit.training._fields import Normalisation
-from hcskit.training._recipe import Recipe
+from hcskit.files import replacing, write_text
+from hcskit.models import backend
+from hcskit.recipe._recipe import Recipe
 
 __all__ = ["ModelCard", "load_card", "load_model", "save_model"]
 
@@ -72,18 +73,15 @@ class ModelCard(BaseModel):
     weights_sha256: str = ""
 
 
-def save_model(folder: str | Path, model: keras.Model, card: ModelCard) -> Path:
+def save_model(folder: str | Path, model: Any, card: ModelCard) -> Path:
     """Write ``model.keras``, ``card.json`` and ``recipe.yaml``; the card last, as it makes the model whole."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{os.getpid()}.keras"
-    model.save(partial)
-    partial.replace(folder / "model.keras")
+    with replacing(folder / "model.keras") as partial:
+        model.save(partial)
     card.recipe.to_yaml(folder / "recipe.yaml")
     signed = card.model_copy(update={"weights_sha256": _sha256(folder / "model.keras")})
-    text = folder / f".card.{os.getpid()}"
-    text.write_text(signed.model_dump_json(indent=1), encoding="utf-8")
-    text.replace(folder / "card.json")
+    write_text(folder / "card.json", signed.model_dump_json(indent=1))
     return folder
 
 
@@ -110,10 +108,10 @@ def load_card(folder: str | Path) -> ModelCard:
     return card
 
 
-def load_model(folder: str | Path) -> tuple[keras.Model, ModelCard]:
+def load_model(folder: str | Path) -> tuple[Any, ModelCard]:
     """Load a network and its card; runs no code from the file. Raises what `load_card` raises."""
     card = load_card(folder)
-    return keras.models.load_model(Path(folder) / "model.keras", compile=False, safe_mode=True), card
+    return backend.keras.models.load_model(Path(folder) / "model.keras", compile=False, safe_mode=True), card
 
 
 def _sha256(path: Path) -> str:

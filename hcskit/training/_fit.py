@@ -12,21 +12,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from hcskit.data._batches import RandomCrops, Tiles, own_errors
+from hcskit.data._fields import NEGATIVE, TrainingFields, survey
+from hcskit.data._labelled import LabelledData
+from hcskit.data._sources import KeptSource
+from hcskit.data._split import split_folds, split_groups
 from hcskit.errors import InputError
 from hcskit.models.backend import keras, tf
+from hcskit.parallel import KeepTogether, data_parallel, over_ranks, ranks
+from hcskit.recipe import learning_rates, stages
+from hcskit.recipe._rates import Rates
+from hcskit.recipe._recipe import Recipe
 from hcskit.training._card import ModelCard, save_model
-from hcskit.training._data import LabelledData
-from hcskit.training._fields import NEGATIVE, TrainingFields, survey
-from hcskit.training._finish import finish
-from hcskit.training._journal import EventLog, Journal
+from hcskit.training._checkpoints import EventLog, Journal
+from hcskit.training._ensemble import finish
 from hcskit.training._optimisers import make_optimiser, weigh_parts
-from hcskit.training._plan import learning_rates, stages
-from hcskit.training._recipe import Recipe
-from hcskit.training._schedule import Rates
-from hcskit.training._sources import KeptSource
-from hcskit.training._split import split_folds, split_groups
-from hcskit.training.batches import RandomCrops, Tiles, own_errors
-from hcskit.training.parallel import KeepTogether, data_parallel, over_ranks, ranks
 from hcskit.version import __version__
 
 __all__ = ["TrainingResult", "network_and_batches", "train"]

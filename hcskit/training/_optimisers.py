@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from hcskit.models.backend import keras, tf
-from hcskit.training._recipe import AdamWSection, LAMBSection, LARSSection, Optimiser, SGDSection
-from hcskit.training._schedule import Rates
+from hcskit.recipe._rates import Rates
+from hcskit.recipe._recipe import AdamWSection, LAMBSection, LARSSection, Optimiser, SGDSection
 
 __all__ = ["LAMB", "LARS", "SGD", "RateTable", "make_optimiser", "weigh_parts"]
 

@@ -16,9 +16,10 @@ from hcskit.cluster import ClusterConfig, train
 from hcskit.platemap import read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
-from hcskit.simulate import Compound, PlateDesign, dilution_series, simulate_plate
-from hcskit.store import import_plates, open_plates, write_profile
-from hcskit.training import Recipe
+from hcskit.recipe import Recipe
+from hcskit.results import write_profile
+from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate_plate
+from hcskit.store import import_plates, open_plates
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -138,7 +139,7 @@ class Training:
 
 def _is_rank(process: psutil.Process, out: Path) -> bool:
     try:
-        if "hcskit.cluster._rank" not in process.cmdline():
+        if "hcskit.cluster.ranks._rank" not in process.cmdline():
             return False
         # Its worker holds the file of its output open.
         return any(Path(file.path).is_relative_to(out) for file in process.parent().open_files())

@@ -13,15 +13,18 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from hcskit.assay import ssmd, z_prime
 from hcskit.cli import main
 from hcskit.cluster import ClusterConfig, cross_validate, open_cluster
 from hcskit.cluster._memory import neighbours, room
-from hcskit.cluster._scores import score_folds
+from hcskit.data import KEPT_SHARE, label_fields
 from hcskit.errors import InputError
+from hcskit.inference._scores import score_folds
 from hcskit.lazy import memory_to_spare
-from hcskit.preprocess import ssmd, z_prime
-from hcskit.store import open_plates, read_result
-from hcskit.training import KEPT_SHARE, Recipe, label_fields, load_model
+from hcskit.recipe import Recipe
+from hcskit.results import read_result
+from hcskit.store import open_plates
+from hcskit.training import load_model
 
 RECIPE = Recipe.model_validate(
     {

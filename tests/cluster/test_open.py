@@ -108,7 +108,7 @@ def test_a_folder_with_a_space_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_cluster_says_why(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "cluster.yaml"
     path.write_text(text)
-    with pytest.raises(InputError, match="does not describe a cluster") as caught:
+    with pytest.raises(InputError, match="is not the description of a cluster") as caught:
         ClusterConfig.from_yaml(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)

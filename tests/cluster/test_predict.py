@@ -21,13 +21,16 @@ from hcskit.cli import main
 from hcskit.cluster import ClusterConfig, _predict, open_cluster
 from hcskit.cluster import predict as predict_on
 from hcskit.cluster._checks import versions
+from hcskit.data import Normalisation, Tiles, TrainingFields
 from hcskit.errors import InputError, RunError
+from hcskit.inference import Predictions, gather_predictions, predict
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.predict import Predictions, gather_predictions, predict
-from hcskit.store import open_plates, read_profiles, read_result
-from hcskit.training import ModelCard, Normalisation, Recipe, Tiles, TrainingFields, load_card, load_model, save_model
-from hcskit.training._finish import finish
+from hcskit.recipe import Recipe
+from hcskit.results import read_profiles, read_result
+from hcskit.store import open_plates
+from hcskit.training import ModelCard, load_card, load_model, save_model
+from hcskit.training._ensemble import finish
 
 CLASSES = ("negative_control", "active", "other")
 

@@ -20,10 +20,13 @@ import yaml
 from hcskit.cluster import ClusterConfig, cross_validate, open_cluster, train, wait_for_workers
 from hcskit.cluster import predict as predict_there
 from hcskit.cluster._checks import check_workers
+from hcskit.data import label_fields
 from hcskit.errors import InputError, RunError
-from hcskit.predict import predict
-from hcskit.store import open_plates, read_profiles
-from hcskit.training import Recipe, label_fields, load_model
+from hcskit.inference import predict
+from hcskit.recipe import Recipe
+from hcskit.results import read_profiles
+from hcskit.store import open_plates
+from hcskit.training import load_model
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SCRIPT = Path(__file__).with_name("slurm.sh")

@@ -15,10 +15,10 @@ from distributed.security import Security
 
 from hcskit.cluster import ClusterConfig, open_cluster, run_gang, train, wait_for_workers
 from hcskit.cluster._checks import check_workers
-from hcskit.cluster._gang import workers_there
+from hcskit.cluster.ranks._gang import workers_there
 from hcskit.errors import InputError, RunError, StoreError
-from hcskit.store import locked
-from hcskit.training import Recipe
+from hcskit.files import locked
+from hcskit.recipe import Recipe
 
 Until = Callable[..., None]
 Check = Callable[..., None]

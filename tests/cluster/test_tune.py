@@ -14,7 +14,7 @@ from hcskit.cli import main
 from hcskit.cluster import ClusterConfig, open_cluster, run_gang, tune_ranks, wait_for_workers
 from hcskit.cluster._tune import _judge
 from hcskit.errors import InputError
-from hcskit.training import Recipe
+from hcskit.recipe import Recipe
 
 
 def _recipe(crop: int = 32) -> Recipe:

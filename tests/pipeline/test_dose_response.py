@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hcskit.dashboard import match_truth
 from hcskit.pipeline import RunRecord
-from hcskit.simulate import Compound, PlateDesign, dilution_series, simulate_plate
+from hcskit.response import match_truth
+from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate_plate
 from hcskit.store import open_screen
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -104,5 +104,5 @@ def test_a_step_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("name: x\nsteps: [nowhere.ipynb]\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"there is no notebook .*nowhere\.ipynb"):
         Pipeline.from_yaml(tmp_path / "p.yaml").bind({}, tmp_path / "run")
-    with pytest.raises(InputError, match="there is no pipeline at"):
+    with pytest.raises(InputError, match=r"there is no file .*; expected a pipeline"):
         Pipeline.from_yaml(tmp_path / "q.yaml")

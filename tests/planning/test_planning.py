@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hcskit.cli import main
+from hcskit.data import PlateSource, RandomCrops, ScreenData, TrainingFields, label_fields, split_groups
 from hcskit.errors import InputError
 from hcskit.models import PooledConvolutions, mcnn
 from hcskit.planning import (
@@ -36,17 +37,8 @@ from hcskit.planning import (
     timetable,
 )
 from hcskit.planning._scaling import _gradients
+from hcskit.recipe import Recipe, stages
 from hcskit.store import open_plates, write_plate
-from hcskit.training import (
-    PlateSource,
-    RandomCrops,
-    Recipe,
-    ScreenData,
-    TrainingFields,
-    label_fields,
-    split_groups,
-    stages,
-)
 
 SCRIPT = Path(__file__).with_name("train_plate.py")
 TOGETHER = {"images": 10_240, "batch": 1024}

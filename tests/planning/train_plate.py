@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hcskit.data import ScreenData
 from hcskit.platemap import check_plate_map
+from hcskit.recipe import Recipe
 from hcskit.screen import PlateInfo, make_plate
-from hcskit.training import Recipe, ScreenData, train
+from hcskit.training import train
 
 
 def noise_plate(wells: int, fields: int, channels: int, rows: int, columns: int) -> xr.Dataset:

@@ -11,7 +11,7 @@ import xarray as xr
 from hcskit.errors import InputError
 from hcskit.preprocess import correct_illumination, estimate_illumination
 from hcskit.screen import PlateInfo, make_plate
-from hcskit.simulate import CHANNELS, DARK, PlateDesign, simulate_field, vignetting
+from hcskit.simulation import CHANNELS, DARK, PlateDesign, simulate_field, vignetting
 
 DESIGN = PlateDesign(image_size=(128, 128), pixel_size=1.6, vignetting=0.4)
 

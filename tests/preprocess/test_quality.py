@@ -8,7 +8,7 @@ import xarray as xr
 
 from hcskit.preprocess import Limits, assess_fields
 from hcskit.screen import PlateInfo, make_plate
-from hcskit.simulate import CHANNELS, PlateDesign, simulate_field
+from hcskit.simulation import CHANNELS, PlateDesign, simulate_field
 
 DESIGN = PlateDesign(image_size=(96, 96), pixel_size=1.6)
 WELLS = tuple(f"A{column:02d}" for column in range(1, 13))

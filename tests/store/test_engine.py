@@ -15,7 +15,8 @@ import xarray as xr
 import hcskit
 from hcskit.errors import InputError, NotAScreenError, ReaderError
 from hcskit.readers import read_folder
-from hcskit.store import import_plates, write_result
+from hcskit.results import write_result
+from hcskit.store import import_plates
 
 LABELS = [(well, field, channel) for well in ("A01", "A02", "B07") for field in (1, 2) for channel in ("DNA", "GFP")]
 LABELS.remove(("A01", 2, "GFP"))

@@ -18,7 +18,7 @@ from ome_zarr_models.v05.hcs import HCS
 from hcskit.errors import InputError, NotAScreenError, PlateMapError, ReaderError, StoreError
 from hcskit.platemap import read_plate_map
 from hcskit.readers import ImageIndex, read_folder
-from hcskit.simulate import Compound, PlateDesign, simulate_plate
+from hcskit.simulation import Compound, PlateDesign, simulate_plate
 from hcskit.store import import_plates, open_plate, open_plates, open_screen, plate_path
 
 Label = tuple[str, int, str]

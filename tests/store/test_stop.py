@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 
 from hcskit.errors import StoreError
+from hcskit.files import locked
 from hcskit.readers import read_folder
-from hcskit.store import import_plates, locked, open_plate, open_screen
+from hcskit.store import import_plates, open_plate, open_screen
 
 WELLS = [f"{row}{column:02d}" for row in "ABCDEFGH" for column in range(1, 13)]
 SCRIPT = """

@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pytest
 from pydantic import TypeAdapter
 
+from hcskit.data import RandomCrops, TrainingFields
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.training import RandomCrops, Recipe, TrainingFields
+from hcskit.recipe import Recipe
+from hcskit.recipe._recipe import Optimiser
 from hcskit.training._optimisers import RateTable, make_optimiser, weigh_parts
-from hcskit.training._recipe import Optimiser
 
 Arrays = list[npt.NDArray[np.float64]]
 DECAY = 0.1

@@ -17,8 +17,10 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from hcskit.data import open_data
 from hcskit.errors import RunError
-from hcskit.training import Recipe, TrainingResult, _journal, each_network, load_card, open_data, train
+from hcskit.recipe import Recipe
+from hcskit.training import TrainingResult, _checkpoints, each_network, load_card, train
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
 TIMES = ["seconds", "images_per_second"]
@@ -98,11 +100,11 @@ def test_as_many_states_are_kept_as_asked_for(screen: Path, tmp_path: Path, monk
     (folder / "epoch4.npz").unlink()
     there: list[bool] = []
 
-    def restore(variables: list[Any], path: Path, plain: Any = _journal._restore) -> None:
+    def restore(variables: list[Any], path: Path, plain: Any = _checkpoints._restore) -> None:
         there.append((tmp_path / "history.csv").exists())
         plain(variables, path)
 
-    monkeypatch.setattr(_journal, "_restore", restore)
+    monkeypatch.setattr(_checkpoints, "_restore", restore)
     again = fit(screen, tmp_path, run={"keep": 1})
     assert all(there)  # whoever looks how far it is does not find it gone
     pd.testing.assert_frame_equal(again.history.drop(columns=TIMES), result.history.drop(columns=TIMES), rtol=1e-4)

@@ -1,0 +1,160 @@
+"""Which cores and threads each rank gets on its worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster.ranks._cores import SYSTEM, nodes, physical_cores, share_cores
+
+if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
+    from hcskit.recipe import Recipe
+
+__all__ = ["Seat", "machine", "on_cpus", "shares", "take_seat", "variables"]
+
+_THREADS, _BRANCHES = "OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS"
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where one rank runs.
+
+    Attributes
+    ----------
+    cpus : frozenset of int
+        What it may run on.
+    threads : int
+        How many threads compute at a time: one for each physical core, as hyper-threads share the one unit that counts.
+    prefix : tuple of str
+        What its command begins with.
+    """
+
+    cpus: frozenset[int]
+    threads: int
+    prefix: tuple[str, ...] = ()
+
+    def environment(self, asked: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables that hold libraries to the seat's threads.
+
+        Parameters
+        ----------
+        asked : mapping of str to str
+            What the driver asks for, see `variables`. Those of the worker are not the user's: Dask sets them to 1.
+
+        Examples
+        --------
+        >>> Seat(frozenset({0, 1}), 2).environment({"TF_NUM_INTEROP_THREADS": "7"})["TF_NUM_INTEROP_THREADS"]
+        '2'
+        """
+        threads = int(asked.get(_THREADS, self.threads))
+        # KMP_AFFINITY and KMP_BLOCKTIME are not among them: TensorFlow from the package index brings no OpenMP.
+        every = (_THREADS, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+        branches = min(int(asked.get(_BRANCHES, threads)), threads)
+        return {**dict.fromkeys(every, str(threads)), _BRANCHES: str(branches)}
+
+
+def variables(recipe: Recipe, config: ClusterConfig) -> dict[str, str]:
+    """Return what ranks shall be asked for, as variables of their environment.
+
+    They are Horovod's settings in the recipe, the threads that the cluster's file names, if it does, and as many
+    operations side by side as the network has branches; a rank with fewer cores has as many as those.
+    """
+    from hcskit.parallel import environment
+
+    crop = recipe.data.crop
+    branches = recipe.model.branches(crop)
+    threads = {} if config.threads_per_rank is None else {_THREADS: str(config.threads_per_rank)}
+    return {**environment(recipe.parallel), **threads, _BRANCHES: str(branches)}
+
+
+def machine() -> tuple[str, tuple[int, ...]]:
+    """Tell workers that run on the same cores from others; host names may be equal on all nodes, or differ on one."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return boot, tuple(sorted(os.sched_getaffinity(0)))
+
+
+def shares(machines: Mapping[str, object], ranks_per_worker: int) -> dict[str, list[tuple[int, int]]]:
+    """Give the ranks that share the same cores their numbers.
+
+    Parameters
+    ----------
+    machines : mapping of str to object
+        What `machine` returns in each worker.
+    ranks_per_worker : int
+        Ranks in each of them.
+
+    Returns
+    -------
+    dict of str to list of tuple of int
+        For each rank of each worker its number, and how many there are.
+
+    Examples
+    --------
+    >>> shares({"a": "node1", "b": "node2", "c": "node1"}, 1)
+    {'a': [(0, 2)], 'b': [(0, 1)], 'c': [(1, 2)]}
+    """
+    together = {worker: [other for other in machines if machines[other] == machines[worker]] for worker in machines}
+    return {
+        worker: [
+            (others.index(worker) * ranks_per_worker + number, len(others) * ranks_per_worker)
+            for number in range(ranks_per_worker)
+        ]
+        for worker, others in together.items()
+    }
+
+
+def take_seat(
+    share: tuple[int, int],
+    worker: tuple[int, int],
+    cpus: Iterable[int] | None = None,
+    system: Path = SYSTEM,
+) -> Seat:
+    """Find a rank its seat on this machine.
+
+    Parameters
+    ----------
+    share : tuple of int
+        Its number among the ranks that share these cores, and how many there are.
+    worker : tuple of int
+        Ranks of its worker, and threads that the worker asked for.
+    cpus : iterable of int, optional
+        What they may run on; by default what this process may.
+    system : path-like
+        Where the machine describes itself.
+    """
+    allowed = frozenset(os.sched_getaffinity(0) if cpus is None else cpus)
+    cores, (number, count), (ranks, threads) = physical_cores(allowed, system), share, worker
+    prefix = _local_memory(system)
+    if (threads + 1) * (count // ranks) <= len(cores):
+        # The workers asked for fewer cores than they see: the others are not theirs, and nobody says which these are.
+        return Seat(allowed, max(1, threads // ranks), prefix)
+    own = share_cores(cores, count)[number]
+    return Seat(frozenset(cpu for core in own for cpu in core.cpus), len(own), prefix)
+
+
+@contextmanager
+def on_cpus(cpus: Iterable[int]) -> Iterator[None]:
+    """Hold this thread, and so each process that it starts, to some CPUs from the first instruction on."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _local_memory(system: Path) -> tuple[str, ...]:
+    """Return what makes a command take near memory first, whatever it inherits; a container may forbid it."""
+    numactl = shutil.which("numactl")
+    if numactl is None or len(nodes(system)) < 2:
+        return ()
+    prefix = (numactl, "--localalloc")
+    allowed = subprocess.run([*prefix, "true"], capture_output=True, check=False)  # noqa: S603
+    return prefix if allowed.returncode == 0 else ()

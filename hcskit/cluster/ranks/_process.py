@@ -1,0 +1,180 @@
+"""One rank's process: started on its seat, listened to, ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any, TextIO
+
+from hcskit.cluster.ranks._binding import on_cpus, take_seat
+from hcskit.errors import RunError
+
+__all__ = ["RankFailure", "RankProcess", "RankTask"]
+
+_PATIENCE = 10.0  # seconds for a killed process to be gone, and for its last words to be read
+
+
+@dataclass(frozen=True)
+class RankTask:
+    """What one rank shall do.
+
+    Attributes
+    ----------
+    rank : int
+        Its number.
+    target : str
+        ``module:function``.
+    arguments : mapping
+        Arguments of the function, as JSON has them.
+    environment : mapping of str to str
+        Variables that tell it its place.
+    log : str
+        File of its output.
+    share : tuple of int
+        Its number among the ranks that share this worker's cores, and how many there are: it gets that part of them.
+    """
+
+    rank: int
+    target: str
+    arguments: Mapping[str, Any]
+    environment: Mapping[str, str]
+    log: str
+    share: tuple[int, int]
+
+
+class RankFailure(Exception):  # noqa: N818 - not an error of its own: `error` makes the one it stands for
+    """How one rank ended that did not end well.
+
+    Parameters
+    ----------
+    where : str
+        The rank, its host, and the file of its output.
+    ended : str
+        How its process ended.
+    library : str
+        Name of the library whose exception it raised, or empty.
+    raised : bytes
+        That exception, pickled.
+    """
+
+    def __init__(self, where: str, ended: str, library: str, raised: bytes) -> None:
+        super().__init__(where, ended, library, raised)
+        self.where, self.ended, self.library, self.raised = where, ended, library, raised
+
+    @property
+    def may_follow(self) -> bool:
+        """Whether this may come of another rank's end: it was killed, or could not go on talking to the others."""
+        return self.library in ("", "horovod", "tensorflow")
+
+    def error(self) -> BaseException:
+        """Make the exception that the rank raised, with a note of where that was."""
+        if not self.raised:
+            return RunError(f"{self.where} ended with {self.ended}")
+        error: BaseException = pickle.loads(self.raised)  # noqa: S301 - from our own process, over TLS
+        error.add_note(f"This was {self.where}.")
+        return error
+
+
+class RankProcess:
+    """A rank that runs.
+
+    Parameters
+    ----------
+    task : RankTask
+        What it does.
+    room : tuple of int
+        Ranks of its worker, and threads that the worker asked for.
+    say : callable
+        Takes its number and a line of its output.
+    """
+
+    def __init__(self, task: RankTask, room: tuple[int, int], say: Callable[[tuple[int, str]], object]) -> None:
+        self.task, self.report = task, b""
+        seat = take_seat(task.share, room)
+        receive, send = os.pipe()
+        try:
+            with on_cpus(seat.cpus):
+                self.process = subprocess.Popen(  # noqa: S603 - our own module
+                    [*seat.prefix, sys.executable, "-P", "-u", "-m", "hcskit.cluster.ranks._rank", str(send)],
+                    env={**os.environ, **task.environment, **seat.environment(task.environment)},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(send,),
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,
+                )
+        except BaseException:
+            os.close(receive)
+            raise
+        finally:
+            os.close(send)
+        self.listeners = [
+            Thread(target=self._copy_output, args=(say,), daemon=True),
+            Thread(target=self._read_report, args=(receive,), daemon=True),
+        ]
+        for listener in self.listeners:
+            listener.start()
+        with suppress(BrokenPipeError):  # it is gone; how it ended will be told
+            self.process.stdin.write(json.dumps({"target": task.target, "arguments": dict(task.arguments)}) + "\n")  # type: ignore[union-attr]
+            self.process.stdin.flush()  # type: ignore[union-attr]
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+    def failure(self) -> RankFailure | None:
+        """Return how it ended, if that was not well."""
+        code = self.process.poll()
+        if not code:
+            return None
+        self._listen_to_the_end()
+        library, _, raised = self.report.partition(b"\n")
+        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        where = f"rank {self.task.rank} on {os.uname().nodename} (its output is in {self.task.log})"
+        return RankFailure(where, ended, library.decode(), raised)
+
+    def end(self) -> None:
+        """End it now, if it has not ended; what it wrote is kept."""
+        if self.running:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):  # it waits for a disk that does not answer
+            self.process.wait(_PATIENCE)
+        self._listen_to_the_end()
+
+    def _listen_to_the_end(self) -> None:
+        for listener in self.listeners:
+            listener.join(_PATIENCE)
+
+    def _copy_output(self, say: Callable[[tuple[int, str]], object]) -> None:
+        """Write to the rank's own file, and tell whoever listens; read on if neither can be done, or it would stop."""
+        with _log(self.task.log) as file:
+            for line in self.process.stdout or ():
+                with suppress(OSError):
+                    file.write(line)
+                    file.flush()
+                with suppress(Exception):  # the worker is closing
+                    say((self.task.rank, line.rstrip("\n")))
+
+    def _read_report(self, receive: int) -> None:
+        with os.fdopen(receive, "rb") as pipe:
+            self.report = pipe.read()
+
+
+def _log(path: str) -> TextIO:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return Path(path).open("a", encoding="utf-8")
+    except OSError:
+        return Path(os.devnull).open("w", encoding="utf-8")

@@ -1,0 +1,58 @@
+"""One rank: a process that calls one function, and dies when whoever started it does.
+
+``python -m hcskit.cluster.ranks._rank FD`` reads ``module:function`` and its arguments as a line of JSON from
+standard input, which then stays open: its end means that the starter is gone. What the function raises is pickled into
+FD, after a line with the name of the library it comes from.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pickle
+import sys
+import threading
+import traceback
+
+from hcskit.errors import InputError
+
+_LONGEST, _TOLD = 8000, 2000  # Dask keeps errors of up to 10,000 bytes (distributed.admin.max-error-length)
+
+
+def main() -> None:
+    """Run the rank."""
+    report = int(sys.argv[1])
+    task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_watch, daemon=True).start()
+    module, _, function = task["target"].partition(":")
+    try:
+        getattr(importlib.import_module(module), function)(**task["arguments"])
+    except BaseException as error:  # noqa: BLE001 - it goes on to the user
+        # What the user gave wrong is told in a line.
+        traceback.print_exception(error, limit=0 if isinstance(error, InputError) else None)
+        with os.fdopen(report, "wb") as pipe:
+            pipe.write(type(error).__module__.partition(".")[0].encode() + b"\n" + _pickled(error))
+        sys.stdout.flush()
+        os._exit(1)  # Horovod would wait for the other ranks
+
+
+def _watch() -> None:
+    while sys.stdin.read(1):
+        pass
+    os._exit(1)
+
+
+def _pickled(error: BaseException) -> bytes:
+    """Pickle the error itself; if it cannot be made again from its parts, or is too long for Dask, what it says."""
+    error.__cause__ = error.__context__ = error.__traceback__ = None  # they are in the log
+    try:
+        data = pickle.dumps(error)
+        pickle.loads(data)  # noqa: S301 - our own
+    except Exception:  # noqa: BLE001
+        data = b""
+    return data if 0 < len(data) < _LONGEST else pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"[:_TOLD]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""What can be learned from: the plates of a screen, or images in folders that are called what they show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from hcskit.data._fields import label_fields
+from hcskit.data._images import IMAGES, ImageSource, image_files
+from hcskit.data._sources import PlateSource, Source
+from hcskit.errors import InputError, NotAScreenError
+from hcskit.recipe._recipe import DataSection
+from hcskit.results import read_profiles
+from hcskit.store import open_plates
+
+__all__ = ["ImageFolder", "LabelledData", "ScreenData", "open_data"]
+
+
+class LabelledData(Protocol):
+    """Images that are labelled with what they show.
+
+    Attributes
+    ----------
+    image_shape : tuple of int
+        Rows and columns of an image, as the camera gave it.
+    channels : tuple of str
+        Names of the channels.
+    dtype : numpy.dtype
+        Of the pixels, as the camera gave them.
+    """
+
+    @property
+    def image_shape(self) -> tuple[int, int]: ...
+
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+
+    @property
+    def dtype(self) -> npt.DTypeLike: ...
+
+    def label(self, section: DataSection) -> pd.DataFrame:
+        """List what a recipe learns from: ``plate, well, field, label`` and what else is known, one row an image."""
+
+    def source(self, table: pd.DataFrame, channels: Sequence[str], binning: int) -> Source:
+        """Return how the images of such a table are read."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScreenData:
+    """Fields of plates, labelled by their plate maps.
+
+    Parameters
+    ----------
+    plates : mapping of str to xarray.Dataset
+        Plates by name.
+    profiles : xarray.Dataset, optional
+        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel). By default, images
+        are taken as they are.
+    """
+
+    plates: Mapping[str, xr.Dataset]
+    profiles: xr.Dataset | None = None
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Rows and columns of an image of the first plate."""
+        return (self._first.sizes["y"], self._first.sizes["x"])
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels of the first plate."""
+        return tuple(self._first["channel"].to_numpy().tolist())
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels of the first plate."""
+        return np.dtype(self._first["image"].dtype)
+
+    @property
+    def _first(self) -> xr.Dataset:
+        return next(iter(self.plates.values()))
+
+    def label(self, section: DataSection) -> pd.DataFrame:
+        """List the usable fields of the wells whose role the recipe learns from; see `label_fields`."""
+        return label_fields(self.plates, section)
+
+    def source(self, table: pd.DataFrame, channels: Sequence[str], binning: int) -> Source:
+        """Return how fields are read."""
+        return PlateSource(self.plates, self.profiles, table, channels, binning)
+
+
+class ImageFolder:
+    """PNG, JPEG and TIFF images of one size; those in a subfolder are labelled with its name.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where they are, at any depth.
+
+    Raises
+    ------
+    InputError
+        If there is no image, or an image cannot be read.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.files = image_files(self.folder)
+        first = ImageSource(self.folder, pd.DataFrame({"file": self.files[:1]}))
+        image = first.read(0)
+        self.image_shape: tuple[int, int] = (image.shape[0], image.shape[1])
+        self.channels, self.dtype = first.channels, image.dtype
+
+    def label(self, section: DataSection) -> pd.DataFrame:
+        """List the images in subfolders, with ``file``, and what the recipe's pattern finds in the file's path.
+
+        The path begins below the folder, and is without the subfolder that is the label: in the same place for all
+        classes, a pattern finds the same plates and wells in them. Without a ``well`` in the pattern each image is its
+        own.
+
+        Raises
+        ------
+        InputError
+            If fewer than two classes are left, or the pattern does not fit a file's path.
+        """
+        table = pd.DataFrame({"file": self.files})
+        table["label"] = [Path(file).parent.name for file in self.files]
+        table = table[(table["label"] != "") & ~table["label"].isin(section.exclude)].reset_index(drop=True)
+        if table["label"].nunique() < 2:
+            raise InputError(
+                f"learning needs images in at least two subfolders of {self.folder}, each called what its images show; "
+                f"found {', '.join(sorted(set(table['label']))) or 'none'}"
+            )
+        found = [_parse(_unlabelled(Path(file)), section.pattern) for file in table["file"]]
+        table = table.join(pd.DataFrame(found, index=table.index))
+        if "plate" not in table:
+            table["plate"] = self.folder.name
+        if "well" not in table:
+            table["well"] = table["file"]
+        table["field"] = table.groupby(["plate", "well"]).cumcount() + 1
+        return table
+
+    def source(self, table: pd.DataFrame, channels: Sequence[str], binning: int) -> Source:
+        """Return how images are read."""
+        return ImageSource(self.folder, table, channels, binning)
+
+
+def open_data(path: str | Path, *, profiles: bool = True) -> ScreenData | ImageFolder:
+    """Open what can be learned from.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder of a screen whose quality step has run, or of images.
+    profiles : bool
+        Read the illumination of a screen's plates. To count their images does without it, and without that step.
+
+    Raises
+    ------
+    NotAScreenError
+        If it is neither.
+    """
+    try:
+        plates = open_plates(path)
+    except NotAScreenError as error:
+        if not image_files(Path(path), at_least=0):
+            raise NotAScreenError(f"{error}; nor does {path} hold images ({', '.join(IMAGES)})") from None
+        return ImageFolder(path)
+    return ScreenData(plates, read_profiles(path) if profiles else None)
+
+
+def _unlabelled(file: Path) -> str:
+    return (file.parent.parent / file.name).as_posix()
+
+
+def _parse(path: str, pattern: str | None) -> dict[str, str]:
+    if pattern is None:
+        return {}
+    found = re.search(pattern, path)
+    if found is None or None in found.groupdict().values():
+        raise InputError(
+            f"the recipe's data.pattern '{pattern}' does not fit {path!r}, the path of an image without the folder "
+            "of its class, or not all of it"
+        )
+    return found.groupdict()

@@ -1,0 +1,103 @@
+"""Files that appear whole or not at all, and folders that one process writes at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from hcskit.errors import StoreError
+
+__all__ = ["locked", "replacing", "replacing_all", "write_text"]
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    r"""Write a file or a folder beside its place, and move it there once it is whole, even if the power fails.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write. It has the suffix of `path`, is hidden, and is gone if the block raises; what stood at `path`
+        then stays.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; its ``errno`` says why.
+
+    Examples
+    --------
+    >>> folder = getfixture("tmp_path")
+    >>> with replacing(folder / "table.csv") as partial:
+    ...     _ = partial.write_text("well\\nA01\\n")
+    >>> [file.name for file in folder.iterdir()]
+    ['table.csv']
+    """
+    with replacing_all(path) as (partial,):
+        yield partial
+
+
+@contextmanager
+def replacing_all(*paths: str | Path) -> Iterator[list[Path]]:
+    """Do as `replacing` with several files: none is moved before all are written. The folders must exist."""
+    targets = [Path(path) for path in paths]
+    partials = [target.with_name(f".{target.stem}-{uuid4().hex}{target.suffix}") for target in targets]
+    written = targets[0]
+    try:
+        yield partials
+        for written, partial in zip(targets, partials, strict=True):
+            if partial.is_dir():  # a folder does not replace one that holds files
+                shutil.rmtree(written, ignore_errors=True)
+            else:
+                with partial.open("rb") as file:
+                    os.fsync(file.fileno())
+            partial.replace(written)
+    except StoreError:
+        raise
+    except OSError as error:
+        fault = StoreError(
+            f"{written} could not be written: {error.strerror or error}; make room or give access, then try again"
+        )
+        fault.errno = error.errno
+        raise fault from error
+    finally:
+        for partial in partials:
+            shutil.rmtree(partial, ignore_errors=True)
+            with suppress(OSError):
+                partial.unlink()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; the file that stood there stays.
+    """
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Hold a folder for writing, alone. The system releases it when the process ends, however it ends.
+
+    Raises
+    ------
+    StoreError
+        If another process holds it.
+    """
+    with (Path(folder) / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{folder} is being written by another process; wait until it ends, then try again"
+            ) from None
+        yield

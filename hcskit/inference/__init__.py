@@ -1,0 +1,5 @@
+"""What a trained network reads: the probability of each phenotype in every field, and in every well."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

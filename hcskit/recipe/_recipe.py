@@ -1,0 +1,232 @@
+"""The recipe: everything that defines a trained network, in one YAML file beside its weights."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from hcskit.models._networks import MCNNSection, Network
+from hcskit.platemap import ROLES
+from hcskit.recipe._schedules import CosineSection, Schedule
+from hcskit.sections import Section, YamlFile, kind_or
+
+__all__ = ["ParallelSection", "Recipe"]
+
+
+class DataSection(Section):
+    """Which fields are learned from, and how they become the network's input."""
+
+    classes: str = Field("role", description="column of the plate map whose values are the classes")
+    roles: tuple[Literal[ROLES], ...] = Field(  # type: ignore[valid-type]
+        ("negative_control", "positive_control"), description="roles of the wells to learn from"
+    )
+    exclude: tuple[str, ...] = Field((), description="classes that are left out")
+    pattern: str | None = Field(
+        None,
+        description="for images in folders: a regular expression that is searched in each file's path without the "
+        "folder of its class, and whose named groups (plate, well, batch, ...) are what is known of it",
+    )
+    channels: tuple[str, ...] | None = Field(None, description="channels in order; default: all of the plate")
+    binning: int = Field(1, ge=1, le=16, description="average this many pixels in y and x before anything else")
+    crop: int | None = Field(256, ge=8, description="edge of the square crops, after binning; null: whole fields")
+    crops_per_field: int = Field(4, ge=1, description="random crops of each field in an epoch")
+    balance: bool = Field(False, description="draw each class equally often, however many fields it has")
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str | None) -> str | None:
+        try:
+            groups = re.compile(pattern or "").groupindex
+        except re.error as error:
+            raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
+        if taken := sorted({"field", "file", "label"} & set(groups)):
+            raise ValueError(f"'{pattern}' has a group called {taken[0]}, which is known already; call it another")
+        return pattern
+
+
+class SplitSection(Section):
+    """Which fields are held out to validate; never single fields of a well."""
+
+    by: str = Field("well", description="well, or a coarser column: compound, plate, batch")
+    validation: float = Field(
+        0.25,
+        ge=0,
+        lt=1,
+        description="fraction of each class's fields that is held out, as near as whole groups allow; 0: learn from "
+        "all, and choose no epoch by them",
+    )
+
+
+class AugmentationSection(Section):
+    """What must not matter: orientation (a well has no up), lamp and stain intensity."""
+
+    dihedral: bool = Field(True, description="one of the 8 flips and quarter turns")
+    rotate: bool = Field(False, description="turn by any angle; what lies beyond the field is its mirror image")
+    zoom: float = Field(0.0, ge=0, lt=0.5, description="enlarge by exp of a normal with this deviation")
+    shift: float = Field(0.0, ge=0, description="move by at most so many pixels, after binning")
+    gain: float = Field(0.2, ge=0, lt=1, description="multiply each channel by exp of a normal with this deviation")
+    offset: float = Field(0.1, ge=0, description="add to each channel a normal with this deviation, normalised units")
+    mixup: float = Field(
+        0.4,
+        ge=0,
+        description="blend pairs of crops and their labels, weight from Beta(mixup, mixup) (Zhang et al., ICLR 2018); "
+        "0: do not. Probabilities stay graded between the classes, as dose-response asks",
+    )
+
+
+class OptimiserSection(Section):
+    """How long and in which batches to learn, and the largest learning rate, which the schedule starts from.
+
+    Weights decay; biases and the scales and shifts of normalisation do not.
+    """
+
+    epochs: int = Field(30, ge=1)
+    batch: int = Field(16, ge=1, description="global batch, in crops")
+    parts: int = Field(
+        1, ge=1, description="make each batch in so many parts, for want of memory; batch normalisation sees one part"
+    )
+    learning_rate: float = Field(1e-3, gt=0)
+    reference_batch: int | None = Field(
+        None,
+        ge=1,
+        description="the batch learning_rate is for: scale it by batch / this (Goyal et al., arXiv:1706.02677)",
+    )
+    warmup_epochs: float = Field(1.0, ge=0, description="rise to the rate over so many epochs (arXiv:1706.02677)")
+    weight_decay: float = Field(1e-4, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="Szegedy et al., arXiv:1512.00567, section 7: 0.1")
+    clip_norm: float | None = Field(
+        None, gt=0, description="shorten the gradient of all weights to this norm (Pascanu et al., arXiv:1211.5063)"
+    )
+
+
+class AdamWSection(OptimiserSection):
+    """AdamW (Loshchilov & Hutter, arXiv:1711.05101)."""
+
+    kind: Literal["adamw"] = "adamw"
+
+
+class SGDSection(OptimiserSection):
+    """Gradient descent with Nesterov momentum; the numbers are those of Goyal et al., arXiv:1706.02677, section 5.1."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: float = Field(0.1, gt=0)
+    reference_batch: int | None = Field(256, ge=1)
+    warmup_epochs: float = Field(5.0, ge=0)
+    momentum: float = Field(0.9, gt=0, lt=1)
+
+
+class LARSSection(OptimiserSection):
+    """Layer-wise adaptive rates, for large batches (You et al., arXiv:1708.03888)."""
+
+    kind: Literal["lars"] = "lars"
+    learning_rate: float = Field(gt=0, description="much larger than of others; `hcskit lr-range` finds it")
+    weight_decay: float = Field(5e-4, ge=0, description="arXiv:1708.03888")
+    momentum: float = Field(0.9, gt=0, lt=1, description="arXiv:1708.03888")
+    trust: float = Field(1e-3, gt=0, description="step of a layer, as part of its norm, at rate 1 (arXiv:1708.03888)")
+
+
+class LAMBSection(OptimiserSection):
+    """Layer-wise adaptive steps of Adam, for large batches (You et al., arXiv:1904.00962)."""
+
+    kind: Literal["lamb"] = "lamb"
+    learning_rate: float = Field(gt=0, description="`hcskit lr-range` finds it")
+    weight_decay: float = Field(0.01, ge=0, description="arXiv:1904.00962")
+
+
+Optimiser = Annotated[
+    Annotated[AdamWSection, Tag("adamw")]
+    | Annotated[SGDSection, Tag("sgd")]
+    | Annotated[LARSSection, Tag("lars")]
+    | Annotated[LAMBSection, Tag("lamb")],
+    Discriminator(kind_or("adamw")),
+]
+
+
+class ParallelSection(Section):
+    """How ranks exchange gradients (Sergeev & Del Balso, arXiv:1802.05799, 2018); the defaults are Horovod's.
+
+    The number of ranks is not here: it does not change the result.
+    """
+
+    compression: Literal["fp16"] | None = Field(None, description="send gradients as 16-bit numbers: half the traffic")
+    fusion_threshold_mb: int = Field(128, ge=0, description="send small gradients together, up to so many MiB")
+    cycle_time_ms: float = Field(1.0, gt=0, description="wait so long for gradients to send together, in milliseconds")
+
+
+class PredictionSection(Section):
+    """How a trained network is used; it goes into the model file."""
+
+    weights: Literal["best", "last", "snapshots"] | None = Field(
+        None,
+        description="of the epoch with the lowest validation loss; of the last one; or of the end of each cycle, all "
+        "averaged, so that their spread goes into the dose-response. Default: best, or snapshots with that schedule",
+    )
+    views: Literal[1, 4, 8] = Field(
+        1, description="average over flips and half turns (4), and quarter turns of square crops (8): as much longer"
+    )
+    calibrate: bool = Field(
+        False,
+        description="divide logits by the temperature that suits what is validated on (Guo et al., arXiv:1706.04599). "
+        "A network that is always right there becomes as sure as can be; dose-response wants graded probabilities",
+    )
+
+
+class RunSection(Section):
+    """What a training leaves behind and how exact it is; what it learns does not depend on it."""
+
+    keep: int = Field(2, ge=1, description="states to keep on disk: so many last epochs, besides the best one")
+    deterministic: bool = Field(False, description="the same to the last bit on the same hardware, and slower")
+    tensorboard: bool = Field(False, description="write the history for TensorBoard as well, into logs/")
+
+
+class Recipe(YamlFile):
+    """All that defines a training run; the same recipe and data give the same network.
+
+    Examples
+    --------
+    >>> Recipe(seed=3).split.by
+    'well'
+    >>> Recipe.model_validate({"optimiser": {"kind": "sgd", "batch": 512}, "schedule": {"kind": "polynomial"}}).schedule
+    PolynomialSection(collapse_epochs=5.0, collapse_power=2.0, kind='polynomial', power=1.0)
+    """
+
+    content = "a training recipe"
+
+    data: DataSection = DataSection()
+    split: SplitSection = SplitSection()
+    model: Network = MCNNSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    optimiser: Optimiser = AdamWSection()
+    schedule: Schedule = CosineSection()
+    prediction: PredictionSection = PredictionSection()
+    parallel: ParallelSection = ParallelSection()
+    run: RunSection = RunSection()
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.schedule.check(self.optimiser.warmup_epochs, self.optimiser.epochs)
+        weights = self.prediction.weights or ("snapshots" if self.schedule.kind == "snapshots" else "best")
+        if weights == "snapshots" and self.schedule.kind != "snapshots":
+            raise ValueError(
+                "prediction.weights of snapshots needs a schedule of that kind; choose it, or other weights"
+            )
+        if not self.split.validation and (weights == "best" or self.prediction.calibrate):
+            raise ValueError(
+                "with split.validation of 0 nothing is held out to choose an epoch by, or to calibrate on; set "
+                "prediction.weights to last or snapshots, and prediction.calibrate to false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tells_wells(self) -> Self:
+        pattern = self.data.pattern
+        if pattern is not None and self.split.by == "well" and "well" not in re.compile(pattern).groupindex:
+            raise ValueError(
+                f"images are to be split by well, and the pattern '{pattern}' finds none: those of one well would be "
+                "on both sides. Add a group (?P<well>...) to data.pattern, or set split.by to one that it has, such as "
+                "plate; where each image is a well of its own, the group is the whole name"
+            )
+        return self

@@ -1,0 +1,48 @@
+"""All that a run has left for its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from hcskit.reporting._data import ReportData
+from hcskit.results import read_profiles, read_result
+from hcskit.store import open_screen
+
+__all__ = ["gather_report"]
+
+
+def gather_report(run: str | Path, truth: str | Path | None = None) -> ReportData:
+    """Read the results of a run.
+
+    Parameters
+    ----------
+    run : path-like
+        Folder of the run, all steps before the report done.
+    truth : path-like, optional
+        CSV of known effective concentrations; by default that of the run's own simulated plate, if it has one.
+
+    Raises
+    ------
+    NotAScreenError
+        If a step has not run.
+    """
+    run = Path(run)
+    known = Path(truth) if truth else run / "export" / "truth.csv"
+    record = run / "run.json"
+    return ReportData(
+        title=run.resolve().name,
+        screen=open_screen(run),
+        quality=read_result(run, "quality"),
+        controls=pd.concat([read_result(run, name) for name in ("phenotype_controls", "image_controls")]),
+        illumination=read_profiles(run),
+        predictions=read_result(run, "predictions"),
+        responses=read_result(run, "responses"),
+        points=read_result(run, "points"),
+        curves=read_result(run, "curves"),
+        history=pd.read_csv(run / "model" / "history.csv"),
+        truth=pd.read_csv(known) if truth or known.exists() else None,
+        record=json.loads(record.read_text(encoding="utf-8")) if record.exists() else None,
+    )

@@ -1,0 +1,50 @@
+from ._accessor import PlateAccessor
+from ._curves import dose_response
+from ._images import channel_colours, contrast_limits, field_rgb, jpeg, scale_bar
+from ._lr_range import range_curve, write_html
+from ._montage import Tile, concentration_series, montage
+from ._plates import field_heatmap, plate_heatmap
+from ._quality import controls_table, excluded_fields, illumination_profile
+from ._style import (
+    CATEGORY_COLOURS,
+    INK,
+    MUTED,
+    category_colours,
+    format_concentration,
+    format_ec50,
+    format_interval,
+    format_number,
+    format_unit,
+)
+from ._training import parity, training_curves
+
+__all__ = [
+    "CATEGORY_COLOURS",
+    "INK",
+    "MUTED",
+    "PlateAccessor",
+    "Tile",
+    "category_colours",
+    "channel_colours",
+    "concentration_series",
+    "contrast_limits",
+    "controls_table",
+    "dose_response",
+    "excluded_fields",
+    "field_heatmap",
+    "field_rgb",
+    "format_concentration",
+    "format_ec50",
+    "format_interval",
+    "format_number",
+    "format_unit",
+    "illumination_profile",
+    "jpeg",
+    "montage",
+    "parity",
+    "plate_heatmap",
+    "range_curve",
+    "scale_bar",
+    "training_curves",
+    "write_html",
+]

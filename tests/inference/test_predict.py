@@ -1,0 +1,60 @@
+"""What a network was not trained for, it is not asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+from hcskit.data import ImageFolder, Normalisation
+from hcskit.errors import InputError
+from hcskit.inference import predict_images, predictable_fields
+from hcskit.models.backend import keras
+from hcskit.recipe import Recipe
+from hcskit.screen import PlateInfo, make_plate
+from hcskit.training import ModelCard
+
+SHAPE = (8, 8)
+
+
+def _card(dtype: str | None) -> ModelCard:
+    return ModelCard(
+        classes=("a", "b"),
+        negative_class=None,
+        channels=("grey",),
+        crop=SHAPE,
+        binning=1,
+        pixel_size_um=None,
+        normalisation=Normalisation(centre=(0.0,), scale=(1.0,)),
+        recipe=Recipe(),
+        data={},
+        dtype=dtype,
+        fingerprint="",
+        metrics={},
+        hcskit_version="",
+    )
+
+
+def _plate(dtype: str) -> xr.Dataset:
+    info = PlateInfo("P1", ("A01",), (1,), ("grey",), SHAPE, np.dtype(dtype), 0.6)
+    return make_plate(info, np.ones((1, 1, 1, *SHAPE), dtype), np.ones((1, 1, 1), bool))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_pixels_are_those_the_network_was_trained_on(dtype: str, tmp_path: Path) -> None:
+    other = {"uint8": "uint16", "uint16": "uint8"}[dtype]
+    image, plates = np.full(SHAPE, 40, dtype), {"P1": _plate(dtype)}
+    Image.fromarray(image).save(tmp_path / "one.png")
+    folder = ImageFolder(tmp_path)
+    network = keras.Sequential([keras.Input((*SHAPE, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
+    said = f"has pixels of type {dtype}; the model was trained on {other}, .* export the images as {other}"
+    with pytest.raises(InputError, match=said):
+        predict_images(folder, network, _card(other), progress=False)
+    with pytest.raises(InputError, match=f"plate P1 {said}"):
+        predictable_fields(plates, _card(other))
+    for card in (_card(dtype), _card(None)):  # a card of before says nothing of it
+        assert predict_images(folder, network, card, progress=False)["file"].tolist() == ["one.png"]
+        assert len(predictable_fields(plates, card)) == 1

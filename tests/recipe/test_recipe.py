@@ -1,0 +1,86 @@
+"""The recipe: what is written is what is read, old files mean what they meant, mistakes are named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hcskit.errors import InputError
+from hcskit.recipe import Recipe
+
+RECIPES = sorted((Path(__file__).parents[2] / "pipelines" / "recipes").glob("*.yaml"))
+SECTIONS: list[dict[str, Any]] = [
+    {},
+    {"optimiser": {"kind": "sgd", "momentum": 0.8}, "schedule": {"kind": "triangular2"}},
+    {"optimiser": {"kind": "lars", "learning_rate": 5.0}, "schedule": {"kind": "polynomial", "power": 2.0}},
+    {"optimiser": {"kind": "lamb", "learning_rate": 0.01, "parts": 2}, "run": {"keep": 5, "tensorboard": True}},
+]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_is_written_is_what_is_read(section: dict[str, Any], tmp_path: Path) -> None:
+    recipe = Recipe.model_validate(section)
+    recipe.to_yaml(tmp_path / "recipe.yaml")
+    assert Recipe.from_yaml(tmp_path / "recipe.yaml") == recipe
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def test_a_recipe_without_kinds_is_that_of_earlier_versions() -> None:
+    # All that a recipe could say about optimiser and schedule before there were kinds, with other than default values.
+    old = {"epochs": 12, "batch": 8, "learning_rate": 2e-3, "warmup_epochs": 2.0, "weight_decay": 1e-3}
+    recipe = Recipe.model_validate({"optimiser": {**old, "label_smoothing": 0.1}})
+    assert recipe.optimiser.model_dump() == {
+        **old,
+        "label_smoothing": 0.1,
+        "kind": "adamw",
+        "parts": 1,
+        "reference_batch": None,
+        "clip_norm": None,
+    }
+    assert recipe.schedule.kind == "cosine"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_shipped_recipes_can_be_read(path: Path) -> None:
+    assert Recipe.from_yaml(path).optimiser.epochs > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("optimiser: {momentum: 0.9}", "optimiser: adamw: momentum: Extra inputs"),
+        ("optimiser: {kind: lars}", "optimiser: lars: learning_rate: Field required"),
+        ("optimiser: {kind: adagrad}", "'adamw', 'sgd', 'lars', 'lamb'"),
+        ("schedule: {kind: snapshots}", "make it 30 epochs without warm-up"),
+        ("prediction: {weights: snapshots}", "needs a schedule of that kind"),
+        ("split: {validation: 0}", "nothing is held out to choose an epoch by"),
+        ("{split: {validation: 0}, prediction: {weights: last, calibrate: true}}", "or to calibrate on"),
+        ("optimiser: 3", "optimiser"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        Recipe.from_yaml(path)
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["mcnn", "mcnn_residual", "resnet"])
+def test_a_recipe_names_its_network_and_the_precision_it_computes_in(kind: str) -> None:
+    recipe = Recipe.model_validate({"model": {"kind": kind, "features": 4, "precision": "bfloat16"}})
+    model = recipe.model.build((32, 32, 2), 3)
+    assert model.name == kind
+    assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"bfloat16", "float32"}
+    assert model.output.shape == (None, 3)
+    branches = [layer for layer in model.layers if re.fullmatch(r"scale\d+_conv1?", layer.name)]
+    assert recipe.model.branches(32) == max(1, len(branches))
+
+
+def test_a_warm_up_longer_than_the_training_is_refused() -> None:
+    with pytest.raises(ValueError, match="a warm-up of 5 epochs does not fit into 4 epochs"):
+        Recipe.model_validate({"optimiser": {"kind": "sgd", "epochs": 4}})

@@ -1,0 +1,212 @@
+"""The report is whole, works offline, escapes every name, and is written at once or not at all."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from hcskit.errors import InputError
+from hcskit.reporting import ReportData, write_report
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+class _Page(HTMLParser):
+    """What a browser would make of the page: elements with attributes, text by element."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text, self._open = [], {}, [""]
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self._open[-1] != tag:
+            self._open.pop()
+        self._open.pop()
+
+    def handle_data(self, data):
+        self.text.setdefault(self._open[-1], []).append(data)
+
+    def all(self, tag, **wanted):
+        names = {name.strip("_"): value for name, value in wanted.items()}
+        found = [attributes for name, attributes in self.elements if name == tag]
+        return [one for one in found if all(one.get(name) == value for name, value in names.items())]
+
+    @property
+    def words(self):
+        return " ".join(text for tag, texts in self.text.items() if tag not in ("script", "style") for text in texts)
+
+
+@pytest.fixture(scope="module")
+def html(data, tmp_path_factory):
+    return write_report(tmp_path_factory.mktemp("run") / "report.html", data).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return _Page(html)
+
+
+def test_the_page_asks_no_network_for_anything(page):
+    links = [value for _, one in page.elements for name, value in one.items() if name in ("href", "src", "srcset")]
+    policy = page.all("meta", http_equiv=None)
+
+    assert links
+    assert {link.partition(",")[0].partition(";")[0][:5] for link in links} <= {
+        "data:",
+        *(f"#{x}"[:5] for x in _ids(page)),
+    }
+    assert not page.all("link")
+    assert not [one for one in page.all("script") if "src" in one]
+    assert any((one.get("content") or "").startswith("default-src 'none'") for one in policy)
+    assert "connect-src" not in str(policy)
+
+
+def _ids(page):
+    return [one["id"] for _, one in page.elements if "id" in one]
+
+
+def test_every_link_within_the_page_has_its_place(page):
+    targets = {one["href"][1:] for one in page.all("a") if one["href"].startswith("#")}
+
+    assert targets <= set(_ids(page))
+    assert len(_ids(page)) == len(set(_ids(page)))
+
+
+def test_names_are_text_and_never_markup(page):
+    scripts = page.text["script"]
+
+    assert len(page.all("script")) == len(scripts)
+    assert "alert(1)" not in [text.strip() for text in scripts]
+    assert HOSTILE in page.text["h3"]
+    assert "A & <b>" in page.text["h1"]
+    assert "<images>" in page.text["td"]
+    assert HOSTILE in [one.get("data-compound") for one in page.all("tr")]
+
+
+def test_every_plot_has_its_place_and_its_words(page):
+    places = {one["data-figure"]: one["aria-label"] for one in page.all("div") if "data-figure" in one}
+    plots = [one["id"] for one in page.all("script", type="application/json")]
+
+    # parity, 3 compounds, 1 phenotype, focus, saturation, illumination, loss, accuracy
+    assert len(plots) == 10
+    assert set(plots) == set(places)
+    assert all(places.values())
+
+
+def test_the_plots_data_can_be_read_back(html):
+    text = html.split('<script type="application/json" id="figure-2">')[1].split("</script>")[0]
+    item = json.loads(text)
+
+    assert item["doc"]["roots"][0]["name"] == "Figure"
+
+
+def test_the_summary_gives_the_key_numbers_and_the_warnings(page):
+    words = " ".join(page.words.split())
+
+    assert "2 of 3 compounds have an effect: potent 30 nM, late > 900 nM." in words
+    assert "1 field excluded for quality" in words
+    assert "3 fields not acquired" in words
+    assert "Z′-factor of nuclear below 0.5 on P1 (0.31)." in words
+    assert "EC50 outside the tested range: late." in words
+    assert "1.5×" in page.text["dd"]  # 30 nM recovered, 20 nM true
+
+
+def test_the_table_writes_each_ec50_for_people(page):
+    cells = [text.strip() for text in page.text["td"]]
+
+    assert "30 nM" in cells
+    assert "20 – 45" in cells
+    assert "> 900 nM" in cells
+    assert cells.index("30 nM") < cells.index("> 900 nM")
+    assert "20 nM" in cells  # the true EC50, in the unit of the response
+    assert "out of focus" in cells
+
+
+def test_the_csv_in_the_page_is_the_table(page, responses):
+    link = page.all("a", download="responses.csv")[0]["href"]
+    table = pd.read_csv(io.BytesIO(base64.b64decode(link.partition(",")[2])), index_col=["compound", "readout"])
+
+    pd.testing.assert_frame_equal(table, responses, check_dtype=False)
+
+
+def test_each_compound_shows_its_cells_with_words_for_those_who_cannot_see_them(page):
+    images = [one for one in page.all("img") if one.get("src")]
+
+    # a control and four, four and three concentrations: D04 was not acquired, B01 has field 1 excluded
+    assert len(images) == 5 + 5 + 4
+    assert "Cells with potent 1 nM: well B01, field 2" in [one["alt"] for one in images]
+    assert all(one["alt"] for one in images)
+    picture = Image.open(io.BytesIO(base64.b64decode(images[0]["src"].partition(",")[2])))
+    assert picture.format == "JPEG"
+    assert picture.size == (40, 40)
+
+
+def test_what_was_run_is_told(page):
+    words = page.words
+
+    for text in ("dose_response", "ab" * 32, "3.22", "seed", "numpy"):
+        assert text in words
+
+
+def test_a_part_without_data_is_left_out(data, tmp_path):
+    bare = ReportData(title="bare", screen=data.screen)
+    page = _Page(write_report(tmp_path / "report.html", bare).read_text(encoding="utf-8"))
+
+    assert {one["id"] for one in page.all("section")} == {"summary"}
+    assert "15" in page.text["dd"]  # wells imaged
+
+
+def test_a_compound_whose_wells_are_all_lost_is_still_listed(data, tmp_path):
+    assert data.responses is not None
+    assert data.points is not None
+    lost = data.responses.copy()
+    numbers = [name for name in lost.columns if lost[name].dtype == float]
+    lost.loc[("potent", "nuclear"), numbers] = np.nan
+    lost.loc[("potent", "nuclear"), "category"] = "not fitted"
+    points = data.points[data.points["compound"] != "potent"]
+    bare = ReportData(title="lost", screen=data.screen, responses=lost, points=points, curves=data.curves)
+    page = _Page(write_report(tmp_path / "report.html", bare).read_text(encoding="utf-8"))
+
+    assert "potent" in page.text["h3"]
+    assert "not fitted" in page.text["span"]
+    assert "No well of this compound has a value." in page.text["p"]
+
+
+@pytest.mark.parametrize("missing", ["responses", "points", "curves"])
+def test_half_a_response_is_refused(data, missing):
+    with pytest.raises(InputError, match=f"{missing} is missing"):
+        dataclasses.replace(data, **{missing: None})
+
+
+def test_a_failed_write_leaves_no_trace(data, tmp_path):
+    in_the_way = tmp_path / "report.html"
+    in_the_way.mkdir()
+    bare = ReportData(title="bare", screen=data.screen)
+
+    with pytest.raises(OSError, match="directory"):
+        write_report(in_the_way, bare)
+    assert list(tmp_path.iterdir()) == [in_the_way]
+    with pytest.raises(InputError, match="create it first"):
+        write_report(tmp_path / "absent" / "report.html", bare)
+
+
+def test_an_older_report_is_replaced(data, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    write_report(path, ReportData(title="new", screen=data.screen))
+
+    assert "<title>new" in path.read_text(encoding="utf-8")
+    assert list(tmp_path.iterdir()) == [path]
