@@ -68,7 +68,7 @@ def import_(source: Path, screen: Path, plate_map: Path | None, wells: str | Non
     from hcskit.readers import read_folder
     from hcskit.store import import_plates
 
-    found = read_folder(source, options.pop("reader"), options.pop("plate"))
+    found = read_folder(source, options.pop("reader"), options.pop("plate"), screen)
     click.echo(found.describe())
     maps = None if plate_map is None else {index.plate: read_plate_map(plate_map, index.plate) for index in found}
     for path in import_plates(found, screen, maps, wells=wells and wells.split(","), **options):

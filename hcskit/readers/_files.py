@@ -15,13 +15,15 @@ from PIL import Image
 from hcskit.errors import ReaderError
 from hcskit.readers._vendor import number
 
-__all__ = ["IMAGE_SUFFIXES", "Header", "read_header", "read_image", "sample"]
+__all__ = ["IMAGE_SUFFIXES", "Header", "check_alone", "read_header", "read_image", "sample"]
 
 _TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
 _PICTURE = frozenset({".png", ".bmp"})
 #: How the names of image files end, in lower case.
 IMAGE_SUFFIXES = _TIFF | _PICTURE
 _SAMPLE = 1024  # no two exposures have these noisy bytes in common
+# A decoder takes a strip of no bytes for zeros.
+_UNWRITTEN = "parts that were never written"
 _GREY = {"1": None, "L": np.dtype("uint8"), "I;16": np.dtype("uint16"), "I": np.dtype("uint16")}
 
 
@@ -75,31 +77,37 @@ def read_header(path: str | Path) -> Header:
         raise ReaderError(f"{path} is not a readable {kind}: {error}; is the copy complete?") from error
 
 
-def read_image(path: str | Path, page: int = 0) -> npt.NDArray[Any]:
+def check_alone(path: str | Path, images: int) -> None:
+    """Refuse a file of several images where only one is labelled."""
+    if images > 1:
+        raise ReaderError(f"{path} holds {images} images, and nothing says what the others are of; expected one image")
+
+
+def read_image(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
     """Read one 2-D image.
 
     Parameters
     ----------
     path : path-like
         An image file, or the folder of a Zarr array.
-    page : int
-        Which of the file's images, counted from zero.
+    page : int, optional
+        Which of the file's images, counted from zero; by default the only one.
 
     Raises
     ------
     ReaderError
-        If it cannot be decoded.
+        If it cannot be decoded, or is not the only one.
     """
     suffix = Path(path).suffix.lower()
     try:
         if suffix in _TIFF:
-            return np.asarray(tifffile.imread(path, key=page))
+            return _tiff_image(path, page)
         if suffix in _PICTURE:
             with Image.open(path) as picture:
                 return np.asarray(picture).astype(_grey(picture))
         from hcskit.readers.ome_zarr import read_array_image
 
-        return read_array_image(path, page)
+        return read_array_image(path, page or 0)
     except ReaderError:
         raise
     except Exception as error:
@@ -126,13 +134,12 @@ def _tiff_header(path: Path) -> Header:
         end, whole = 0, True
         for one in tiff.pages:
             end = max(end, max(map(sum, zip(one.dataoffsets, one.databytecounts, strict=True)), default=0))
-            # A decoder takes a strip of no bytes for zeros: the file was not written to its end.
             whole = whole and all(one.databytecounts)
         pixel_size = _pixel_size(page)
     if end > size or not whole:
         raise ReaderError(
             f"{path} is truncated: its header asks for {end:,} bytes, the file has {size:,}"
-            f"{'' if whole else ' and parts that were never written'}; copy it again"
+            f"{'' if whole else f' and {_UNWRITTEN}'}; copy it again"
         )
     if len(shape) != 2 or dtype is None or dtype.kind != "u" or dtype.itemsize > 4:
         raise ReaderError(
@@ -140,6 +147,16 @@ def _tiff_header(path: Path) -> Header:
             "most 32 bits"
         )
     return Header((int(shape[0]), int(shape[1])), dtype.newbyteorder("="), pages, pixel_size)
+
+
+def _tiff_image(path: str | Path, page: int | None) -> npt.NDArray[Any]:
+    with tifffile.TiffFile(path) as tiff:
+        if page is None:
+            check_alone(path, len(tiff.pages))
+        one = tiff.pages[page or 0]
+        if not all(one.databytecounts):
+            raise ReaderError(f"{path} is truncated: it has {_UNWRITTEN}; copy it again")
+        return np.asarray(one.asarray())
 
 
 def _picture_header(path: str | Path) -> Header:

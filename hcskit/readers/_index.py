@@ -17,7 +17,7 @@ import pandas as pd
 from hcskit.errors import ReaderError
 from hcskit.flatfield import Flatfield
 from hcskit.plate import parse_well
-from hcskit.readers._files import Header, read_header, sample
+from hcskit.readers._files import Header, check_alone, read_header, sample
 from hcskit.screen import Coordinate, PlateInfo
 
 __all__ = ["KEYS", "ImageIndex", "inside"]
@@ -91,7 +91,8 @@ class ImageIndex:
                 f"{self.source}: the channels of plate {self.plate} are {', '.join(self.channels)}, each once; "
                 f"its images have {', '.join(strange) or 'one of them twice'}"
             )
-        object.__setattr__(self, "table", table.reset_index(drop=True))
+        table = table.drop_duplicates(ignore_index=True)  # some indexes say the same twice
+        object.__setattr__(self, "table", table)
         twice = table[table.duplicated([*KEYS], keep=False)].sort_values([*KEYS, "path"])
         if not twice.empty:
             first = twice.iloc[0]
@@ -100,6 +101,14 @@ class ImageIndex:
                 f"{self.source}: {len(twice.drop_duplicates([*KEYS]))} image(s) are there more than once; plate "
                 f"{self.plate}, well {first.well}, field {first.field}, channel {first.channel} is both "
                 f"{' and '.join(same.path[:2])}; remove one of each"
+            )
+        shared = table[table.duplicated(["path", "page"], keep=False)].sort_values(["path", "page"])
+        if not shared.empty:
+            one, other = shared.iloc[0], shared.iloc[1]
+            told = [f"{name} {one[name]} and {other[name]}" for name in KEYS if one[name] != other[name]]
+            raise ReaderError(
+                f"{self.source}: {len(shared)} images of plate {self.plate} share their files with others: {one.path} "
+                f"is of {', '.join(told)}; one image has one label, so the export is damaged"
             )
 
     def without_absent_files(self) -> ImageIndex:
@@ -194,10 +203,8 @@ class ImageIndex:
         for (path, page), header in zip(paths.items(), headers, strict=True):
             if page >= header.pages:
                 raise ReaderError(f"{path} holds {header.pages} image(s), but image {page + 1} of it is wanted")
-            if page == 0 and header.pages > 1:
-                raise ReaderError(
-                    f"{path} holds {header.pages} images, and nothing says what the others are of; expected one image"
-                )
+            if page == 0:
+                check_alone(str(path), header.pages)
         counts = Counter((header.shape, header.dtype) for header in headers)
         if len(counts) > 1:
             usual = counts.most_common(1)[0][0]

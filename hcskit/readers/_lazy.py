@@ -16,6 +16,8 @@ from hcskit.screen import PlateInfo
 
 __all__ = ["FileImages", "file_images"]
 
+_ALONE = -1  # the page of an image that should be its file's only one
+
 
 @dataclass(frozen=True, eq=False)
 class FileImages:
@@ -28,7 +30,8 @@ class FileImages:
 
     def __call__(self, position: tuple[int, ...]) -> npt.NDArray[Any]:
         row = self.rows[position]
-        pixels = read_image(self.paths[row], int(self.pages[row]))
+        page = int(self.pages[row])
+        pixels = read_image(self.paths[row], None if page == _ALONE else page)
         if (pixels.shape, pixels.dtype.newbyteorder("=")) != (self.info.shape, self.info.dtype):
             raise ReaderError(
                 f"{self.paths[row]} is {pixels.shape} {pixels.dtype}, but the images of plate {self.info.name} are "
@@ -40,7 +43,9 @@ class FileImages:
     def of_index(cls, index: ImageIndex, info: PlateInfo) -> Self:
         """Take the files that an index names."""
         table = index.table
-        return cls(info, index.rows(info), table.path.to_numpy(dtype=object), table.page.to_numpy())
+        is_alone = table.groupby("path").page.transform("max") == 0
+        pages = table.page.mask(is_alone, _ALONE)
+        return cls(info, index.rows(info), table.path.to_numpy(dtype=object), pages.to_numpy())
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:

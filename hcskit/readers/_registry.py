@@ -49,11 +49,14 @@ class Export:
         Why it was chosen.
     plates : tuple of ImageIndex
         One for each plate, by name.
+    others : tuple of pathlib.Path
+        Files of images that are in none of the plates.
     """
 
     reader: str
     reason: str
     plates: tuple[ImageIndex, ...]
+    others: tuple[Path, ...] = ()
 
     def __iter__(self) -> Iterator[ImageIndex]:
         return iter(self.plates)
@@ -66,6 +69,8 @@ class Export:
             if index.absent:
                 lines.append(f"  {len(index.absent):,} files that it names are not there")
             lines += [f"  {note}" for note in index.notes]
+        if self.others:
+            lines.append(f"{len(self.others):,} image file(s) are in none of the plates, such as {self.others[0]}")
         return "\n".join(lines)
 
 
@@ -88,7 +93,9 @@ def readers() -> dict[str, Reader]:
     return found | presets()
 
 
-def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str | None = None) -> Export:
+def read_folder(
+    folder: str | Path, reader: str | Path | None = None, plate: str | None = None, screen: str | Path | None = None
+) -> Export:
     """Index the images under a folder.
 
     Parameters
@@ -99,6 +106,8 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
         Name of a reader, or a YAML file that describes a `FilePattern`; by default, the one that knows the layout.
     plate : str, optional
         What to call the plate; by default, as the export does.
+    screen : path-like, optional
+        Folder that the plates go to; those that are there already are no part of the export, if it lies below.
 
     Raises
     ------
@@ -109,7 +118,8 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise ReaderError(f"there is no folder {folder}")
-    files = list_files(folder)
+    taken = None if screen is None else Path(screen).resolve()
+    files = [file for file in list_files(folder) if not (file.suffix == ".zarr" and file.parent == taken)]
     known = readers()
     if reader is None:
         name, reason = _choose(known, folder, files)
@@ -132,7 +142,9 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
         raise ReaderError(
             f"the plate {twice[0]} is there twice: {sources}; import each folder by itself and name one with --plate"
         )
-    return Export(name, reason, tuple(sorted(plates, key=lambda index: index.plate)))
+    used = {path for index in plates for path in index.table.path}
+    others = tuple(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and str(file) not in used)
+    return Export(name, reason, tuple(sorted(plates, key=lambda index: index.plate)), others)
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -196,6 +208,6 @@ def _advice(files: Sequence[Path]) -> str:
     if not images:
         return f"it holds no image file ({', '.join(sorted(IMAGE_SUFFIXES))}), and neither do its subfolders"
     return (
-        f"its files are named like {images[0].name!r}: describe that in a YAML file and give it as the reader "
-        "(see `hcskit readers`)"
+        f"its files are named like {images[0].name!r}: name the reader if it is one of these, or describe the names in "
+        "a YAML file and give that as the reader (see `hcskit readers`)"
     )

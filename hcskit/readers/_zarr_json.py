@@ -17,7 +17,7 @@ import numpy as np
 
 from hcskit.errors import ReaderError
 
-__all__ = ["ATTRIBUTES", "Array", "read_array", "read_attributes"]
+__all__ = ["ATTRIBUTES", "Array", "is_void", "read_array", "read_attributes"]
 
 #: Files that hold a group's attributes, the newest format first.
 ATTRIBUTES = ("zarr.json", ".zattrs")
@@ -75,6 +75,11 @@ def read_array(folder: Path) -> Array | None:
     if found is not None:
         return _check(path, 2, found.get("shape"), found.get("dtype"), [found.get("compressor"), found.get("filters")])
     return None
+
+
+def is_void(folder: Path) -> bool:
+    """Tell whether nothing lies beside an array's metadata: no chunk of it was written or copied."""
+    return all(entry.name == "zarr.json" or entry.name.startswith(".") for entry in folder.iterdir())
 
 
 def _check(path: Path, version: int, shape: Any, pixels: Any, codecs: Any) -> Array:

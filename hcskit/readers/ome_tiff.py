@@ -115,7 +115,7 @@ def _index_plate(name: str, parts: Sequence[PlatePart]) -> list[ImageIndex]:
     plates = []
     for run in runs:
         images, places = table[table.run == run], fields[fields.run == run]
-        numbers = field_numbers(places.groupby("well")["sample"].agg(list).to_dict(), max(counts, default=0))
+        numbers, counted = field_numbers(places.groupby("well")["sample"].agg(list).to_dict(), max(counts, default=0))
         images, places = (
             one.assign(field=[numbers[key] for key in zip(one.well, one["sample"], strict=True)])
             for one in (images, places)
@@ -126,7 +126,7 @@ def _index_plate(name: str, parts: Sequence[PlatePart]) -> list[ImageIndex]:
                 name if len(runs) == 1 or run == NO_RUN else f"{name}-acquisition-{run}",
                 images,
                 positions=None if positions.empty else positions,
-                **shared,
+                **{**shared, "notes": (*shared["notes"], *counted)},
             )
         )
     return plates

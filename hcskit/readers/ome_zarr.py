@@ -35,7 +35,7 @@ from hcskit.readers._index import KEYS, ImageIndex, inside
 from hcskit.readers._ngff import Image, Plate, Well, read_group
 from hcskit.readers._ome import channel_names, channel_order, check_planes, plate_names
 from hcskit.readers._vendor import only
-from hcskit.readers._zarr_json import ATTRIBUTES, Array, read_array, read_attributes
+from hcskit.readers._zarr_json import ATTRIBUTES, Array, is_void, read_array, read_attributes
 
 __all__ = ["claim", "index", "read_array_header", "read_array_image"]
 
@@ -162,6 +162,10 @@ def _tabulate(fields: Sequence[_Field]) -> dict[str, Any]:
     unnamed = sum(len([label for label in field.image.labels if label]) != len(field.channels) for field in fields)
     if unnamed:
         notes.append(f"{unnamed} image(s) do not name each of their channels; these have a number")
+    if void := [field.folder for field in fields if is_void(field.folder)]:
+        notes.append(
+            f"{len(void)} image(s) have no chunk and are read as zeros, such as {void[0]}; is the copy complete?"
+        )
     return {
         "table": pd.DataFrame(rows, columns=[*KEYS, "path", "page"]),
         "channels": channel_order(field.channels for field in fields),

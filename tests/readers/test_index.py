@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from hcskit import open_screen
 from hcskit.errors import ReaderError
 from hcskit.readers import Export, ImageIndex, inside, read_folder, read_image
 from hcskit.readers._files import read_header
@@ -28,6 +29,16 @@ def refused(folder: Path) -> str:
     """The message with which a folder whose file of well A02 is at fault is refused."""
     with pytest.raises(ReaderError) as caught:
         [index.info() for index in read_folder(folder)]
+    assert "P1_A02_f01_DNA.tif" in str(caught.value)
+    return str(caught.value)
+
+
+def refused_unimported(folder: Path) -> str:
+    """The message with which that image is refused where it lies; the headers were not read before."""
+    plate = open_screen(folder)["P1"].to_dataset()
+    plate["image"].sel(well="A01").load()
+    with pytest.raises(ReaderError) as caught:
+        plate["image"].sel(well="A02").load()
     assert "P1_A02_f01_DNA.tif" in str(caught.value)
     return str(caught.value)
 
@@ -69,6 +80,7 @@ def test_strips_that_were_never_written(folder: Path) -> None:
     with tifffile.TiffFile(bad(folder), mode="r+b") as tiff:
         tiff.pages.first.tags["StripByteCounts"].overwrite(0)
     assert "parts that were never written" in refused(folder)
+    assert "parts that were never written" in refused_unimported(folder)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +100,7 @@ def test_not_one_grey_image(folder: Path, image: np.ndarray, options: dict[str, 
 def test_pages_that_nothing_names_are_refused(folder: Path) -> None:
     tifffile.imwrite(bad(folder), np.stack([IMAGE, IMAGE]), photometric="minisblack")
     assert "holds 2 images, and nothing says what the others are of" in refused(folder)
+    assert "holds 2 images, and nothing says what the others are of" in refused_unimported(folder)
 
 
 @pytest.mark.parametrize("image", [IMAGE[:, :20], IMAGE[:10], IMAGE.astype(np.uint8)])
@@ -191,3 +204,14 @@ def test_labels_are_made_canonical_or_refused() -> None:
     twice = table.assign(well=["A1", "A01"], channel="DNA")
     with pytest.raises(ReaderError, match="plate P, well A01, field 1, channel DNA is both a and b"):
         ImageIndex("P", twice, ("DNA",), "a test")
+
+
+def test_one_image_has_one_label(tmp_path: Path) -> None:
+    rows = [("A01", 1, "DNA", "a"), ("A02", 1, "DNA", "b"), ("A02", 1, "DNA", "b")]
+    table = pd.DataFrame(rows, columns=["well", "field", "channel", "path"])
+    assert len(ImageIndex("P", table, ("DNA",), "a test").table) == 2  # said twice, but the same
+    table.loc[2, ["well", "field"]] = ["B02", 2]
+    with pytest.raises(
+        ReaderError, match=r"^a test: 2 images of plate P share .*: b is of well A02 and B02, field 1 and 2"
+    ):
+        ImageIndex("P", table, ("DNA",), "a test")

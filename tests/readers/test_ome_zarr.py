@@ -465,6 +465,17 @@ def test_what_is_named_and_not_there_is_listed(gone: str, tmp_path: Path) -> Non
     assert set(index.table.well) == {"B02"}
 
 
+def test_an_array_without_chunks_is_told(tmp_path: Path) -> None:
+    root = small(tmp_path)
+    (index,) = indexed(tmp_path)
+    assert index.notes == ()
+    shutil.rmtree(root / "A/1/0/0/c")
+    (index,) = indexed(tmp_path)
+    assert index.notes == (
+        f"1 image(s) have no chunk and are read as zeros, such as {root / 'A/1/0/0'}; is the copy complete?",
+    )
+
+
 def test_a_plate_without_any_image_says_so(tmp_path: Path) -> None:
     root = small(tmp_path)
     shutil.rmtree(root / "A")
