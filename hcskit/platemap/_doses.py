@@ -37,8 +37,8 @@ def refuse_substitutes(names: list[str], source: str) -> None:
     is_told_apart = any("final" in name.casefold() for name in doses) or any(map(_STOCK.search, transfers))
     if doses and transfers and not is_told_apart:
         raise PlateMapError(
-            f"{source}: with {', '.join(transfers)} beside it, {doses[0]!r} may be the concentration of the stock; call "
-            "it final_concentration if it is the one in the well, or leave those columns out"
+            f"{source}: with {', '.join(transfers)} beside it, {doses[0]!r} may be the concentration of the stock; "
+            "call it final_concentration if it is the one in the well, or leave those columns out"
         )
     if doses:
         return

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from hcskit.errors import ReaderError
 from hcskit.lazy import PlaneArray
-from hcskit.readers._files import read_image
-from hcskit.readers._index import ImageIndex
+from hcskit.readers.toolkit import ImageIndex, read_image
 from hcskit.screen import PlateInfo
 
 __all__ = ["FileImages", "file_images"]

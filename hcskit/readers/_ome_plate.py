@@ -12,7 +12,7 @@ import pandas as pd
 
 from hcskit.readers._ome import micrometres
 from hcskit.readers._ome_xml import OmeXml
-from hcskit.readers._vendor import number, well_name
+from hcskit.readers.toolkit import number, well_name
 
 __all__ = ["NO_RUN", "PlatePart", "field_numbers", "read_plate"]
 

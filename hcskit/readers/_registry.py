@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from hcskit.errors import ReaderError
-from hcskit.readers._claim import Claim
-from hcskit.readers._files import IMAGE_SUFFIXES
-from hcskit.readers._index import ImageIndex
-from hcskit.readers._pattern import FilePattern, presets
+from hcskit.readers._presets import presets
+from hcskit.readers.toolkit import IMAGE_SUFFIXES, FilePattern, ImageIndex, Reader, list_files
 
-__all__ = ["Export", "Reader", "list_files", "read_folder", "readers"]
+__all__ = ["Export", "read_folder", "readers"]
 
 GROUP = "hcskit.readers"
-_ZARR = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """A vendor's layout: a module or an object with these two functions. It opens no image.
-
-    An entry point of the group ``hcskit.readers`` names it.
-    """
-
-    def claim(self, folder: Path, files: Sequence[Path]) -> Claim | None:
-        """Say whether the folder is of this layout; `files` are all below it, in no certain order."""
-
-    def index(self, folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
-        """Index the images, one index for each plate."""
 
 
 @dataclass(frozen=True)
@@ -145,31 +126,6 @@ def read_folder(
     used = {path for index in plates for path in index.table.path}
     others = tuple(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and str(file) not in used)
     return Export(name, reason, tuple(sorted(plates, key=lambda index: index.plate)), others)
-
-
-def list_files(folder: Path) -> list[Path]:
-    """List the files below a folder, sorted; a Zarr is one entry, its folder. Hidden files are left out.
-
-    macOS leaves ``._name.tif`` beside each file that it copies.
-    """
-    if _is_zarr(folder):
-        return [folder]
-    found: list[Path] = []
-    seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        here = Path(place)
-        if here.resolve() in seen:  # a link that leads back
-            folders.clear()
-            continue
-        seen.add(here.resolve())
-        arrays = [name for name in folders if name.endswith(".zarr") or _is_zarr(here / name)]
-        folders[:] = [name for name in folders if name not in arrays and not name.startswith(".")]
-        found += [here / name for name in (*arrays, *names) if not name.startswith(".")]
-    return sorted(found)
-
-
-def _is_zarr(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in _ZARR)
 
 
 def _choose(known: Mapping[str, Reader], folder: Path, files: Sequence[Path]) -> tuple[str, str]:

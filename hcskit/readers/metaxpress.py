@@ -16,10 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from hcskit.plate import parse_well
-from hcskit.readers._claim import Claim
 from hcskit.readers._htd import Htd
-from hcskit.readers._index import ImageIndex
-from hcskit.readers._vendor import distinct
+from hcskit.readers.toolkit import Claim, ImageIndex, distinct
 
 __all__ = ["claim", "index", "projections"]
 

@@ -24,12 +24,10 @@ from typing import Any
 import pandas as pd
 
 from hcskit.errors import ReaderError
-from hcskit.readers._claim import Claim
-from hcskit.readers._index import ImageIndex, inside
 from hcskit.readers._ome import channel_order, plate_names
 from hcskit.readers._ome_plate import NO_RUN, PlatePart, field_numbers, read_plate
 from hcskit.readers._ome_xml import OmeXml, has_plate, is_pointer, length, read_ome_xml, read_text
-from hcskit.readers._vendor import on_disk, only, plate_size
+from hcskit.readers.toolkit import Claim, ImageIndex, inside, on_disk, only, plate_size
 
 __all__ = ["claim", "index"]
 

@@ -13,8 +13,7 @@ import pytest
 import tifffile
 
 from hcskit.errors import PlateMapError, ReaderError
-from hcskit.readers import Claim, ImageIndex, bbbc021, metaxpress
-from hcskit.readers._registry import list_files
+from hcskit.readers import Claim, ImageIndex, bbbc021, list_files, metaxpress
 from hcskit.testing import CASES, Numbering, StampedPlate, check_reader
 
 GUID = "E54F0108-F44A-4F6E-9637-6A9DE80F0823"

@@ -12,7 +12,7 @@ from PIL import Image
 from hcskit import open_screen
 from hcskit.errors import ReaderError
 from hcskit.readers import Export, ImageIndex, inside, read_folder, read_image
-from hcskit.readers._files import read_header
+from hcskit.readers.toolkit import read_header
 from hcskit.screen import PlateInfo
 
 RNG = np.random.default_rng(0)

@@ -12,8 +12,7 @@ import tifffile
 
 from hcskit.errors import ReaderError
 from hcskit.plate import parse_well
-from hcskit.readers import ImageIndex, Reader, metaxpress, read_folder
-from hcskit.readers._registry import list_files
+from hcskit.readers import ImageIndex, Reader, list_files, metaxpress, read_folder
 from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader
 
 GUID = "6E3D1F9A-45E4-450A-9919-257C714278F7"

@@ -17,9 +17,8 @@ import tifffile
 
 from hcskit.errors import ReaderError
 from hcskit.plate import FORMATS, PlateFormat, parse_well
-from hcskit.readers import ImageIndex, ome_tiff, read_image
+from hcskit.readers import ImageIndex, list_files, ome_tiff, read_image
 from hcskit.readers._ome_plate import field_numbers
-from hcskit.readers._registry import list_files
 from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader
 
 JUNE_2016 = "http://www.openmicroscopy.org/Schemas/OME/2016-06"

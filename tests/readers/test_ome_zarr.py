@@ -20,8 +20,7 @@ from ome_zarr_models.v05.hcs import HCS
 
 from hcskit.errors import ReaderError
 from hcskit.plate import FORMATS, parse_well, row_name
-from hcskit.readers import Claim, ImageIndex, ome_zarr, read_image
-from hcskit.readers._registry import list_files
+from hcskit.readers import Claim, ImageIndex, list_files, ome_zarr, read_image
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.store import write_plate as write_own
 from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader

@@ -14,13 +14,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from hcskit.errors import ReaderError, what_is_wrong
 from hcskit.plate import parse_well, row_name
-from hcskit.readers._claim import Claim
-from hcskit.readers._files import IMAGE_SUFFIXES
-from hcskit.readers._index import ImageIndex
+from hcskit.readers.toolkit._files import IMAGE_SUFFIXES
+from hcskit.readers.toolkit._index import ImageIndex
+from hcskit.readers.toolkit._reader import Claim
 
-__all__ = ["FilePattern", "presets"]
+__all__ = ["FilePattern"]
 
-_PRESETS = Path(__file__).with_name("presets")
 _GROUPS = {"plate", "well", "row", "column", "field", "channel", "z", "time"}
 
 
@@ -182,15 +181,3 @@ def _plate_names(folder: Path, homes: Sequence[Path]) -> dict[Path, str]:
 def _row(text: str) -> str:
     """Letters of a row that a name gives as letters or as a number from 1."""
     return row_name(int(text) - 1) if text.isdigit() and int(text) > 0 else text
-
-
-def presets() -> dict[str, FilePattern]:
-    """Return the layouts that hcskit ships, by name.
-
-    Examples
-    --------
-    >>> "bbbc013" in presets()
-    True
-    """
-    patterns = map(FilePattern.from_yaml, sorted(_PRESETS.glob("*.yaml")))
-    return {pattern.name: pattern for pattern in patterns}

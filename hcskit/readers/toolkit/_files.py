@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,11 @@ from defusedxml.ElementTree import ParseError, fromstring
 from PIL import Image
 
 from hcskit.errors import ReaderError
-from hcskit.readers._vendor import number
+from hcskit.readers.toolkit._header import Header
+from hcskit.readers.toolkit._labels import number
+from hcskit.readers.toolkit._zarr_images import read_array_header, read_array_image
 
-__all__ = ["IMAGE_SUFFIXES", "Header", "check_alone", "read_header", "read_image", "sample"]
+__all__ = ["IMAGE_SUFFIXES", "check_alone", "read_header", "read_image", "sample"]
 
 _TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
 _PICTURE = frozenset({".png", ".bmp"})
@@ -25,32 +26,6 @@ _SAMPLE = 1024  # no two exposures have these noisy bytes in common
 # A decoder takes a strip of no bytes for zeros.
 _UNWRITTEN = "parts that were never written"
 _GREY = {"1": None, "L": np.dtype("uint8"), "I;16": np.dtype("uint16"), "I": np.dtype("uint16")}
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a file says of its images.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Rows and columns of one image.
-    dtype : numpy.dtype
-        Type of the pixels, in the machine's byte order.
-    pages : int
-        Number of images in the file.
-    pixel_size : float or None
-        Edge of a pixel in micrometre, if the file says it in pixels per centimetre or as MetaXpress does.
-    """
-
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    pages: int
-    pixel_size: float | None = None
-
-    def describe(self) -> str:
-        """Return size and type in words."""
-        return f"{self.shape[0]}×{self.shape[1]} {self.dtype}"
 
 
 def read_header(path: str | Path) -> Header:
@@ -67,8 +42,6 @@ def read_header(path: str | Path) -> Header:
             return _tiff_header(Path(path))
         if suffix in _PICTURE:
             return _picture_header(path)
-        from hcskit.readers.ome_zarr import read_array_header  # an array is a folder
-
         return read_array_header(path)
     except ReaderError:
         raise
@@ -105,8 +78,6 @@ def read_image(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
         if suffix in _PICTURE:
             with Image.open(path) as picture:
                 return np.asarray(picture).astype(_grey(picture))
-        from hcskit.readers.ome_zarr import read_array_image
-
         return read_array_image(path, page or 0)
     except ReaderError:
         raise

@@ -17,10 +17,11 @@ import pandas as pd
 from hcskit.errors import ReaderError
 from hcskit.flatfield import Flatfield
 from hcskit.plate import parse_well
-from hcskit.readers._files import Header, check_alone, read_header, sample
+from hcskit.readers.toolkit._files import check_alone, read_header, sample
+from hcskit.readers.toolkit._header import Header
 from hcskit.screen import Coordinate, PlateInfo
 
-__all__ = ["KEYS", "ImageIndex", "inside"]
+__all__ = ["KEYS", "ImageIndex"]
 
 #: The labels of an image on its plate, in the order of `hcskit.screen.DIMS`.
 KEYS = ("well", "field", "time", "channel", "z")
@@ -233,27 +234,6 @@ class ImageIndex:
                 grid = every[axis].to_numpy(dtype=float).reshape(len(wells), len(fields))
                 found[f"position_{axis}"] = Coordinate(("well", "field"), grid.tolist(), "um")
         return found
-
-
-def inside(folder: Path, name: str) -> Path:
-    """Return the path of a file that an index names, which must be below the index's own folder.
-
-    Raises
-    ------
-    ReaderError
-        If the name leads elsewhere: such an index was not written by a microscope.
-
-    Examples
-    --------
-    >>> inside(Path("export"), "Images/a.tif").as_posix()
-    'export/Images/a.tif'
-    """
-    parts = name.replace("\\", "/").split("/")
-    if not name or name[0] in "/\\" or ":" in parts[0] or ".." in parts or "\0" in name:
-        raise ReaderError(
-            f"an index in {folder} names the file {name!r}, outside its own folder; such a file is not read"
-        )
-    return folder.joinpath(*parts)
 
 
 def _exists(path: str) -> bool:
