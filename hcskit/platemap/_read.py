@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from hcskit.errors import InputError, PlateMapError
-from hcskit.plate import parse_well, row_name
+from hcskit.plate import parse_well, row_name, safe_name
 from hcskit.platemap._assay_layout import read_assay_layout
 from hcskit.platemap._check import check_plate_map
 from hcskit.platemap._doses import refuse_substitutes, spell_doses
@@ -146,6 +146,8 @@ def _one_plate(table: pd.DataFrame, plate: str | None, source: str) -> pd.DataFr
     listed = f"{len(plates)} plate(s): {', '.join(plates)}"
     if plate is None and len(plates) > 1:
         raise PlateMapError(f"{source} is the map of {listed[:300]}; say which one is wanted")
+    if plate is not None:  # an id that could not be a folder's name was changed
+        plate = next((name for name in plates if plate in (name, safe_name(name))), plate)
     if plate is not None and plate not in plates:
         raise PlateMapError(f"{source} has no plate {plate}; it is the map of {listed[:300]}")
     return table[table["plate"] == (plate or plates[0])].drop(columns="plate")

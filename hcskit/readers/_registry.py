@@ -48,7 +48,8 @@ class Export:
         for index in self.plates:
             lines.append(f"plate {index.plate}: {len(index.table):,} images of {index.table.well.nunique()} wells")
             if index.absent:
-                lines.append(f"  {len(index.absent):,} files that it names are not there")
+                lines.append(f"  {len(index.absent):,} images that it names are not there")
+            lines += [f"  left out: {len(files):,} {reason}" for reason, files in index.left_out.items() if files]
             lines += [f"  {note}" for note in index.notes]
         if self.others:
             lines.append(f"{len(self.others):,} image file(s) are in none of the plates, such as {self.others[0]}")
@@ -75,7 +76,11 @@ def readers() -> dict[str, Reader]:
 
 
 def read_folder(
-    folder: str | Path, reader: str | Path | None = None, plate: str | None = None, screen: str | Path | None = None
+    folder: str | Path,
+    reader: str | Path | None = None,
+    plate: str | None = None,
+    screen: str | Path | None = None,
+    channels: Sequence[str] | None = None,
 ) -> Export:
     """Index the images under a folder.
 
@@ -89,6 +94,8 @@ def read_folder(
         What to call the plate; by default, as the export does.
     screen : path-like, optional
         Folder that the plates go to; those that are there already are no part of the export, if it lies below.
+    channels : sequence of str, optional
+        Take the images of these channels only, such as those of one size.
 
     Raises
     ------
@@ -112,6 +119,8 @@ def read_folder(
     if not plates:
         why = "; ".join(note for index in named for note in index.notes) or _advice(files)
         raise ReaderError(f"{folder}: the reader {name} finds no image; {why}")
+    if channels is not None:
+        plates = [index.only_channels(channels) for index in plates]
     if plate is not None:
         if len(plates) > 1:
             names = ", ".join(index.plate for index in plates)
@@ -124,6 +133,7 @@ def read_folder(
             f"the plate {twice[0]} is there twice: {sources}; import each folder by itself and name one with --plate"
         )
     used = {path for index in plates for path in index.table.path}
+    used |= {path for index in plates for paths in index.left_out.values() for path in paths}
     others = tuple(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and str(file) not in used)
     return Export(name, reason, tuple(sorted(plates, key=lambda index: index.plate)), others)
 

@@ -33,7 +33,8 @@ def index(folder, files):
         for line in lines:
             name, row, column, field, time, channel, z = line.split("\\t")
             place = [label(text, "number", name, path) for text in (row, column, field, time, z)]
-            rows.append((well_name(place[0], place[1], path), *place[2:4], channel, place[4], inside(path.parent, name)))
+            file = inside(path.parent, name)
+            rows.append((well_name(place[0], place[1], path), *place[2:4], channel, place[4], file))
         table = pd.DataFrame(rows, columns=["well", "field", "time", "channel", "z", "path"])
         plates.append(ImageIndex(title, table, ("DNA", "Actin"), source=f"{path} (acme)", pixel_size=0.5))
     return plates

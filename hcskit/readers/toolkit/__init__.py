@@ -15,7 +15,8 @@ The rest helps to read what a stranger wrote, and refuses what would put an imag
 `hcskit.testing.check_reader` tests the result.
 """
 
-from hcskit.readers.toolkit._files import IMAGE_SUFFIXES, read_header, read_image
+from hcskit.readers.toolkit._bad_files import describe_bad_files
+from hcskit.readers.toolkit._files import IMAGE_SUFFIXES, WHOLE, read_header, read_image
 from hcskit.readers.toolkit._header import Header
 from hcskit.readers.toolkit._index import KEYS, ImageIndex
 from hcskit.readers.toolkit._labels import distinct, label, number, only, plate_size, well_name
@@ -35,6 +36,7 @@ from hcskit.readers.toolkit._zarr_json import (
 __all__ = [
     "IMAGE_SUFFIXES",
     "KEYS",
+    "WHOLE",
     "ZARR_ATTRIBUTES",
     "Claim",
     "FilePattern",
@@ -42,6 +44,7 @@ __all__ = [
     "ImageIndex",
     "Reader",
     "ZarrArray",
+    "describe_bad_files",
     "distinct",
     "field_positions",
     "inside",

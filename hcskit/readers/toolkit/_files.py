@@ -1,4 +1,4 @@
-"""Image files: their headers, checked, and their pixels; TIFF, PNG and BMP, and the arrays of an OME-Zarr."""
+"""Image files: their headers, checked, and their pixels; TIFF, PNG, BMP and JPEG, and the arrays of an OME-Zarr."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from hcskit.readers.toolkit._header import Header
 from hcskit.readers.toolkit._labels import number
 from hcskit.readers.toolkit._zarr_images import read_array_header, read_array_image
 
-__all__ = ["IMAGE_SUFFIXES", "check_alone", "read_header", "read_image", "sample"]
+__all__ = ["IMAGE_SUFFIXES", "WHOLE", "check_alone", "describe_samples", "read_header", "read_image", "sample"]
 
 _TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
-_PICTURE = frozenset({".png", ".bmp"})
+_PICTURE = frozenset({".png", ".bmp", ".jpg", ".jpeg"})
 #: How the names of image files end, in lower case.
 IMAGE_SUFFIXES = _TIFF | _PICTURE
+#: The sample of an image that has one for each pixel: the image itself.
+WHOLE = -1
+_RGB = ("RGB", "RGBA")
 _SAMPLE = 1024  # no two exposures have these noisy bytes in common
 # A decoder takes a strip of no bytes for zeros.
 _UNWRITTEN = "parts that were never written"
@@ -34,7 +37,7 @@ def read_header(path: str | Path) -> Header:
     Raises
     ------
     ReaderError
-        If it is not an image of grey, unsigned pixels, or is shorter than it says.
+        If it is not an image of unsigned integers or 32-bit floats, or is shorter than it says.
     """
     suffix = Path(path).suffix.lower()
     try:
@@ -56,7 +59,7 @@ def check_alone(path: str | Path, images: int) -> None:
         raise ReaderError(f"{path} holds {images} images, and nothing says what the others are of; expected one image")
 
 
-def read_image(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
+def read_image(path: str | Path, page: int | None = None, sample: int = WHOLE) -> npt.NDArray[Any]:
     """Read one 2-D image.
 
     Parameters
@@ -65,6 +68,8 @@ def read_image(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
         An image file, or the folder of a Zarr array.
     page : int, optional
         Which of the file's images, counted from zero; by default the only one.
+    sample : int
+        Where a grey image was saved as RGB, which of its values: 0 is red, 1 green and 2 blue.
 
     Raises
     ------
@@ -74,10 +79,10 @@ def read_image(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
     suffix = Path(path).suffix.lower()
     try:
         if suffix in _TIFF:
-            return _tiff_image(path, page)
+            return _one_sample(path, _tiff_image(path, page), sample)
         if suffix in _PICTURE:
             with Image.open(path) as picture:
-                return np.asarray(picture).astype(_grey(picture))
+                return _one_sample(path, np.asarray(picture).astype(_pixel_type(picture)), sample)
         return read_array_image(path, page or 0)
     except ReaderError:
         raise
@@ -112,12 +117,37 @@ def _tiff_header(path: Path) -> Header:
             f"{path} is truncated: its header asks for {end:,} bytes, the file has {size:,}"
             f"{'' if whole else f' and {_UNWRITTEN}'}; copy it again"
         )
-    if len(shape) != 2 or dtype is None or dtype.kind != "u" or dtype.itemsize > 4:
+    samples = shape[2] if len(shape) == 3 and shape[2] in (3, 4) else 1
+    if len(shape) - (samples > 1) != 2 or dtype is None or not _is_storable(dtype):
         raise ReaderError(
-            f"{path} holds images of shape {shape} and type {dtype}; expected 2-D images of unsigned grey pixels of at "
-            "most 32 bits"
+            f"{path} holds images of shape {shape} and type {dtype}; expected 2-D images of unsigned integers of at "
+            "most 32 bits, or of 32-bit floats"
         )
-    return Header((int(shape[0]), int(shape[1])), dtype.newbyteorder("="), pages, pixel_size)
+    return Header((int(shape[0]), int(shape[1])), dtype.newbyteorder("="), pages, pixel_size, samples)
+
+
+def _is_storable(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "uf" and (dtype.itemsize <= 4 if dtype.kind == "u" else dtype.itemsize == 4)
+
+
+def _one_sample(path: str | Path, image: npt.NDArray[Any], sample: int) -> npt.NDArray[Any]:
+    """Return the wanted sample of an image; an image of several is refused if none is."""
+    if image.ndim == 2 and sample == WHOLE:
+        return image
+    samples = image.shape[2] if image.ndim == 3 else 1
+    if not 0 <= sample < samples:
+        raise ReaderError(f"{path} {describe_samples(samples)}")
+    return np.ascontiguousarray(image[..., sample])
+
+
+def describe_samples(samples: int) -> str:
+    """Say that a file has another number of samples than the index wants, and what to do."""
+    if samples == 1:
+        return "is a grey image, not RGB; expected no sample to be chosen"
+    return (
+        "is in colour (RGB), so nothing says which of its values is the image; describe the names in a YAML pattern "
+        "with sample: 0 (red), 1 (green) or 2 (blue), or with samples: for one channel each"
+    )
 
 
 def _tiff_image(path: str | Path, page: int | None) -> npt.NDArray[Any]:
@@ -132,11 +162,14 @@ def _tiff_image(path: str | Path, page: int | None) -> npt.NDArray[Any]:
 
 def _picture_header(path: str | Path) -> Header:
     with Image.open(path) as picture:
-        return Header((picture.height, picture.width), _grey(picture), 1)
+        samples = len(picture.getbands()) if picture.mode in _RGB else 1
+        return Header((picture.height, picture.width), _pixel_type(picture), 1, samples=samples)
 
 
-def _grey(picture: Image.Image) -> np.dtype[Any]:
+def _pixel_type(picture: Image.Image) -> np.dtype[Any]:
     """Type of a picture's pixels; a palette is grey if each of its colours is its own number."""
+    if picture.mode in _RGB:
+        return np.dtype("uint8")
     if picture.mode == "P":
         colours = np.array(picture.getpalette()).reshape(-1, 3)
         if (colours == np.arange(len(colours))[:, np.newaxis]).all():

@@ -24,12 +24,15 @@ class Header:
         Number of images in the file.
     pixel_size : float or None
         Edge of a pixel in micrometre, if the file says it in pixels per centimetre or as MetaXpress does.
+    samples : int
+        Values of a pixel: 1 where it is grey, 3 where a grey image was saved as RGB.
     """
 
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     pages: int
     pixel_size: float | None = None
+    samples: int = 1
 
     def describe(self) -> str:
         """Return size and type in words."""

@@ -25,7 +25,7 @@ _COMPRESSORS = {"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"}
 _CHECKSUMS = {"adler32", "crc32", "crc32c", "fletcher32"}
 _LAYOUTS = {"bytes", "sharding_indexed", "shuffle", "transpose"}
 _CODECS = _COMPRESSORS | _CHECKSUMS | _LAYOUTS
-_PIXELS = re.compile(r"[<>|]u[1248]|uint(8|16|32|64)")
+_PIXELS = re.compile(r"[<>|]u[1248]|uint(8|16|32|64)|[<>]f4|float32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def read_zarr_array(folder: Path) -> ZarrArray | None:
     Raises
     ------
     ReaderError
-        If it is no image of unsigned integers, or needs a codec that is not plain.
+        If it is no image of unsigned integers or of float32, or needs a codec that is not plain.
     """
     found = _read_json(path := folder / "zarr.json")
     if found is not None:
@@ -86,7 +86,9 @@ def _check(path: Path, version: int, shape: Any, pixels: Any, codecs: Any) -> Za
     if not isinstance(shape, list) or len(shape) < 2 or not all(isinstance(size, int) and size >= 0 for size in shape):
         raise ReaderError(f"{path} is not of an image: its shape is {shape!r}; expected sizes of two axes or more")
     if not isinstance(pixels, str) or not _PIXELS.fullmatch(pixels):
-        raise ReaderError(f"{path} holds pixels of type {pixels!r}; expected unsigned integers, such as uint16")
+        raise ReaderError(
+            f"{path} holds pixels of type {pixels!r}; expected unsigned integers, such as uint16, or float32"
+        )
     unknown = sorted(set(_names(codecs)) - _CODECS)
     if unknown:
         raise ReaderError(
