@@ -156,7 +156,7 @@ def plan(
     InputError
         If there is nothing to learn from, or a batch cannot be shared by the ranks of one host.
     """
-    images = open_data(data, profiles=False) if isinstance(data, str | Path) else data
+    images = open_data(data, illumination=False) if isinstance(data, str | Path) else data
     hosts = Hosts(hosts) if isinstance(hosts, int | float) else hosts
     size = DataSize.of(images, recipe)
     works = {Workload.of(recipe, size, stage.batch): stage.end - stage.begin for stage in stages(recipe)}

@@ -147,7 +147,9 @@ def test_a_final_concentration_is_not_worked_out(tmp_path: Path) -> None:
     table = read(tmp_path, both)
     assert (table["concentration"].item(), table["concentration_unit"].item()) == (5.0, "uM")
     assert table["stock concentration (mg_mL)"].item() == "10"
-    with pytest.raises(PlateMapError, match=r"with Source Well, Transfer Volume .* 'Concentration' may be .* the stock"):
+    with pytest.raises(
+        PlateMapError, match=r"with Source Well, Transfer Volume .* 'Concentration' may be .* the stock"
+    ):
         read(tmp_path, "well,compound,role,Source Well,Transfer Volume,Concentration\nA01,X,treatment,B02,50,10\n")
     final = "well,compound,role,Source Well,Transfer Volume,Final Concentration (uM)\nA01,X,treatment,B02,50,10\n"
     assert read(tmp_path, final)["concentration"].item() == 10
@@ -194,7 +196,10 @@ def test_a_decimal_comma(tmp_path: Path, separator: str, quote: str) -> None:
         (HEADER + "A01,X,-1,nM,treatment\n", "well A01: concentration -1 is not a finite"),
         (HEADER + "A01,X,inf,nM,treatment\n", "well A01: concentration inf is not a finite"),
         (HEADER + "A01,X,nan,nM,treatment\n", "well A01: a treatment needs a concentration"),
-        (HEADER + 'A01,X,"1,000",nM,treatment\n', "concentrations 1,000 may have a decimal sign or a thousands separator"),
+        (
+            HEADER + 'A01,X,"1,000",nM,treatment\n',
+            "concentrations 1,000 may have a decimal sign or a thousands separator",
+        ),
         (ONE.replace("well,", "well,row,column,").replace("A01,", "A01,B,1,"), "well A01 is said to be in .* B1"),
         (HEADER + "A01,X,<0.1,nM,treatment\n", "well A01: concentration '<0.1' is not a number"),
         (HEADER + "A01,X,10 parts,nM,treatment\n", "well A01: concentration '10 parts' is not a number"),

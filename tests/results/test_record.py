@@ -10,7 +10,7 @@ import pytest
 
 from hcskit.errors import InputError, StoreError
 from hcskit.pipeline import RunRecord
-from hcskit.pipeline._record import describe_inputs
+from hcskit.results._record import describe_inputs
 
 
 @pytest.fixture
