@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hcskit.data._fields import Normalisation
-from hcskit.errors import InputError, NotAScreenError
+from hcskit.errors import InputError, NotAScreenError, what_is_wrong
 from hcskit.files import replacing, write_text
 from hcskit.models import backend
 from hcskit.recipe._recipe import Recipe
@@ -102,16 +102,28 @@ def load_card(folder: str | Path) -> ModelCard:
     except FileNotFoundError as error:
         raise NotAScreenError(f"{folder} holds no trained model: {Path(error.filename).name} is missing") from None
     except ValidationError as error:
-        raise InputError(f"{folder / 'card.json'} is not a model card: {error}") from error
+        raise InputError(f"{folder / 'card.json'} is not a model card: {what_is_wrong(error)}") from error
     if found != card.weights_sha256:
         raise InputError(f"{folder}: model.keras is not the file that card.json describes; copy both from one training")
     return card
 
 
 def load_model(folder: str | Path) -> tuple[Any, ModelCard]:
-    """Load a network and its card; runs no code from the file. Raises what `load_card` raises."""
-    card = load_card(folder)
-    return backend.keras.models.load_model(Path(folder) / "model.keras", compile=False, safe_mode=True), card
+    """Load a network and its card; runs no code from the file.
+
+    Raises
+    ------
+    NotAScreenError
+        If there is no model.
+    InputError
+        If card or model cannot be read, or do not belong together.
+    """
+    card, path = load_card(folder), Path(folder) / "model.keras"
+    card.recipe.model.load_layers()  # which module has a layer, the network's kind says, and not the file
+    try:
+        return backend.keras.models.load_model(path, compile=False, safe_mode=True), card
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} cannot be loaded without running code that is in the file: {error}") from error
 
 
 def _sha256(path: Path) -> str:

@@ -21,12 +21,12 @@ from hcskit.errors import InputError
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import KeepTogether, data_parallel, over_ranks, ranks
 from hcskit.recipe import learning_rates, stages
-from hcskit.recipe._rates import Rates
 from hcskit.recipe._recipe import Recipe
+from hcskit.schedules import Rates
 from hcskit.training._card import ModelCard, save_model
 from hcskit.training._checkpoints import EventLog, Journal
 from hcskit.training._ensemble import finish
-from hcskit.training._optimisers import make_optimiser, weigh_parts
+from hcskit.training._parts import weigh_parts
 from hcskit.version import __version__
 
 __all__ = ["TrainingResult", "network_and_batches", "train"]
@@ -208,7 +208,7 @@ def _network(
     batches = RandomCrops(data, *crops, parts=options.parts, rank=rank, ranks=size, balance=recipe.data.balance)
     network = recipe.model.build((*card.crop, len(card.channels)), len(card.classes))
     model = over_ranks(weigh_parts(network))
-    optimiser = make_optimiser(options, rates(recipe, batches.size))
+    optimiser = options.build(rates(recipe, batches.size))
     model.compile(
         optimizer=data_parallel(optimiser, compression=recipe.parallel.compression),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing),
