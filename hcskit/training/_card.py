@@ -13,6 +13,7 @@ from hcskit.errors import InputError, NotAScreenError, what_is_wrong
 from hcskit.files import replacing, write_text
 from hcskit.models import backend
 from hcskit.recipe._recipe import Recipe
+from hcskit.training._check import LEAST_AUC
 
 __all__ = ["ModelCard", "load_card", "load_model", "save_model"]
 
@@ -47,8 +48,9 @@ class ModelCard(BaseModel):
         SHA-256 of the labelled list of fields and their split, the images' size, and of each image every 16th pixel
         along each axis.
     metrics : dict
-        The history's row of the epoch that was kept, and ``held_out_accuracy``, ``held_out_ece`` and
-        ``held_out_temperature``: of the network as it predicts, see `finish`.
+        The history's row of the epoch that was kept, ``held_out_accuracy``, ``held_out_ece`` and
+        ``held_out_temperature``: of the network as it predicts, see `finish`; and ``learned_accuracy`` and
+        ``learned_auc``: how it reads what it learned from, see `check_learned`.
     hcskit_version : str
         What wrote it.
     weights_sha256 : str
@@ -71,6 +73,19 @@ class ModelCard(BaseModel):
     metrics: dict[str, float]
     hcskit_version: str
     weights_sha256: str = ""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the readings of this network should not be believed, in sentences; empty if nothing speaks against it."""
+        area = self.metrics.get("learned_auc", 1.0)
+        if area >= LEAST_AUC:
+            return ()
+        return (
+            f"The network does not tell apart the control wells that it learned from (area under the ROC curve "
+            f"{area:.2f}; 1 is perfect, 0.5 is chance), so what it reads of other wells means nothing, and "
+            '"inactive" least of all. Look at the controls\' images and roles, and at the training curve; train for '
+            "more epochs, or on more control wells.",
+        )
 
 
 def save_model(folder: str | Path, model: Any, card: ModelCard) -> Path:
