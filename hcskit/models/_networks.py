@@ -11,17 +11,19 @@ from hcskit.models._scales import MOST_SCALES, residual_scales, scales_that_fit
 from hcskit.models.backend import computing_in
 from hcskit.sections import Section, kind_or
 
-__all__ = ["MCNNSection", "Network"]
+__all__ = ["MCNNSection", "Network", "Precision"]
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class _Network(Section, ABC):
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the computation; bfloat16 is faster where the processor has it (docs/performance.md)"
+    precision: Precision | None = Field(
+        None, description="of the computation; default: what suits the device, float32 on a processor (docs/gpu.md)"
     )
 
     def build(self, image_shape: tuple[int, int, int], n_classes: int) -> Any:
         """Build the network, untrained, for images (y, x, channel)."""
-        with computing_in(self.precision):
+        with computing_in(self.precision or "float32"):
             return self._build(image_shape, n_classes, self.model_dump(exclude={"kind", "precision"}))
 
     @abstractmethod

@@ -12,6 +12,7 @@ from hcskit.data._fields import Normalisation
 from hcskit.errors import InputError, NotAScreenError
 from hcskit.files import replacing, write_text
 from hcskit.models import backend
+from hcskit.parallel import in_native_precision
 from hcskit.recipe._recipe import Recipe
 
 __all__ = ["ModelCard", "load_card", "load_model", "save_model"]
@@ -111,7 +112,8 @@ def load_card(folder: str | Path) -> ModelCard:
 def load_model(folder: str | Path) -> tuple[Any, ModelCard]:
     """Load a network and its card; runs no code from the file. Raises what `load_card` raises."""
     card = load_card(folder)
-    return backend.keras.models.load_model(Path(folder) / "model.keras", compile=False, safe_mode=True), card
+    model = backend.keras.models.load_model(Path(folder) / "model.keras", compile=False, safe_mode=True)
+    return in_native_precision(model), card
 
 
 def _sha256(path: Path) -> str:
