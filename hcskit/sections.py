@@ -86,7 +86,7 @@ class Kinds(Plugins[type[S]], Generic[S]):
         InputError
             If there is none, it cannot be loaded, or is not what its group asks for.
         """
-        section = super().__getitem__(name)
+        section: object = super().__getitem__(name)  # whatever another package has put there
         wanted = f"expected a subclass of {self.base.__module__.partition('._')[0]}.{self.base.__name__}"
         if not (isinstance(section, type) and issubclass(section, self.base)):
             raise InputError(f"the {self.word} {name!r} is {section!r}; {wanted}")

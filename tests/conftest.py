@@ -43,6 +43,16 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _gpu(request: pytest.FixtureRequest) -> None:
+    """Skip the tests marked ``gpu`` where there is none."""
+    if request.node.get_closest_marker("gpu"):
+        from hcskit.parallel import device  # loads TensorFlow, which most tests do not need
+
+        if not device().is_gpu:
+            pytest.skip("TensorFlow sees no GPU on this machine")
+
+
 CHANNELS = ("DNA", "GFP")
 Label = tuple[str, int, str]
 

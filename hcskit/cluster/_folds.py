@@ -154,7 +154,10 @@ def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds:
 def _claim(folder: Path, recipe: Recipe, fields: pd.DataFrame) -> None:
     """Make a folder that of one cross-validation, or see that it is."""
     table = hashlib.sha256(fields.to_csv(index=False).encode()).hexdigest()
-    own = json.dumps({"recipe": recipe.model_dump(mode="json"), "fields": table}, indent=1)
+    described = recipe.model_dump(mode="json")
+    # What was begun when float32 was the default, rather than what suits the device, goes on.
+    described["model"]["precision"] = recipe.model.precision or "float32"
+    own = json.dumps({"recipe": described, "fields": table}, indent=1)
     path = folder / "cross-validation.json"
     if path.exists() and path.read_text(encoding="utf-8") != own:
         raise InputError(

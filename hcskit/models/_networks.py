@@ -15,7 +15,18 @@ from hcskit.models._scales import MOST_SCALES, residual_scales, scales_that_fit
 from hcskit.models.backend import computing_in
 from hcskit.sections import Kinds, Section
 
-__all__ = ["NETWORKS", "MCNNSection", "Network", "ResNetSection", "ResidualMCNNSection", "get_model", "list_models"]
+__all__ = [
+    "NETWORKS",
+    "MCNNSection",
+    "Network",
+    "Precision",
+    "ResNetSection",
+    "ResidualMCNNSection",
+    "get_model",
+    "list_models",
+]
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class Network(Section, ABC):
@@ -33,8 +44,8 @@ class Network(Section, ABC):
 
     layer_modules: ClassVar[tuple[str, ...]] = ()
 
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the computation; bfloat16 is faster where the processor has it (docs/performance.md)"
+    precision: Precision | None = Field(
+        None, description="of the computation; default: what suits the device, float32 on a processor (docs/gpu.md)"
     )
 
     @final
@@ -59,7 +70,7 @@ class Network(Section, ABC):
             If the network does not fit the images, or `make_network` returned another model than that.
         """
         self.load_layers()
-        with computing_in(self.precision):
+        with computing_in(self.precision or "float32"):
             model = self.make_network(image_shape, n_classes)
         return check_network(model, image_shape, n_classes, self.layer_modules, type(self).__name__)
 

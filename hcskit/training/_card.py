@@ -12,6 +12,7 @@ from hcskit.data._fields import Normalisation
 from hcskit.errors import InputError, NotAScreenError, what_is_wrong
 from hcskit.files import replacing, write_text
 from hcskit.models import backend
+from hcskit.parallel import in_native_precision
 from hcskit.recipe._recipe import Recipe
 from hcskit.training._check import LEAST_AUC
 
@@ -136,9 +137,10 @@ def load_model(folder: str | Path) -> tuple[Any, ModelCard]:
     card, path = load_card(folder), Path(folder) / "model.keras"
     card.recipe.model.load_layers()  # which module has a layer, the network's kind says, and not the file
     try:
-        return backend.keras.models.load_model(path, compile=False, safe_mode=True), card
+        model = backend.keras.models.load_model(path, compile=False, safe_mode=True)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be loaded without running code that is in the file: {error}") from error
+    return in_native_precision(model), card
 
 
 def _sha256(path: Path) -> str:

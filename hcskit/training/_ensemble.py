@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from hcskit.data._batches import Tiles
 from hcskit.models.backend import keras
-from hcskit.parallel import add_up, ranks
+from hcskit.parallel import add_up, device, ranks
 from hcskit.recipe._recipe import PredictionSection
 
 __all__ = ["calibration_error", "each_network", "finish", "temperature"]
@@ -69,7 +69,9 @@ def each_network(model: keras.Model) -> keras.Model:
     """Return what the networks of a model say, one by one: probabilities (batch, network, class)."""
     averaged = [layer for layer in model.layers if layer.name == _NETWORKS]
     outputs = averaged[0].input if averaged else model.outputs
-    return keras.Model(model.inputs[0], keras.ops.stack(outputs, axis=1))
+    networks = keras.Model(model.inputs[0], keras.ops.stack(outputs, axis=1))
+    networks.jit_compile = device().xla
+    return networks
 
 
 def temperature(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -> float:

@@ -20,7 +20,7 @@ from hcskit.data._sources import KeptSource
 from hcskit.data._split import split_folds, split_groups
 from hcskit.errors import InputError
 from hcskit.models.backend import keras, tf
-from hcskit.parallel import KeepTogether, data_parallel, over_ranks, ranks
+from hcskit.parallel import KeepTogether, data_parallel, decided, device, over_ranks, ranks
 from hcskit.recipe import learning_rates, stages
 from hcskit.recipe._recipe import Recipe
 from hcskit.schedules import Rates
@@ -132,6 +132,7 @@ def _prepare(
     memory: int | None = None,
 ) -> tuple[TrainingFields, pd.DataFrame, ModelCard]:
     ranks()  # they meet now: how long each takes to read its images may differ
+    recipe = decided(recipe)
     if recipe.run.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
@@ -215,7 +216,9 @@ def _copy(model: keras.Model, name: str) -> keras.Model:
     plain = keras.Model(model.input, model.output)
     copy = keras.models.clone_model(plain)
     copy.set_weights(plain.get_weights())
-    return keras.Model(copy.input, copy.output, name=name)
+    own = keras.Model(copy.input, copy.output, name=name)
+    own.jit_compile = model.jit_compile
+    return own
 
 
 def _network(
@@ -227,12 +230,15 @@ def _network(
     network = recipe.model.build((*card.crop, len(card.channels)), len(card.classes))
     model = over_ranks(weigh_parts(network))
     optimiser = options.build(rates(recipe, batches.size))
+    if recipe.model.precision == "float16":
+        # Before it is made data-parallel, so that all ranks skip the same steps; Keras would do it only afterwards.
+        optimiser = keras.optimizers.LossScaleOptimizer(optimiser)
     model.compile(
         optimizer=data_parallel(optimiser, compression=recipe.parallel.compression),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing),
         metrics=["accuracy"],
         weighted_metrics=[],
-        jit_compile=False,
+        jit_compile=device().xla and not recipe.run.deterministic,
     )
     return model, batches
 

@@ -288,6 +288,17 @@ def test_a_worker_that_is_too_small_is_refused_with_numbers_and_cures() -> None:
     assert "ranks a worker, or" not in str(caught.value)
 
 
+def test_activations_on_gpus_take_no_memory_of_the_worker() -> None:
+    data = DataSize((1024, 1024), 3, 3, 1)
+    each, kept = memory_of_rank(Recipe(), data, 2), data.counts_bytes
+    enough = 2 * (each.total - each.activations + kept)
+    check_memory(Recipe(), data, memory_of_worker=enough, ranks_per_worker=2, on_gpus=True)
+    with pytest.raises(InputError, match=r"activations 0\.0 GiB"):
+        check_memory(Recipe(), data, memory_of_worker=enough - 8, ranks_per_worker=2, on_gpus=True)
+    with pytest.raises(InputError, match="2 of 2 ranks"):
+        check_memory(Recipe(), data, memory_of_worker=enough, ranks_per_worker=2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "recipe"),
