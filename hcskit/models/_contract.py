@@ -47,8 +47,8 @@ def check_network(
         that cannot be loaded from a file without running code of the file.
     """
     _check_shapes(model, image_shape, n_classes, name)
-    _check_probabilities(model, name)
     state = random.getstate()
+    _check_probabilities(model, name)
     _check_parts(model, layer_modules, name)
     random.setstate(state)  # layers take their seeds from there: the check must not change a training
     plain = all(backend.keras.utils.is_keras_tensor(getattr(model, side, None)) for side in ("input", "output"))

@@ -39,7 +39,7 @@ class Network(Section, ABC):
     ----------
     layer_modules : tuple of str
         Modules that register layers and functions of the network's own with Keras. They are imported before a model
-        file is read, which names them, and may import nothing by itself.
+        file is read: the file itself can import nothing.
     """
 
     layer_modules: ClassVar[tuple[str, ...]] = ()
