@@ -16,18 +16,23 @@ from hcskit.errors import InputError
 # Imports of what a command needs are inside it: `hcskit --help` must answer at once.
 
 
-@example("hcskit run pipelines/dose_response.yaml -p source=EXPORT -p plate_map=map.csv --out runs/plate7")
+@example("hcskit run dose_response -p source=EXPORT -p plate_map=map.csv --out runs/plate7")
 @main.command()
-@click.argument("pipeline", type=FILE)
+@click.argument("pipeline", required=False)
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter of a step.")
-@click.option("--out", type=FILE, help="Folder of the run. A run that was stopped there goes on.")
-@click.option("--list", "list_", is_flag=True, help="List the pipeline's parameters, and run nothing.")
+@click.option("--out", type=FILE, help="Folder of the run. A run that was stopped there resumes.")
+@click.option("--list", "list_", is_flag=True, help="List the pipelines, or the parameters of one, and run nothing.")
 @debug_option
-def run(pipeline: Path, parameters: tuple[str, ...], out: Path | None, list_: bool) -> None:
-    """Run a PIPELINE (a YAML file of notebooks) into a folder."""
+def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, list_: bool) -> None:
+    """Run a PIPELINE of notebooks into a folder: a name, or a YAML file."""
     from hcskit.pipeline import Pipeline, run_pipeline
 
-    spec = Pipeline.from_yaml(pipeline)
+    if pipeline is None:
+        if not list_:
+            raise click.UsageError("Missing argument 'PIPELINE'; hcskit run --list shows those there are.")
+        _list_pipelines()
+        return
+    spec = Pipeline.open(pipeline)
     if list_:
         for step, lines in spec.describe().items():
             click.echo("\n  ".join([step, *lines]))
@@ -39,6 +44,22 @@ def run(pipeline: Path, parameters: tuple[str, ...], out: Path | None, list_: bo
     if report.exists():
         opener = "open" if sys.platform == "darwin" else "xdg-open"
         click.echo(f"\nReport: {report}\nOpen it with:  {opener} {shlex.quote(str(report))}")
+
+
+@example("hcskit new screening")
+@main.command()
+@click.argument("folder", type=FILE)
+@debug_option
+def new(folder: Path) -> None:
+    """Copy pipelines, notebooks, recipes and a cluster file into a FOLDER, to edit. Files that are there stay."""
+    from hcskit.pipeline import copy_shipped
+
+    written, kept = copy_shipped(folder)
+    for path in written:
+        click.echo(f"wrote {path}")
+    for path in kept:
+        click.echo(f"kept {path}, which was there")
+    click.echo(f"\nIn {folder}, hcskit run uses these files in place of those that come with it.")
 
 
 @example("hcskit import EXPORT screens/plate7 --plate-map map.csv")
@@ -173,3 +194,14 @@ def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:
             raise InputError(f"parameter {name} is given twice")
         pairs[name] = value
     return pairs
+
+
+def _list_pipelines() -> None:
+    from hcskit.pipeline import Pipeline, list_pipelines
+
+    for name, path in sorted(list_pipelines().items()):
+        try:
+            about = Pipeline.from_yaml(path).description
+        except InputError as error:  # a lab's own, being edited; the others can be run
+            about = str(error)
+        click.echo(f"{name:<24}{about}")

@@ -1,8 +1,18 @@
 """Pipelines: notebooks executed in order by papermill, and the record of what was done."""
 
+from hcskit.pipeline._find import list_pipelines
 from hcskit.pipeline._notebook import StepNotebook
 from hcskit.pipeline._run import run_pipeline
+from hcskit.pipeline._shipped import copy_shipped
 from hcskit.pipeline._spec import Pipeline
 from hcskit.results import RunRecord, StepRecord
 
-__all__ = ["Pipeline", "RunRecord", "StepNotebook", "StepRecord", "run_pipeline"]
+__all__ = [
+    "Pipeline",
+    "RunRecord",
+    "StepNotebook",
+    "StepRecord",
+    "copy_shipped",
+    "list_pipelines",
+    "run_pipeline",
+]

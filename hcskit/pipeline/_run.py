@@ -28,7 +28,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run_pipeline(
-    pipeline: Pipeline,
+    pipeline: Pipeline | str | Path,
     parameters: Mapping[str, Any],
     out: str | Path,
     *,
@@ -39,8 +39,8 @@ def run_pipeline(
 
     Parameters
     ----------
-    pipeline : Pipeline
-        Its steps.
+    pipeline : Pipeline or path-like
+        Its steps; or the path of its file; or its name, such as ``dose_response``.
     parameters : mapping
         Values for the steps' parameters; relative paths start at the working directory.
     out : path-like
@@ -65,6 +65,8 @@ def run_pipeline(
         If another process runs in that folder, or the disk is full.
     """
     run = Path(out).resolve()
+    if not isinstance(pipeline, Pipeline):
+        pipeline = Pipeline.open(pipeline)
     bound = pipeline.bind(parameters, run)
     RunRecord.read(run)  # refuses a folder that holds something else, before the lock is put there
     run.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,8 @@
 
     name: dose_response
     description: One plate, from an export folder to effective concentrations.
-    steps:                       # relative to this file
-      - ../notebooks/01_import.ipynb
+    steps:                       # by name, or by path from this file
+      - import
       - ../notebooks/02_quality.ipynb
     parameters:                  # each goes to every step that has a parameter of that name
       recipe: recipes/controls.yaml
@@ -21,6 +21,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from hcskit.errors import InputError
+from hcskit.pipeline._find import find_pipeline, find_step
 from hcskit.pipeline._notebook import StepNotebook
 from hcskit.sections import YamlFile
 
@@ -38,7 +39,7 @@ class Pipeline(YamlFile):
     name, description : str
         What it is for.
     steps : tuple of pathlib.Path
-        Notebooks, in order; each takes the parameter ``run``.
+        Notebooks in order, by path or by name (`find_step`); each takes the parameter ``run``.
     parameters : dict
         Values that differ from the notebooks' own.
     required : tuple of str
@@ -57,6 +58,17 @@ class Pipeline(YamlFile):
     folder: Path = Path()
 
     @classmethod
+    def open(cls, pipeline: str | Path) -> Self:
+        """Read a pipeline by its path or its name, such as ``dose_response``.
+
+        Raises
+        ------
+        InputError
+            If there is none of that name, or the file is missing or is not a pipeline.
+        """
+        return cls.from_yaml(find_pipeline(pipeline))
+
+    @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
         """Read a pipeline.
 
@@ -70,7 +82,7 @@ class Pipeline(YamlFile):
     @cached_property
     def notebooks(self) -> list[StepNotebook]:
         """The steps."""
-        return [StepNotebook((self.folder / step).resolve()) for step in self.steps]
+        return [find_step(step, self.folder) for step in self.steps]
 
     def describe(self) -> dict[str, list[str]]:
         """Tell of each step its parameters: name, type, and the value where none is given."""

@@ -1,0 +1,55 @@
+"""What comes with hcskit to be run and edited: notebooks, pipelines, recipes, and a cluster file."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from hcskit.errors import InputError
+from hcskit.files import replacing
+
+__all__ = ["copy_shipped", "shipped"]
+
+
+def shipped() -> Path:
+    """Return the folder of ``notebooks/`` and ``pipelines/``: the package's own, or a checkout's."""
+    room = Path(str(files("hcskit.pipeline")))
+    packaged = room / "shipped"  # the build copies them there; an editable installation has none
+    return packaged if packaged.is_dir() else room.parents[1]
+
+
+def copy_shipped(folder: str | Path) -> tuple[list[Path], list[Path]]:
+    """Copy the notebooks, pipelines, recipes and cluster file into a folder, for a lab to edit.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where to; it is made if need be. Files that are there stay as they are.
+
+    Returns
+    -------
+    written, kept : list of pathlib.Path
+        Files that were copied, and files that were there already.
+
+    Raises
+    ------
+    InputError
+        If `folder` is a file.
+    StoreError
+        If a file cannot be written; those written before it stay.
+    """
+    root = Path(folder)
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is a file; name a folder, a new one or one to complete")
+    written: list[Path] = []
+    kept: list[Path] = []
+    for source in sorted([*shipped().glob("notebooks/*.ipynb"), *shipped().glob("pipelines/**/*.yaml")]):
+        target = root / source.relative_to(shipped())
+        if target.exists():
+            kept.append(target)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as partial:
+            partial.write_bytes(source.read_bytes())
+        written.append(target)
+    return written, kept
