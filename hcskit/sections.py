@@ -95,9 +95,9 @@ class Kinds(Plugins[type[S]], Generic[S]):
         kept = {key: value for key, value in vars(self.base).items() if getattr(value, "__final__", False)}
         if changed := [key for key, value in kept.items() if getattr(section, key) is not value]:
             raise InputError(f"the {self.word} {name!r}, {section.__name__}, overrides {changed[0]}, which is final")
-        if "kind" not in cast(type[S], section).model_fields:
+        if "kind" not in cast("type[S]", section).model_fields:
             raise InputError(f"the {self.word} {name!r}, {section.__name__}, has no field kind; {wanted} with one")
-        return cast(type[S], section)
+        return cast("type[S]", section)
 
     def choose(self, given: Any) -> S:
         """Return the section that a file describes.

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from hcskit.errors import InputError
 from hcskit.models._pooled import PooledConvolutions
+from hcskit.models._residual import MOMENTUM
 from hcskit.models._scales import choose_scales, scales_that_fit
 from hcskit.models.backend import keras
 
@@ -114,5 +115,5 @@ def _branch(x: Any, level: int, count: int, batch_norm: bool) -> Any:
 def _convolve(x: Any, filters: int, kernel: int, batch_norm: bool, name: str) -> Any:
     x = layers.Conv2D(filters, kernel, padding="same", use_bias=not batch_norm, name=name)(x)
     if batch_norm:
-        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

@@ -6,10 +6,10 @@ from typing import Any
 
 from hcskit.models import backend
 
-__all__ = ["activate", "block", "convolve", "pooled_head"]
+__all__ = ["MOMENTUM", "activate", "block", "convolve", "pooled_head"]
 
-# Keras' default of 0.99 looks back over 100 steps: more than an epoch of a small data set.
-_MOMENTUM = 0.95
+#: Of batch normalisation. Keras' default of 0.99 looks back over 100 steps: more than an epoch of a small data set.
+MOMENTUM = 0.95
 
 
 def convolve(x: Any, filters: int, kernel: int, name: str, *, stride: int = 1) -> Any:
@@ -22,7 +22,7 @@ def convolve(x: Any, filters: int, kernel: int, name: str, *, stride: int = 1) -
 def activate(x: Any, name: str) -> Any:
     """Normalise, then rectify."""
     layers = backend.keras.layers
-    return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x))
+    return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(x))
 
 
 def block(x: Any, filters: int, name: str, *, stride: int = 1) -> Any:

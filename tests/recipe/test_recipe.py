@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hcskit.errors import InputError
+from hcskit.parallel import decided
 from hcskit.recipe import Recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "pipelines" / "recipes").glob("*.yaml"))
@@ -106,7 +107,7 @@ def test_what_a_recipe_needs_is_loaded_and_no_more(code: str, unwanted: str) -> 
 def test_the_digest_that_a_training_resumes_by_stays() -> None:
     # As version 0.1.0 wrote it: another order of fields, and every training would start anew.
     recipe = Recipe.model_validate({"model": {"kind": "mcnn_residual"}, "optimiser": {"kind": "sgd", "momentum": 0.8}})
-    written = recipe.model_dump_json(include={"model", "optimiser", "schedule"})
+    written = decided(recipe).model_dump_json(include={"model", "optimiser", "schedule"})
     assert written == (
         '{"model":{"precision":"float32","kind":"mcnn_residual","scales":null,"features":16,"join":96,"blocks":2,'
         '"dropout":0.2},"optimiser":{"epochs":30,"batch":16,"parts":1,"learning_rate":0.1,"reference_batch":256,'
