@@ -8,9 +8,12 @@ UV := $(BIN)/uv
 STAMP := .venv/.complete
 # For `make lock UPGRADE=--upgrade`: take the newest versions instead of keeping those that still fit.
 UPGRADE ?=
-# How the ranks of a training talk, gloo or mpi; and what `make setup` puts back, once Horovod is there.
+# How the ranks of a training talk, gloo or mpi, and GPU=cuda where they have GPUs; and what `make setup` puts back,
+# once Horovod is there.
 HOROVOD := .venv/.horovod
-TRANSPORT ?= $(shell cat $(HOROVOD) 2>/dev/null || echo gloo)
+BUILT := $(shell cat $(HOROVOD) 2>/dev/null)
+TRANSPORT ?= $(or $(word 1,$(BUILT)),gloo)
+GPU ?= $(word 2,$(BUILT))
 
 # uv reads no pip settings; hospitals and companies often have certificates of their own in the system's store.
 export UV_SYSTEM_CERTS := 1
@@ -19,16 +22,16 @@ export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup horovod demo test test-fast lint lock bench clean
+.PHONY: help setup horovod demo test test-fast lint lock bench bench-gpu clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Install hcskit and its tools, in the locked versions, into .venv
 
-horovod: $(STAMP) ## For training with several ranks: build Horovod, once, and install it into .venv
-	@containers/horovod/build.sh $(BIN)/python $(TRANSPORT)
-	@echo $(TRANSPORT) > $(HOROVOD)
+horovod: $(STAMP) ## For training with several ranks: build Horovod, once, into .venv; GPU=cuda: with NCCL
+	@containers/horovod/build.sh $(BIN)/python $(TRANSPORT) $(GPU)
+	@echo $(TRANSPORT) $(GPU) > $(HOROVOD)
 
 demo: $(STAMP) ## From simulated images to effective concentrations and a report, in runs/demo
 	@$(BIN)/hcskit run demo --out runs/demo
@@ -53,6 +56,10 @@ lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml, and install 
 
 bench: $(STAMP) ## Measure the benchmarks
 	@$(BIN)/pytest benchmarks --benchmark-enable --benchmark-only
+
+bench-gpu: $(STAMP) ## On a machine with a GPU: its tests, and the published network against plain Keras with XLA
+	@$(BIN)/pytest tests -m gpu -n 0
+	@$(BIN)/pytest benchmarks/test_gpu.py --benchmark-enable --benchmark-only -m gpu
 
 clean: ## Remove .venv and caches; runs/ stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .coverage .coverage.*
@@ -84,5 +91,5 @@ $(STAMP): pyproject.toml requirements.lock
 	fi; \
 	$(UV) pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock; \
 	$(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .; \
-	if [ -e $(HOROVOD) ]; then containers/horovod/build.sh $(BIN)/python $(TRANSPORT); fi; \
+	if [ -e $(HOROVOD) ]; then containers/horovod/build.sh $(BIN)/python $(TRANSPORT) $(GPU); fi; \
 	touch $@

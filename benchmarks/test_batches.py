@@ -45,7 +45,7 @@ def plates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, xr.Dataset]:
 
 
 @pytest.fixture(scope="module")
-def profiles() -> xr.Dataset:
+def illumination() -> xr.Dataset:
     y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in SHAPE)
     flat = np.broadcast_to(1.1 - 0.15 * (y[:, np.newaxis] ** 2 + x**2), (1, len(CHANNELS), *SHAPE)).astype(np.float32)
     dark = np.full((1, len(CHANNELS)), 100, np.float32)
@@ -55,9 +55,9 @@ def profiles() -> xr.Dataset:
     )
 
 
-def _ours(plates: dict[str, xr.Dataset], profiles: xr.Dataset, augmentation: Any, kept: int) -> Callable[[], Any]:
+def _ours(plates: dict[str, xr.Dataset], illumination: xr.Dataset, augmentation: Any, kept: int) -> Callable[[], Any]:
     table = label_fields(plates, Recipe().data)
-    source = KeptSource(PlateSource(plates, profiles, table, CHANNELS), kept)
+    source = KeptSource(PlateSource(plates, illumination, table, CHANNELS), kept)
     labels = table["label"].map(CLASSES.index).to_numpy()
     fields = TrainingFields(source, np.arange(len(table)), labels, CLASSES, NORMALISATION)
     batches = RandomCrops(fields, SHAPE, 1, BATCH, augmentation, 0)
@@ -65,20 +65,20 @@ def _ours(plates: dict[str, xr.Dataset], profiles: xr.Dataset, augmentation: Any
     return lambda: dataset
 
 
-def _light(image: xr.DataArray, profile: xr.Dataset) -> xr.DataArray:
+def _light(image: xr.DataArray, illumination: xr.Dataset) -> xr.DataArray:
     centre, scale = (xr.DataArray(np.array(value, np.float32), dims="channel") for _, value in NORMALISATION)
-    return ((correct_illumination(image, profile) - centre) / scale).transpose(..., "y", "x", "channel")
+    return ((correct_illumination(image, illumination) - centre) / scale).transpose(..., "y", "x", "channel")
 
 
-def _from_generator(plates: dict[str, xr.Dataset], profiles: xr.Dataset) -> Callable[[], Any]:
-    table, profile = label_fields(plates, Recipe().data), profiles.sel(plate="P1")
+def _from_generator(plates: dict[str, xr.Dataset], illumination: xr.Dataset) -> Callable[[], Any]:
+    table, own = label_fields(plates, Recipe().data), illumination.sel(plate="P1")
     labels = table["label"].map(CLASSES.index).to_numpy()
 
     def fields() -> Iterator[Any]:
         for number in np.random.default_rng(0).permutation(len(table)):
             row = table.iloc[number]
             image = plates["P1"]["image"].sel(well=row["well"], field=row["field"])
-            yield _light(image, profile).to_numpy(), np.eye(len(CLASSES), dtype=np.float32)[labels[number]]
+            yield _light(image, own).to_numpy(), np.eye(len(CLASSES), dtype=np.float32)[labels[number]]
 
     signature = (
         tf.TensorSpec((*SHAPE, len(CHANNELS)), tf.float32),
@@ -88,9 +88,9 @@ def _from_generator(plates: dict[str, xr.Dataset], profiles: xr.Dataset) -> Call
     return lambda: dataset
 
 
-def _xbatcher(plates: dict[str, xr.Dataset], profiles: xr.Dataset) -> Callable[[], Any]:
+def _xbatcher(plates: dict[str, xr.Dataset], illumination: xr.Dataset) -> Callable[[], Any]:
     image = plates["P1"]["image"].stack(sample=("well", "field"), create_index=False)  # noqa: PD013 - not of pandas
-    light = _light(image, profiles.sel(plate="P1"))
+    light = _light(image, illumination.sel(plate="P1"))
     sizes = {"sample": BATCH, "y": SHAPE[0], "x": SHAPE[1], "channel": len(CHANNELS)}
     return lambda: ((batch.to_numpy(), None) for batch in xbatcher.BatchGenerator(light, sizes))
 
@@ -107,10 +107,10 @@ PATHS: dict[str, Callable[..., Callable[[], Any]]] = {
 @pytest.mark.parametrize("what", PATHS)
 @pytest.mark.benchmark(group="whole fields of 1024×1280×3, one core")
 def test_batches(
-    what: str, plates: dict[str, xr.Dataset], profiles: xr.Dataset, benchmark: Any, bind: Callable[[int], None]
+    what: str, plates: dict[str, xr.Dataset], illumination: xr.Dataset, benchmark: Any, bind: Callable[[int], None]
 ) -> None:
     bind(1)
-    batches = PATHS[what](plates, profiles)
+    batches = PATHS[what](plates, illumination)
     amount = int(plates["P1"]["present"].all("channel").sum())
 
     used: list[float] = []

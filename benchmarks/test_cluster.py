@@ -17,7 +17,7 @@ from hcskit.platemap import read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
 from hcskit.recipe import Recipe
-from hcskit.results import write_profile
+from hcskit.results import write_illumination
 from hcskit.simulation import PlateDesign, simulate_plate
 from hcskit.store import import_plates, open_plates
 
@@ -39,7 +39,7 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = read_folder(export.images)
     import_plates(found, folder, {index.plate: read_plate_map(export.plate_map, index.plate) for index in found})
     for name, plate in open_plates(folder).items():
-        write_profile(folder, name, estimate_illumination(plate))
+        write_illumination(folder, name, estimate_illumination(plate))
     return folder
 
 

@@ -18,14 +18,14 @@ import pandas as pd
 from hcskit.errors import InputError
 from hcskit.files import replacing_all
 from hcskit.platemap import COLUMNS
-from hcskit.results import read_result, result_path
+from hcskit.results import PREDICTIONS, PROFILES, WELLS, Table, found_tables, read_table
 from hcskit.store import open_plate, plate_folders
 
 __all__ = ["export_screen"]
 
 _WELL = ["plate", "well"]
 #: Results that can be the matrix of an AnnData, the better first.
-_MAIN = ("profiles", "predictions")
+_MAIN = (PROFILES.name, PREDICTIONS.name)
 # Columns and index levels that say what a value is of, in the order they are written.
 _LABELS = (*_WELL, "field", "time", "channel", "z", "phenotype", "feature", "compound", "readout")
 _Writers: TypeAlias = dict[Path, Callable[[Path], object]]
@@ -67,11 +67,10 @@ def export_screen(screen: str | Path, out: str | Path, format: str = "csv") -> l
     plan = {"csv": _csv_files, "anndata": _anndata_file}.get(format)
     if plan is None:
         raise InputError(f"{format!r} is no format of export; expected csv or anndata")
-    results = result_path(screen, "any").parent
-    if out.resolve() == results.resolve():
+    if out.resolve() == (screen / PROFILES.where).parent.resolve():
         raise InputError(f"{out} is where the screen keeps its own tables; export to another folder")
     wells = _wells(screen)
-    tables = {path.stem: _labelled(path.stem, screen, wells) for path in sorted(results.glob("*.parquet"))}
+    tables = {name: _labelled(table, screen, wells) for name, table in found_tables(screen).items()}
     files = plan(wells, tables, out, screen.resolve().name)
     with replacing_all(*files) as partials:
         out.mkdir(parents=True, exist_ok=True)
@@ -89,20 +88,22 @@ def _wells(screen: Path) -> pd.DataFrame:
         plates.append(wells.assign(plate=plate.attrs["plate"]))
     table = pd.concat(plates, ignore_index=True)
     first = [name for name in (*_WELL, "row", "column", *COLUMNS[1:]) if name in table]
-    return _plain(table[[*first, *table.columns.difference(first, sort=False)]])
+    table = table[[*first, *table.columns.difference(first, sort=False)]]
+    WELLS.check(table)
+    return _plain(table)
 
 
-def _labelled(name: str, screen: Path, wells: pd.DataFrame) -> pd.DataFrame:
+def _labelled(declared: Table, screen: Path, wells: pd.DataFrame) -> pd.DataFrame:
     """Read a result with its labels as columns, the first ones; check that the screen has its wells."""
-    table = read_result(screen, name)
+    table = read_table(screen, declared)
     table = _plain(table if table.index.names == [None] else table.reset_index())
     labels = [label for label in _LABELS if label in table]
     if _has_wells(table):
         strange = pd.MultiIndex.from_frame(table[_WELL]).difference(pd.MultiIndex.from_frame(wells[_WELL]))
         if len(strange):
             raise InputError(
-                f"{result_path(screen, name)} has {len(strange)} well(s) that the screen has not, such as plate "
-                f"{strange[0][0]}, well {strange[0][1]}; run the step that makes it again"
+                f"{screen / declared.where} has {len(strange)} well(s) that the screen has not, such as plate "
+                f"{strange[0][0]}, well {strange[0][1]}; run {declared.writer} again"
             )
     return table[[*labels, *table.columns.difference(labels, sort=False)]]
 
@@ -123,7 +124,8 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 def _csv_files(wells: pd.DataFrame, tables: Mapping[str, pd.DataFrame], out: Path, _: str) -> _Writers:
     joined = {name: _with_treatments(table, wells) for name, table in tables.items()}
     return {
-        out / f"{name}.csv": partial(table.to_csv, index=False) for name, table in ({"wells": wells} | joined).items()
+        out / f"{name}.csv": partial(table.to_csv, index=False)
+        for name, table in ({WELLS.name: wells} | joined).items()
     }
 
 

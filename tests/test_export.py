@@ -15,10 +15,12 @@ from hcskit.export import export_screen
 from hcskit.platemap import check_plate_map
 from hcskit.readers import read_folder
 from hcskit.response import fit_responses
-from hcskit.results import write_result
+from hcskit.results import PREDICTIONS, PROFILES, QUALITY, READOUTS, RESPONSES, Table, write_table
 from hcskit.store import import_plates
 
 WELLS = ("A01", "A02", "B01")
+#: A table of the lab's own.
+CULTURE = Table("culture", "What was seen", "the lab", index=PROFILES.index, columns=PROFILES.columns)
 PHENOTYPES = ("wild", "sick")  # not in the order of the alphabet
 
 
@@ -47,8 +49,7 @@ def predictions(wells: list[tuple[str, str]]) -> pd.DataFrame:
     rows = [(*well, phenotype) for well in wells for phenotype in PHENOTYPES]
     table = pd.DataFrame(rows, columns=["plate", "well", "phenotype"])
     table["probability"] = np.arange(len(rows)) / 10
-    table["n_fields"] = 4
-    return table.set_index(["plate", "well", "phenotype"])
+    return table.assign(sd=0.1, n_fields=4).set_index(PREDICTIONS.labels)
 
 
 def profiles() -> pd.DataFrame:
@@ -57,9 +58,13 @@ def profiles() -> pd.DataFrame:
 
 
 def quality() -> pd.DataFrame:
-    rows = [("P1", well, 1, channel, 0.5, well == "B01") for well in WELLS for channel in ("DNA", "GFP")]
-    columns = ["plate", "well", "field", "channel", "focus", "excluded"]
-    return pd.DataFrame(rows, columns=columns).set_index(columns[:4])
+    rows = [
+        ("P1", well, 1, channel, 0.5, 0.0, 0.0, 100.0, 9.0, "", well == "B01")
+        for well in WELLS
+        for channel in ("DNA", "GFP")
+    ]
+    columns = [column.name for column in (*QUALITY.index, *QUALITY.columns)]
+    return pd.DataFrame(rows, columns=columns).set_index(QUALITY.labels)
 
 
 def readouts() -> pd.DataFrame:
@@ -75,10 +80,10 @@ def readouts() -> pd.DataFrame:
 
 
 def write_all(screen: Path) -> None:
-    write_result(screen, "predictions", predictions([("P1", "B01"), ("P1", "A01"), ("P 2", "A01")]))
-    write_result(screen, "quality", quality())
-    write_result(screen, "readouts", readouts())
-    write_result(screen, "responses", fit_responses(readouts()).responses)
+    write_table(screen, PREDICTIONS, predictions([("P1", "B01"), ("P1", "A01"), ("P 2", "A01")]))
+    write_table(screen, QUALITY, quality())
+    write_table(screen, READOUTS, readouts())
+    write_table(screen, RESPONSES, fit_responses(readouts()).responses)
 
 
 def test_csv_has_every_result_beside_its_treatments(screen: Path, tmp_path: Path) -> None:
@@ -97,7 +102,7 @@ def test_csv_has_every_result_beside_its_treatments(screen: Path, tmp_path: Path
     assert list(wells["concentration"]) == ["", "", "0.3", "10.0"]
     table = pd.read_csv(out / "predictions.csv").set_index(["plate", "well", "phenotype"])
     pd.testing.assert_frame_equal(
-        table[["probability", "n_fields"]], predictions([("P1", "B01"), ("P1", "A01"), ("P 2", "A01")])
+        table[["probability", "sd", "n_fields"]], predictions([("P1", "B01"), ("P1", "A01"), ("P 2", "A01")])
     )
     assert table.loc[("P1", "B01", "sick"), ["compound", "concentration", "row", "column"]].tolist() == [
         "Wortmannin",
@@ -114,7 +119,7 @@ def test_csv_has_every_result_beside_its_treatments(screen: Path, tmp_path: Path
 
 def test_anndata_has_profiles_as_its_matrix(screen: Path, tmp_path: Path) -> None:
     write_all(screen)
-    write_result(screen, "profiles", profiles())
+    write_table(screen, PROFILES, profiles())
     (path,) = export_screen(screen, tmp_path / "out", "anndata")
     assert path == tmp_path / "out" / "screen.h5ad"
     data = anndata.read_h5ad(path)
@@ -135,20 +140,11 @@ def test_anndata_has_profiles_as_its_matrix(screen: Path, tmp_path: Path) -> Non
 
 
 def test_anndata_has_phenotypes_where_there_are_no_profiles(screen: Path, tmp_path: Path) -> None:
-    write_result(screen, "predictions", predictions([("P1", "B01"), ("P 2", "A01")]))
+    write_table(screen, PREDICTIONS, predictions([("P1", "B01"), ("P 2", "A01")]))
     data = anndata.read_h5ad(*export_screen(screen, tmp_path / "out", "anndata"))
     assert list(data.var_names) == list(PHENOTYPES)
     np.testing.assert_array_equal(data.X, [[0.2, 0.3], [np.nan] * 2, [np.nan] * 2, [0, 0.1]])
     np.testing.assert_array_equal(data.layers["n_fields"], [[4, 4], [np.nan] * 2, [np.nan] * 2, [4, 4]])
-
-
-def test_tidy_profiles_are_the_same_profiles(screen: Path, tmp_path: Path) -> None:
-    wide = profiles()[["nucleus/area", "count"]]
-    tidy = wide.reset_index().melt(["plate", "well"], var_name="feature").set_index(["plate", "well", "feature"])
-    write_result(screen, "profiles", tidy)
-    data = anndata.read_h5ad(*export_screen(screen, tmp_path / "out", "anndata"))
-    assert list(data.var_names) == ["nucleus/area", "count"]
-    np.testing.assert_array_equal(data.X, [[np.nan, 8], [3, 9], [np.nan, np.nan], [1.5, 7]])
 
 
 def test_wells_alone(screen: Path, tmp_path: Path) -> None:
@@ -171,7 +167,7 @@ def test_columns_of_any_kind_can_be_written(screen: Path, tmp_path: Path) -> Non
         },
         index,
     )
-    write_result(screen, "culture", table)
+    write_table(screen, CULTURE, table)
     culture = anndata.read_h5ad(*export_screen(screen, tmp_path / "out", "anndata")).obsm["culture"]
     assert culture.loc["P1:A01"].tolist() == ["2026-05-04 00:00:00", "3", "True", "U2OS", "seen", ""]
     assert culture.loc["P1:B01"].tolist() == [""] * 6
@@ -182,10 +178,10 @@ def test_columns_of_any_kind_can_be_written(screen: Path, tmp_path: Path) -> Non
 def test_a_second_export_replaces_the_first_and_leaves_other_files(screen: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for format in ("csv", "anndata"):
-        write_result(screen, "predictions", predictions([("P1", "B01")]))
+        write_table(screen, PREDICTIONS, predictions([("P1", "B01")]))
         export_screen(screen, out, format)
     (out / "mine.csv").write_text("mine")
-    write_result(screen, "predictions", predictions([("P1", "B01"), ("P1", "A02")]))
+    write_table(screen, PREDICTIONS, predictions([("P1", "B01"), ("P1", "A02")]))
     for format in ("csv", "anndata"):
         export_screen(screen, out, format)
     assert len(pd.read_csv(out / "predictions.csv")) == 4
@@ -204,7 +200,7 @@ def test_what_cannot_be_written_leaves_the_old(screen: Path, tmp_path: Path, for
     before = state(out)
     random = np.random.default_rng(0).random((3, 3000))
     index = pd.MultiIndex.from_product([["P1"], WELLS], names=["plate", "well"])
-    write_result(screen, "profiles", pd.DataFrame(random, index, [f"f{number}" for number in range(3000)]))
+    write_table(screen, PROFILES, pd.DataFrame(random, index, [f"f{number}" for number in range(3000)]))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
@@ -225,10 +221,10 @@ def test_what_is_asked_for_must_make_sense(screen: Path, tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="could not be written"):
         export_screen(screen, tmp_path / "file")
-    write_result(screen, "predictions", predictions([("P1", "A02"), ("P1", "H12")]))
+    write_table(screen, PREDICTIONS, predictions([("P1", "A02"), ("P1", "H12")]))
     for format in ("csv", "anndata"):
         with pytest.raises(
-            InputError, match=r"predictions.parquet has 1 well.* such as plate P1, well H12; run the step"
+            InputError, match=r"predictions.parquet has 1 well.* such as plate P1, well H12; run the predict step again"
         ):
             export_screen(screen, tmp_path / "out", format)
     assert not (tmp_path / "out").exists()

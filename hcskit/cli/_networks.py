@@ -73,7 +73,7 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
     from hcskit.cluster import open_cluster, predict
     from hcskit.data import ImageFolder, open_data
     from hcskit.inference import predict_images, write_predictions
-    from hcskit.results import write_table
+    from hcskit.results import write_csv
     from hcskit.training import load_card, load_model
 
     images, config = open_data(data), cluster_config(cluster)
@@ -82,7 +82,7 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
             raise click.UsageError("of a folder of images: '--out' names a CSV file, and there is no '--cluster'.")
         if not out.parent.is_dir():
             raise InputError(f"there is no folder {out.parent} to write {out.name} into")
-        write_table(out, predict_images(images, *load_model(model)))
+        write_csv(out, predict_images(images, *load_model(model)))
         click.echo(f"wrote {out}")
         return
     with open_cluster(config) as client:
@@ -173,10 +173,9 @@ def plan(recipe: Path, data: Path, images_per_second: float | None, ranks_per_no
 
     DATA is a screen, or a folder of images in subfolders called what they show.
     """
-    from hcskit.data import open_data
-    from hcskit.planning import Hosts, describe
+    from hcskit.planning import Hosts
+    from hcskit.planning import plan as work_out
     from hcskit.recipe import Recipe
 
-    hosts = images_per_second and Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
-    images, how = open_data(data, profiles=False), Recipe.from_yaml(recipe)
-    click.echo("\n".join(describe(images, how, hosts or None, ranks_per_node=ranks_per_node)))
+    hosts = None if images_per_second is None else Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
+    click.echo(work_out(data, Recipe.from_yaml(recipe), hosts, ranks_per_node=ranks_per_node))

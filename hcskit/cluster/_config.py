@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -36,6 +36,9 @@ class ClusterConfig(YamlFile):
     workers: int = Field(1, ge=1, description="Dask workers: nodes of a batch system, or processes on this machine")
     ranks_per_worker: int = Field(1, ge=1, description="ranks of a training in each worker")
     threads_per_rank: int | None = Field(None, ge=1, description="threads of a rank; default: one for each core it has")
+    gpus_per_rank: Literal[0, 1] | None = Field(
+        None, description="1: each rank has a GPU of its own, or there is an error; 0: none; default: one if there are"
+    )
     cores: int | None = Field(None, ge=1, description="cores of a worker; local: this machine's, shared out")
     memory: str | None = Field(None, description="memory of a worker, such as 64GiB")
     address: str | None = Field(None, description="of the scheduler, for the kind address")
@@ -59,7 +62,20 @@ class ClusterConfig(YamlFile):
                 f"a cluster of kind {self.kind} needs cores, memory and walltime: what each of its jobs asks for "
                 "(only local and address need none)"
             )
+        if self.gpus_per_rank and self.is_batch and self.kind != "slurm" and not self.asks_for_gpus:
+            raise ValueError(
+                f"gpus_per_rank of 1 needs a directive in job_extra that asks {self.kind} for {self.ranks_per_worker} "
+                "GPUs a job, in the words of your site, such as '-l select=1:ncpus=32:ngpus=4' (PBS), "
+                "'-gpu num=4' (LSF) or '-l gpu=4' (SGE)"
+            )
         return self
+
+    @property
+    def asks_for_gpus(self) -> bool:
+        """Whether the directives in the file ask for GPUs themselves."""
+        if self.kind == "slurm":
+            return any(directive.startswith(("--gres", "--gpus", "-G")) for directive in self.job_extra)
+        return any("gpu" in directive.lower() for directive in self.job_extra)
 
     @property
     def is_batch(self) -> bool:

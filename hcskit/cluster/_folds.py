@@ -22,14 +22,12 @@ from hcskit.cluster.ranks._gang import run_gang
 from hcskit.errors import InputError
 from hcskit.files import locked
 from hcskit.inference._scores import CrossValidation, score_folds
-from hcskit.results import read_result, result_path, write_result
+from hcskit.results import FOLD_SCORES, HELD_OUT, HELD_OUT_CONTROLS, SCORES, has_table, read_table, write_table
 
 if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask needs only for some tasks
     from hcskit.recipe import Recipe
 
 __all__ = ["cross_validate"]
-
-_RESULT = "held_out"
 
 
 def cross_validate(
@@ -105,7 +103,7 @@ def cross_validate(
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         _claim(folder, recipe, fields.assign(fold=fold_of)[["plate", "well", "field", "label", "fold"]])
-        todo = [number for number in range(folds) if not result_path(_folder(folder, number), _RESULT).exists()]
+        todo = [number for number in range(folds) if not has_table(_folder(folder, number), HELD_OUT)]
         say(f"{folds} folds by {recipe.split.by}, {folds - len(todo)} of them done")
 
         def do(number: int, address: str, tick: Callable[[], None]) -> None:
@@ -150,13 +148,16 @@ def train_fold(data: str, recipe: dict[str, object], out: str, fold: int, folds:
     crops = predict_source(images.source(fields, card.channels, card.binning), each_network(model), card)
     read = gather_predictions(fields, crops, card.classes).fields["probability"].reset_index()
     table = fields[["plate", "well", "field", "label"]].assign(fold=fold).merge(read, on=["plate", "well", "field"])
-    write_result(out, _RESULT, table)
+    write_table(out, HELD_OUT, table)
 
 
 def _claim(folder: Path, recipe: Recipe, fields: pd.DataFrame) -> None:
     """Make a folder that of one cross-validation, or see that it is."""
     table = hashlib.sha256(fields.to_csv(index=False).encode()).hexdigest()
-    own = json.dumps({"recipe": recipe.model_dump(mode="json"), "fields": table}, indent=1)
+    described = recipe.model_dump(mode="json")
+    # What was begun when float32 was the default, rather than what suits the device, goes on.
+    described["model"]["precision"] = recipe.model.precision or "float32"
+    own = json.dumps({"recipe": described, "fields": table}, indent=1)
     path = folder / "cross-validation.json"
     if path.exists() and path.read_text(encoding="utf-8") != own:
         raise InputError(
@@ -169,12 +170,16 @@ def _claim(folder: Path, recipe: Recipe, fields: pd.DataFrame) -> None:
 def _gather(folder: Path, folds: int) -> CrossValidation:
     folders = [_folder(folder, number) for number in range(folds)]
     found = score_folds(
-        pd.concat([read_result(path, _RESULT) for path in folders], ignore_index=True),
+        pd.concat([read_table(path, HELD_OUT) for path in folders], ignore_index=True),
         pd.concat([history(path) for path in folders], keys=range(folds), names=["fold"]),
     )
-    tables = {_RESULT: found.predictions, "fold_scores": found.folds, "scores": found.summary}
-    for name, table in (tables | {"held_out_controls": found.controls}).items():
-        write_result(folder, name, table)
+    for table, frame in (
+        (HELD_OUT, found.predictions),
+        (FOLD_SCORES, found.folds),
+        (SCORES, found.summary),
+        (HELD_OUT_CONTROLS, found.controls),
+    ):
+        write_table(folder, table, frame)
     return found
 
 

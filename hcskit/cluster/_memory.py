@@ -37,9 +37,9 @@ def check_memory(data: str | Path, recipe: Recipe, config: ClusterConfig, worker
         memory = MEMORY_LIMIT // config.workers
     else:  # of a cluster that runs already
         return
-    size = planning.DataSize.of(open_data(data, profiles=False), recipe)
-    ranks = config.ranks_per_worker
-    planning.check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=ranks)
+    size = planning.DataSize.of(open_data(data, illumination=False), recipe)
+    ranks, gpus = config.ranks_per_worker, config.gpus_per_rank == 1
+    planning.check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=ranks, on_gpus=gpus)
 
 
 def neighbours(client: Client, addresses: list[str]) -> dict[str, int]:

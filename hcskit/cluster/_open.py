@@ -18,6 +18,7 @@ from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster._gpus import gpu_directives, share_gpus
 from hcskit.errors import InputError, RunError
 
 __all__ = ["open_cluster"]
@@ -46,7 +47,8 @@ def open_cluster(config: ClusterConfig | None = None, folder: str | Path | None 
     Raises
     ------
     InputError
-        If there is no such kind of cluster, or the batch system refuses its jobs: its own words.
+        If there is no such kind of cluster, this machine has too few GPUs for it, or the batch system refuses its jobs:
+        its own words.
     """
     config = config or ClusterConfig()
     with dask.config.set({"distributed.deploy.lost-worker-timeout": _LOST}):
@@ -57,6 +59,7 @@ def open_cluster(config: ClusterConfig | None = None, folder: str | Path | None 
         jobs = Path(config.log_directory or folder or Path.cwd())
         with _local(config) if config.kind == "local" else _batch(config, jobs) as cluster:  # noqa: SIM117 - two lines
             with _client(cluster, config) as client:
+                share_gpus(client, config)
                 yield client
 
 
@@ -149,7 +152,7 @@ def _options(config: ClusterConfig, name: str, folder: Path, certificates: Path)
         "job_name": name,
         "log_directory": str(folder),
         "local_directory": config.local_directory and str(config.local_directory),
-        "job_extra_directives": [*requeue, *config.job_extra],
+        "job_extra_directives": [*requeue, *gpu_directives(config), *config.job_extra],
         "death_timeout": _ORPHANED,
         "python": sys.executable,
         "protocol": "tls://",

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from hcskit.cluster._checks import check_versions, versions
 from hcskit.cluster.ranks._gang import Patience
 from hcskit.errors import InputError, RunError
-from hcskit.results import read_profiles
+from hcskit.results import read_illumination
 from hcskit.store import open_plates
 
 # What loads TensorFlow is imported in functions: a worker's first task must set its number of threads before.
@@ -137,7 +137,7 @@ def _predict_fields(
     plate = fields["plate"].iloc[0]
     with _opening:
         networks, card = _networks(model, sha256)
-        images, light = _plates(call, screen)[plate], _profile(call, screen, plate)
+        images, light = _plates(call, screen)[plate], _illumination(call, screen, plate)
     source = PlateSource({plate: images}, light, fields, card.channels, card.binning)
     return predict_source(source, networks, card, turn=_computing)
 
@@ -159,5 +159,5 @@ def _plates(call: str, screen: str) -> dict[str, xr.Dataset]:  # noqa: ARG001
 
 
 @lru_cache(maxsize=2)
-def _profile(call: str, screen: str, plate: str) -> xr.Dataset:  # noqa: ARG001
-    return read_profiles(screen, [plate])
+def _illumination(call: str, screen: str, plate: str) -> xr.Dataset:  # noqa: ARG001
+    return read_illumination(screen, [plate])

@@ -18,7 +18,7 @@ from hcskit.data._images import IMAGES, ImageSource, image_files
 from hcskit.data._sources import PlateSource, Source
 from hcskit.errors import InputError, NotAScreenError
 from hcskit.recipe._recipe import DataSection
-from hcskit.results import read_profiles
+from hcskit.results import read_illumination
 from hcskit.store import open_plates
 
 __all__ = ["ImageFolder", "LabelledData", "ScreenData", "open_data"]
@@ -61,13 +61,13 @@ class ScreenData:
     ----------
     plates : mapping of str to xarray.Dataset
         Plates by name.
-    profiles : xarray.Dataset, optional
-        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel). By default, images
+    illumination : xarray.Dataset, optional
+        Of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel). By default, images
         are taken as they are.
     """
 
     plates: Mapping[str, xr.Dataset]
-    profiles: xr.Dataset | None = None
+    illumination: xr.Dataset | None = None
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -94,7 +94,7 @@ class ScreenData:
 
     def source(self, table: pd.DataFrame, channels: Sequence[str], binning: int) -> Source:
         """Return how fields are read."""
-        return PlateSource(self.plates, self.profiles, table, channels, binning)
+        return PlateSource(self.plates, self.illumination, table, channels, binning)
 
 
 class ImageFolder:
@@ -153,15 +153,15 @@ class ImageFolder:
         return ImageSource(self.folder, table, channels, binning)
 
 
-def open_data(path: str | Path, *, profiles: bool = True) -> ScreenData | ImageFolder:
+def open_data(path: str | Path, *, illumination: bool = True) -> ScreenData | ImageFolder:
     """Open what can be learned from.
 
     Parameters
     ----------
     path : path-like
         Folder of a screen whose quality step has run, or of images.
-    profiles : bool
-        Read the illumination of a screen's plates. To count their images does without it, and without that step.
+    illumination : bool
+        Read that of a screen's plates. To count their images does without it, and without that step.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def open_data(path: str | Path, *, profiles: bool = True) -> ScreenData | ImageF
         if not image_files(Path(path), at_least=0):
             raise NotAScreenError(f"{error}; nor does {path} hold images ({', '.join(IMAGES)})") from None
         return ImageFolder(path)
-    return ScreenData(plates, read_profiles(path) if profiles else None)
+    return ScreenData(plates, read_illumination(path) if illumination else None)
 
 
 def _unlabelled(file: Path) -> str:

@@ -118,8 +118,8 @@ class PlateSource:
     ----------
     plates : mapping of str to xarray.Dataset
         Plates by name.
-    profiles : xarray.Dataset or None
-        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel). None: the images are
+    illumination : xarray.Dataset or None
+        Of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel). None: the images are
         taken as they are.
     table : pandas.DataFrame
         One row a field, with the columns ``plate, well, field``.
@@ -137,7 +137,7 @@ class PlateSource:
     def __init__(
         self,
         plates: Mapping[str, xr.Dataset],
-        profiles: xr.Dataset | None,
+        illumination: xr.Dataset | None,
         table: pd.DataFrame,
         channels: Sequence[str],
         binning: int = 1,
@@ -156,7 +156,7 @@ class PlateSource:
         self.table, self.channels, self.binning = table.reset_index(drop=True), tuple(channels), binning
         self.shape = next(iter(sizes.values()))
         self.pixel_size_um = next(iter(plates.values())).attrs.get("pixel_size_um")
-        self._profiles = profiles
+        self._all = illumination
         self._images = {name: unchunked(plate["image"].variable) for name, plate in plates.items()}
         # Looked up here, in one thread: pandas may miss a label when several look first (pandas-dev/pandas#21150).
         labels = {name: plate.indexes for name, plate in plates.items()}
@@ -186,12 +186,12 @@ class PlateSource:
         return None if self.binning > 1 else self._of_plate(self._places[row][0])
 
     def _of_plate(self, name: str) -> Illumination | None:
-        if self._profiles is None:
+        if self._all is None:
             return None
         with self._lock:
             if name not in self._illuminations:
-                profile = self._profiles.sel(plate=name).transpose("channel", "y", "x", missing_dims="ignore")
-                own = [profile.sel(channel=channel) for channel in self.channels]
+                light = self._all.sel(plate=name).transpose("channel", "y", "x", missing_dims="ignore")
+                own = [light.sel(channel=channel) for channel in self.channels]
                 dark = np.array([one["dark"] for one in own], np.float32)
                 self._illuminations[name] = Illumination(dark, [np.asarray(one["flat"], np.float32) for one in own])
             return self._illuminations[name]

@@ -19,7 +19,7 @@ from hcskit.assay import control_statistics
 from hcskit.data import ImageFolder, PlateSource, Source, cut_tiles, open_field, tile_corners
 from hcskit.errors import InputError
 from hcskit.models.backend import keras
-from hcskit.results import write_result
+from hcskit.results import FIELD_PREDICTIONS, PHENOTYPE_CONTROLS, PREDICTIONS, READOUTS, write_table
 from hcskit.screen import field_table, treated_fields
 from hcskit.training import ModelCard, each_network
 
@@ -59,7 +59,7 @@ class Predictions:
 
 def predict(
     plates: Mapping[str, xr.Dataset],
-    profiles: xr.Dataset,
+    illumination: xr.Dataset,
     model: keras.Model,
     card: ModelCard,
     *,
@@ -73,8 +73,8 @@ def predict(
     ----------
     plates : mapping
         Plates by name.
-    profiles : xarray.Dataset
-        Illumination of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel).
+    illumination : xarray.Dataset
+        Of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel).
     model, card
         As `hcskit.training.load_model` returns them.
     progress : bool
@@ -90,7 +90,7 @@ def predict(
     crops = []
     with tqdm(total=len(fields), unit="field", desc="predict", disable=not progress) as bar:
         for name, own in fields.groupby("plate", sort=False):
-            source = PlateSource({str(name): plates[str(name)]}, profiles, own, card.channels, card.binning)
+            source = PlateSource({str(name): plates[str(name)]}, illumination, own, card.channels, card.binning)
             crops += predict_source(source, networks, card, done=bar.update)
     return gather_predictions(fields, crops, card.classes)
 
@@ -276,11 +276,11 @@ def write_predictions(
     list of Path
         The tables.
     """
-    tables = {"field_predictions": predictions.fields, "predictions": predictions.wells}
+    tables = [(FIELD_PREDICTIONS, predictions.fields), (PREDICTIONS, predictions.wells)]
     if all("role" in plate.coords for plate in plates.values()):
-        tables["readouts"] = readout_points(plates, predictions.wells, card.negative_class)
-        tables["phenotype_controls"] = phenotype_controls(tables["readouts"], card)
-    return [write_result(folder, name, table) for name, table in tables.items()]
+        readouts = readout_points(plates, predictions.wells, card.negative_class)
+        tables += [(READOUTS, readouts), (PHENOTYPE_CONTROLS, phenotype_controls(readouts, card))]
+    return [write_table(folder, table, frame) for table, frame in tables]
 
 
 def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:

@@ -65,5 +65,7 @@ def _cut(tensors: Sequence[Any], start: Any, size: Any) -> list[Any]:
     for tensor in tensors:
         begin = tf.stack([start] + [0] * (tensor.shape.rank - 1))
         chunk = tf.slice(tensor, begin, tf.concat([[size], tf.shape(tensor)[1:]], 0))
-        chunks.append(tf.ensure_shape(chunk, [None, *tensor.shape[1:]]))
+        # Not by tf.ensure_shape, which GPUs do not have in 16 bits: each chunk would travel to the processor and back.
+        chunk.set_shape([None, *tensor.shape[1:]])
+        chunks.append(chunk)
     return chunks

@@ -33,6 +33,8 @@ def __getattr__(name: str) -> Any:
 def _load() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # By default TensorFlow takes nearly all of a GPU's memory when it first looks for it, whatever it needs.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with _quiet():
         import keras
         import tensorflow as tf
@@ -56,15 +58,16 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def computing_in(precision: Literal["float32", "bfloat16"]) -> Iterator[None]:
+def computing_in(precision: Literal["float32", "bfloat16", "float16"]) -> Iterator[None]:
     """Give the layers that are made meanwhile a precision of computation; their weights are float32 in any case.
 
-    With bfloat16 a processor that has it (AVX-512 BF16, AMX) is about twice as fast (docs/performance.md).
+    With bfloat16 a processor that has it (AVX-512 BF16, AMX) is about twice as fast (docs/performance.md). With float16
+    the loss must be scaled. What suits this machine, `hcskit.parallel.device` says.
     """
     if "keras" not in globals():
         _load()
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+    keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
     try:
         yield
     finally:

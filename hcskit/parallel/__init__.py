@@ -8,7 +8,8 @@
 - `share` and `broadcast` tell all what rank 0 knows, such as the epoch to begin with;
 - `add_up` adds up what each rank measured on its share of the data.
 
-`environment` tunes Horovod as a recipe asks, for whoever starts the ranks.
+`device` says what this process computes on, and `decided` what a recipe leaves to it; `bind_gpus` gives a process that
+is to be started GPUs of its own. `environment` tunes Horovod as a recipe asks, for whoever starts the ranks.
 """
 
 import lazy_loader

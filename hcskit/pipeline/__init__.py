@@ -2,10 +2,10 @@
 
 from hcskit.pipeline._find import list_pipelines
 from hcskit.pipeline._notebook import StepNotebook
-from hcskit.pipeline._record import RunRecord, StepRecord
 from hcskit.pipeline._run import run_pipeline
 from hcskit.pipeline._shipped import copy_shipped
 from hcskit.pipeline._spec import Pipeline
+from hcskit.results import RunRecord, StepRecord
 
 __all__ = [
     "Pipeline",

@@ -19,8 +19,8 @@ from traitlets.config import Config
 from hcskit.errors import HcskitError, InputError, RunError, StoreError
 from hcskit.files import locked
 from hcskit.pipeline._notebook import StepNotebook
-from hcskit.pipeline._record import RunRecord, StepRecord, describe_inputs, now, step_key, versions
 from hcskit.pipeline._spec import Pipeline
+from hcskit.results._record import RunRecord, StepRecord, describe_inputs, now, step_key, versions
 
 __all__ = ["run_pipeline"]
 

@@ -78,7 +78,13 @@ def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
 
 
 def check_memory(
-    recipe: Recipe, data: DataSize, *, memory_of_worker: int, workers: int = 1, ranks_per_worker: int = 1
+    recipe: Recipe,
+    data: DataSize,
+    *,
+    memory_of_worker: int,
+    workers: int = 1,
+    ranks_per_worker: int = 1,
+    on_gpus: bool = False,
 ) -> None:
     """Refuse a training whose ranks would not fit into their workers, with the fields that they keep in memory.
 
@@ -92,6 +98,8 @@ def check_memory(
         Bytes of each worker.
     workers, ranks_per_worker : int
         How many there are.
+    on_gpus : bool
+        Each rank has a GPU, in whose memory the activations are. That they fit there is not looked at.
 
     Raises
     ------
@@ -99,14 +107,18 @@ def check_memory(
         If they need more: how much, for what, and what to do.
     """
 
+    def of_rank(ranks: int) -> Memory:
+        found = memory_of_rank(recipe, data, ranks)
+        return found._replace(activations=0) if on_gpus else found
+
     def needed(each: int) -> float:
         kept = min(each * data.kept_bytes(recipe), KEPT_SHARE * memory_of_worker)
-        return each * memory_of_rank(recipe, data, workers * each).total + kept
+        return each * of_rank(workers * each).total + kept
 
     if needed(ranks_per_worker) <= memory_of_worker:
         return
     ranks = workers * ranks_per_worker
-    each = memory_of_rank(recipe, data, ranks)
+    each = of_rank(ranks)
     fitting = [fewer for fewer in range(1, ranks_per_worker) if needed(fewer) <= memory_of_worker]
     cures = [f"run {fitting[-1]} ranks a worker"] if fitting else []
     cures.append("make the batch or the crop smaller, or the batch in more parts (optimiser.parts)")

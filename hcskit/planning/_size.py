@@ -150,7 +150,8 @@ def network(recipe: Recipe, data: DataSize) -> Network:
 
 @lru_cache
 def _count(shape: tuple[int, int, int], n_classes: int, recipe: Recipe) -> Network:
-    model = recipe.model.build(shape, n_classes)
+    with keras.device("cpu"):  # a GPU's memory is for the ranks
+        model = recipe.model.build(shape, n_classes)
     kinds = [type(layer) for layer in model.layers]
     outputs = {layer.name: math.prod(layer.output.shape[1:]) for layer in model.layers}
     pooled = [(layer, layer.input.shape[1:]) for layer in model.layers if isinstance(layer, PooledConvolutions)]

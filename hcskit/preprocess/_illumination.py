@@ -41,17 +41,17 @@ _PASSES = 6  # of reweighting; the weights settle in three or four
 _FLOOR = 0.2  # a flat field below this would multiply noise more than five-fold
 
 
-def correct_illumination(image: xr.DataArray, profile: xr.Dataset) -> xr.DataArray:
+def correct_illumination(image: xr.DataArray, illumination: xr.Dataset) -> xr.DataArray:
     """Return ``(I - dark) / flat``, lazily: the specimen's light in counts of an even field, float32.
 
     Parameters
     ----------
     image : xarray.DataArray
         Counts, with the coordinate ``channel`` and the dimensions y and x.
-    profile : xarray.Dataset
+    illumination : xarray.Dataset
         As `estimate_illumination` returns it.
     """
-    own = profile.sel(channel=image["channel"])
+    own = illumination.sel(channel=image["channel"])
     light: xr.DataArray = (image.astype(np.float32) - own["dark"]) / own["flat"]
     return light
 

@@ -41,14 +41,14 @@ class Limits:
     saturation: float = 0.01
 
 
-def assess_fields(plate: xr.Dataset, profile: xr.Dataset, limits: Limits | None = None) -> pd.DataFrame:
+def assess_fields(plate: xr.Dataset, illumination: xr.Dataset, limits: Limits | None = None) -> pd.DataFrame:
     """Measure every acquired image of a plate and flag the fields to leave out.
 
     Parameters
     ----------
     plate : xarray.Dataset
         A plate.
-    profile : xarray.Dataset
+    illumination : xarray.Dataset
         As `hcskit.preprocess.estimate_illumination` returns it.
     limits : Limits, optional
         When a field is left out.
@@ -66,8 +66,8 @@ def assess_fields(plate: xr.Dataset, profile: xr.Dataset, limits: Limits | None 
     measured = [
         delayed(_measure)(
             plate["image"].sel(well=well, field=field, channel=channel).data,
-            profile["flat"].sel(channel=channel).values,
-            float(profile["dark"].sel(channel=channel)),
+            illumination["flat"].sel(channel=channel).values,
+            float(illumination["dark"].sel(channel=channel)),
         )
         for well, field, channel in labels.index
     ]

@@ -8,7 +8,17 @@ from pathlib import Path
 import pandas as pd
 
 from hcskit.reporting._data import ReportData
-from hcskit.results import read_profiles, read_result
+from hcskit.results import (
+    CURVES,
+    IMAGE_CONTROLS,
+    PHENOTYPE_CONTROLS,
+    POINTS,
+    PREDICTIONS,
+    QUALITY,
+    RESPONSES,
+    read_illumination,
+    read_table,
+)
 from hcskit.store import open_screen
 
 __all__ = ["gather_report"]
@@ -35,13 +45,13 @@ def gather_report(run: str | Path, truth: str | Path | None = None) -> ReportDat
     return ReportData(
         title=run.resolve().name,
         screen=open_screen(run),
-        quality=read_result(run, "quality"),
-        controls=pd.concat([read_result(run, name) for name in ("phenotype_controls", "image_controls")]),
-        illumination=read_profiles(run),
-        predictions=read_result(run, "predictions"),
-        responses=read_result(run, "responses"),
-        points=read_result(run, "points"),
-        curves=read_result(run, "curves"),
+        quality=read_table(run, QUALITY),
+        controls=pd.concat([read_table(run, name) for name in (PHENOTYPE_CONTROLS, IMAGE_CONTROLS)]),
+        illumination=read_illumination(run),
+        predictions=read_table(run, PREDICTIONS),
+        responses=read_table(run, RESPONSES),
+        points=read_table(run, POINTS),
+        curves=read_table(run, CURVES),
         history=pd.read_csv(run / "model" / "history.csv"),
         truth=pd.read_csv(known) if truth or known.exists() else None,
         record=json.loads(record.read_text(encoding="utf-8")) if record.exists() else None,

@@ -23,7 +23,7 @@ from hcskit.views import (
     format_concentration,
     format_ec50,
     format_number,
-    illumination_profile,
+    illumination_map,
     parity,
     plate_heatmap,
     training_curves,
@@ -206,8 +206,8 @@ def _illumination(illumination: xr.Dataset | None, figures: Figures) -> list[dic
         {
             "name": f"{plate} · {channel}",
             "figure": figures.add(
-                illumination_profile(illumination, plate, channel, limits=limits).opts(title=""),
-                f"Illumination profile of {channel} on {plate}",
+                illumination_map(illumination, plate, channel, limits=limits).opts(title=""),
+                f"Illumination of {channel} on {plate}",
             ),
         }
         for plate in flat["plate"].to_numpy()

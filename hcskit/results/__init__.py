@@ -1,5 +1,71 @@
-"""The result tables of a screen or a run, beside its plates."""
+"""What a run holds: every result table declared once, read and written by its declaration."""
 
-from hcskit.results._tables import read_profiles, read_result, result_path, write_profile, write_result, write_table
+from hcskit.results._catalogue import (
+    CATALOGUE,
+    CURVES,
+    FIELD_PREDICTIONS,
+    FOLD_SCORES,
+    HELD_OUT,
+    HELD_OUT_CONTROLS,
+    HISTORY,
+    ILLUMINATION,
+    IMAGE_CONTROLS,
+    MODEL,
+    PARTS,
+    PHENOTYPE_CONTROLS,
+    PLATES,
+    POINTS,
+    PREDICTIONS,
+    PROFILES,
+    QUALITY,
+    READOUTS,
+    RECORD,
+    RESPONSES,
+    SCORES,
+    TRUTH,
+    WELLS,
+)
+from hcskit.results._files import find_table, found_tables, has_table, read_table, write_csv, write_table
+from hcskit.results._illumination import read_illumination, write_illumination
+from hcskit.results._record import InputRecord, RunRecord, StepRecord
+from hcskit.results._table import Column, Part, Table
 
-__all__ = ["read_profiles", "read_result", "result_path", "write_profile", "write_result", "write_table"]
+__all__ = [
+    "CATALOGUE",
+    "CURVES",
+    "FIELD_PREDICTIONS",
+    "FOLD_SCORES",
+    "HELD_OUT",
+    "HELD_OUT_CONTROLS",
+    "HISTORY",
+    "ILLUMINATION",
+    "IMAGE_CONTROLS",
+    "MODEL",
+    "PARTS",
+    "PHENOTYPE_CONTROLS",
+    "PLATES",
+    "POINTS",
+    "PREDICTIONS",
+    "PROFILES",
+    "QUALITY",
+    "READOUTS",
+    "RECORD",
+    "RESPONSES",
+    "SCORES",
+    "TRUTH",
+    "WELLS",
+    "Column",
+    "InputRecord",
+    "Part",
+    "RunRecord",
+    "StepRecord",
+    "Table",
+    "find_table",
+    "found_tables",
+    "has_table",
+    "read_illumination",
+    "read_table",
+    "write_csv",
+    "write_illumination",
+    "write_table",
+]

@@ -17,7 +17,7 @@ import xarray as xr
 
 from hcskit.errors import InputError, NotAScreenError, StoreError
 from hcskit.lazy import PlaneArray
-from hcskit.results._tables import read_result, result_path
+from hcskit.results import PREDICTIONS, PROFILES, QUALITY, RESPONSES, Table, has_table, read_table
 from hcskit.screen import PlateInfo, make_plate, max_projection, screen_tree
 from hcskit.store import _layout
 from hcskit.store._shard import read_image_of_shard
@@ -25,7 +25,7 @@ from hcskit.store._shard import read_image_of_shard
 __all__ = ["chunked", "lazy_plates", "open_plate", "open_plates", "plate_folders", "with_results"]
 
 #: Results that have a row for each label of a plate.
-_PLATE_RESULTS = ("quality", "predictions", "profiles")
+_PLATE_RESULTS = (QUALITY, PREDICTIONS, PROFILES)
 
 
 def open_plates(path: str | Path) -> dict[str, xr.Dataset]:
@@ -57,7 +57,7 @@ def open_plate(path: str | Path) -> xr.Dataset:
         If its import was not finished.
     """
     path = Path(path)
-    return chunked(_lazy_plate(path, _Results(path.parent).of_plates("quality")))
+    return chunked(_lazy_plate(path, _Results(path.parent).of_plates(QUALITY)))
 
 
 def lazy_plates(path: str | Path) -> dict[str, xr.Dataset]:
@@ -72,7 +72,7 @@ def lazy_plates(path: str | Path) -> dict[str, xr.Dataset]:
     InputError
         If two plates have one name, as a copied folder has.
     """
-    quality = _Results(_screen_of(path)).of_plates("quality")
+    quality = _Results(_screen_of(path)).of_plates(QUALITY)
     plates: dict[str, xr.Dataset] = {}
     folders: dict[str, Path] = {}
     unfinished: list[StoreError] = []
@@ -106,14 +106,14 @@ def with_results(path: str | Path, plates: dict[str, xr.Dataset]) -> xr.DataTree
     """Gather plates into a screen, each with the results that were computed for it, joined by label."""
     nodes = dict(plates)
     results = _Results(_screen_of(path))
-    for result in _PLATE_RESULTS:
-        for name, table in results.of_plates(result).items():
+    for table in _PLATE_RESULTS:
+        for name, rows in results.of_plates(table).items():
             if name in plates:
-                nodes[f"{name}/{result}"] = _by_label(table, plates[name])
+                nodes[f"{name}/{table.name}"] = _by_label(rows, plates[name])
     for name, plate in plates.items():
         responses = results.of_compounds(plate)
         if responses is not None:
-            nodes[f"{name}/responses"] = responses
+            nodes[f"{name}/{RESPONSES.name}"] = responses
     return screen_tree(nodes, Path(path).resolve().name)
 
 
@@ -186,24 +186,35 @@ class _Results:
 
     screen: Path
 
-    def of_plates(self, name: str) -> dict[str, pd.DataFrame]:
+    def of_plates(self, table: Table) -> dict[str, pd.DataFrame]:
         """Return a table's rows of each plate."""
-        if not result_path(self.screen, name).exists():
+        if not has_table(self.screen, table):
             return {}
-        groups = read_result(self.screen, name).groupby(level="plate")
+        groups = read_table(self.screen, table).groupby(level="plate")
         return {str(plate): rows.droplevel("plate") for plate, rows in groups}
 
     def of_compounds(self, plate: xr.Dataset) -> xr.Dataset | None:
         """Return the responses of the compounds on a plate; they are fitted to all plates of the screen together."""
-        if "compound" not in plate.coords or not result_path(self.screen, "responses").exists():
+        if "compound" not in plate.coords or not has_table(self.screen, RESPONSES):
             return None
-        table = read_result(self.screen, "responses")
+        table = read_table(self.screen, RESPONSES)
         rows = table[table.index.get_level_values("compound").isin(plate["compound"].to_numpy())]
         return None if rows.empty else rows.to_xarray()
 
 
-def _by_label(table: pd.DataFrame, plate: xr.Dataset) -> xr.Dataset:
-    labelled = table.rename(columns=lambda name: str(name).replace("/", "_")).to_xarray()  # a path, to a DataTree
+def _by_label(rows: pd.DataFrame, plate: xr.Dataset) -> xr.Dataset:
+    """Return the rows of a plate as arrays that have all its labels."""
+    labelled = rows.to_xarray() if rows.index.nlevels > 1 else _features(rows)
     shared = {name: plate[name].to_numpy() for name in labelled.dims if name in plate.dims}
     empty = {name: False if values.dtype.kind == "b" else np.nan for name, values in labelled.items()}
     return labelled.reindex(shared, fill_value=empty)
+
+
+def _features(wells: pd.DataFrame) -> xr.Dataset:
+    """Return the features of wells as one array ``value`` (well, feature), and those that are no numbers apart."""
+    numbers = wells.select_dtypes("number")
+    labels = {"well": wells.index, "feature": numbers.columns.astype(str)}
+    features = xr.DataArray(numbers.to_numpy(float), labels, tuple(labels))
+    others = wells.drop(columns=numbers.columns)
+    # A slash would be a path to a DataTree.
+    return others.rename(columns=lambda name: str(name).replace("/", "_")).to_xarray().assign(value=features)

@@ -4,7 +4,7 @@ from ._images import channel_colours, contrast_limits, field_rgb, jpeg, scale_ba
 from ._lr_range import range_curve, write_html
 from ._montage import Tile, concentration_series, montage
 from ._plates import field_heatmap, plate_heatmap
-from ._quality import controls_table, excluded_fields, illumination_profile
+from ._quality import controls_table, excluded_fields, illumination_map
 from ._style import (
     CATEGORY_COLOURS,
     INK,
@@ -38,7 +38,7 @@ __all__ = [
     "format_interval",
     "format_number",
     "format_unit",
-    "illumination_profile",
+    "illumination_map",
     "jpeg",
     "montage",
     "parity",

@@ -111,7 +111,8 @@ class PlateAccessor:
             + (f"{pixel:g} µm" if pixel else "size unknown"),
         ]
         if plate.attrs.get("absent_files"):
-            lines.append(f"absent     {plate.attrs['absent_files']} files that the export names are not there")
+            lines.append(f"missing    {plate.attrs['absent_files']} images that the export names are not there")
+        lines += [f"left out   {told}" for told in plate.attrs.get("left_out", ())]
         if "compound" in plate.coords:
             compounds = sorted(set(plate["compound"].to_numpy()) - {""})
             lines.append(f"compounds  {len(compounds)}: {', '.join(compounds[:8])}{' …' if len(compounds) > 8 else ''}")

@@ -9,28 +9,28 @@ import xarray as xr
 
 from hcskit.views._style import COLOUR_BAR, format_number, style
 
-__all__ = ["controls_table", "excluded_fields", "illumination_profile", "judge_z_prime"]
+__all__ = ["controls_table", "excluded_fields", "illumination_map", "judge_z_prime"]
 
-#: A profile is smooth: this many points along an edge show it.
-_PROFILE_POINTS = 64
+#: Illumination is smooth: this many points along an edge show it.
+_POINTS = 64
 
 
-def illumination_profile(
+def illumination_map(
     illumination: xr.Dataset, plate: str, channel: str, *, limits: tuple[float, float] | None = None
 ) -> hv.Image:
-    """Draw the flat-field profile of one channel: how bright each place of the field is, relative to the mean.
+    """Draw the illumination of one channel: how bright each place of the field is, relative to the mean.
 
     Parameters
     ----------
     illumination : xarray.Dataset
         ``flat`` (plate, channel, y, x).
     plate, channel : str
-        Which profile.
+        Whose illumination.
     limits : tuple of float, optional
-        Ends of the colour scale; those of the profile by default.
+        Ends of the colour scale; those of this illumination by default.
     """
     flat = illumination["flat"].sel(plate=plate, channel=channel)
-    steps = {name: max(1, flat.sizes[name] // _PROFILE_POINTS) for name in ("y", "x")}
+    steps = {name: max(1, flat.sizes[name] // _POINTS) for name in ("y", "x")}
     values = np.asarray(flat.transpose("y", "x").isel({name: slice(None, None, step) for name, step in steps.items()}))
     image = hv.Image(values, bounds=(0, 0, 1, values.shape[0] / values.shape[1]), vdims=["brightness"])
     return style(

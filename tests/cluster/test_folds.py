@@ -22,7 +22,7 @@ from hcskit.errors import InputError
 from hcskit.inference._scores import score_folds
 from hcskit.lazy import memory_to_spare
 from hcskit.recipe import Recipe
-from hcskit.results import read_result
+from hcskit.results import HELD_OUT, SCORES, read_table
 from hcskit.store import open_plates
 from hcskit.training import load_model
 
@@ -74,8 +74,8 @@ def _assert_held_out(found: Any, folder: Path, fields: pd.DataFrame) -> None:
     for fold, rows in found.predictions.groupby("fold"):
         _, card = load_model(folder / f"fold-{fold}")
         assert sum(card.data.values()) == len(fields) - len(rows[keys].drop_duplicates())
-    pd.testing.assert_frame_equal(read_result(folder, "held_out"), found.predictions)
-    assert read_result(folder, "scores").loc["all classes", "n_fields"] == len(fields)
+    pd.testing.assert_frame_equal(read_table(folder, HELD_OUT), found.predictions)
+    assert read_table(folder, SCORES).loc["all classes", "n_fields"] == len(fields)
 
 
 @pytest.mark.slow

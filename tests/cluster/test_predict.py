@@ -27,7 +27,7 @@ from hcskit.inference import Predictions, gather_predictions, predict
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
-from hcskit.results import read_profiles, read_result
+from hcskit.results import READOUTS, read_illumination, read_table
 from hcskit.store import open_plates
 from hcskit.training import ModelCard, load_card, load_model, save_model
 from hcskit.training._ensemble import finish
@@ -69,7 +69,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def serial(screen: Path, model: Path) -> Predictions:
-    found = predict(open_plates(screen), read_profiles(screen), *load_model(model), progress=False)
+    found = predict(open_plates(screen), read_illumination(screen), *load_model(model), progress=False)
     assert found.wells["probability"].std() > 0.05
     assert len(found.fields) == 2 * (12 * 2 - 1) * len(CLASSES)
     return found
@@ -154,7 +154,7 @@ def test_the_command_writes_what_a_screen_joins(screen: Path, model: Path, seria
     ]
     joined = open_screen(own)["p2/predictions"]["probability"].sel(well="A02", phenotype="active")
     assert float(joined) == pytest.approx(serial.wells.loc[("p2", "A02", "active"), "probability"], abs=1e-6)
-    assert set(read_result(own, "readouts")["readout"]) == {"active", "other"}
+    assert set(read_table(own, READOUTS)["readout"]) == {"active", "other"}
 
 
 @pytest.mark.parametrize("networks", [1, 3])

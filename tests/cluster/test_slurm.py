@@ -24,7 +24,7 @@ from hcskit.data import label_fields
 from hcskit.errors import InputError, RunError
 from hcskit.inference import predict
 from hcskit.recipe import Recipe
-from hcskit.results import read_profiles
+from hcskit.results import read_illumination
 from hcskit.store import open_plates
 from hcskit.training import load_model
 
@@ -163,7 +163,7 @@ def test_folds_and_predictions_outlive_a_node(
         there = lose_one(
             lambda: predict_there(client, screen, model, progress=False), lambda: any(client.processing().values())
         )
-    here = predict(open_plates(screen), read_profiles(screen), *load_model(model), progress=False)
+    here = predict(open_plates(screen), read_illumination(screen), *load_model(model), progress=False)
     pd.testing.assert_frame_equal(there.fields, here.fields, rtol=1e-5)
 
 

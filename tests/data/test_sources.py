@@ -37,7 +37,7 @@ def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def profiles() -> xr.Dataset:
+def illumination() -> xr.Dataset:
     rng = np.random.default_rng(1)
     return xr.Dataset(
         {
@@ -53,24 +53,24 @@ def _table(plates: dict[str, xr.Dataset]) -> pd.DataFrame:
 
 
 def _oracle(
-    plates: dict[str, xr.Dataset], profiles: xr.Dataset, row: Any, channels: tuple[str, ...], binning: int
+    plates: dict[str, xr.Dataset], illumination: xr.Dataset, row: Any, channels: tuple[str, ...], binning: int
 ) -> npt.NDArray[np.float64]:
     image = plates[row.plate]["image"].sel(well=row.well, field=row.field, channel=list(channels)).astype(float)
-    light = correct_illumination(image, profiles.sel(plate=row.plate)).astype(float)
+    light = correct_illumination(image, illumination.sel(plate=row.plate)).astype(float)
     return light.coarsen(y=binning, x=binning, boundary="trim").mean().transpose("y", "x", "channel").to_numpy()
 
 
 @pytest.mark.parametrize("binning", [1, 2, 3])
 @pytest.mark.parametrize("channels", [CHANNELS, ("RNA", "DNA")])
 def test_light_is_that_of_correct_illumination_normalised(
-    stored: dict[str, xr.Dataset], profiles: xr.Dataset, channels: tuple[str, ...], binning: int
+    stored: dict[str, xr.Dataset], illumination: xr.Dataset, channels: tuple[str, ...], binning: int
 ) -> None:
     table = _table(stored)
-    source = PlateSource(stored, profiles, table, channels, binning)
+    source = PlateSource(stored, illumination, table, channels, binning)
     constants = Normalisation(centre=CONSTANTS.centre[: len(channels)], scale=CONSTANTS.scale[: len(channels)])
     assert (source.shape, source.pixel_size_um) == ((37 // binning, 50 // binning), 0.6)
     for number, row in enumerate(table.itertuples()):
-        light = _oracle(stored, profiles, row, channels, binning)
+        light = _oracle(stored, illumination, row, channels, binning)
         crop = np.empty((11, 13, len(channels)), np.float32)
         open_field(source, number, constants).cut((1, 2), crop, np.float32(1.5), np.float32(-0.25))
         expected = 1.5 * (light[1:12, 2:15] - constants.centre) / constants.scale - 0.25
@@ -78,14 +78,14 @@ def test_light_is_that_of_correct_illumination_normalised(
         np.testing.assert_allclose(crop, expected, rtol=2e-6, atol=2e-6 * float(np.abs(light).max()))
 
 
-def test_a_source_reads_from_any_plate(stored: dict[str, xr.Dataset], profiles: xr.Dataset) -> None:
+def test_a_source_reads_from_any_plate(stored: dict[str, xr.Dataset], illumination: xr.Dataset) -> None:
     """Of the store and without Dask, of the store in another order and with it, and in memory."""
     table = _table(stored).iloc[::-1].reset_index(drop=True)
     changed = {name: plate.isel(well=[1, 0], field=[1, 0]) for name, plate in stored.items()}
     loaded = {name: plate.compute() for name, plate in changed.items()}
     assert unchunked(stored["P1"]["image"].variable).chunks is None
     assert unchunked(changed["P1"]["image"].variable).chunks is not None
-    sources = [PlateSource(plates, profiles, table, CHANNELS) for plates in (stored, changed, loaded)]
+    sources = [PlateSource(plates, illumination, table, CHANNELS) for plates in (stored, changed, loaded)]
     for row in range(len(table)):
         one, *others = (source.read(row) for source in sources)
         assert one.dtype == stored["P1"]["image"].dtype
@@ -101,24 +101,24 @@ def test_reading_looks_up_no_label(stored: dict[str, xr.Dataset], monkeypatch: p
     assert len({source.read(row).tobytes() for row in range(len(source.table))}) == len(source.table)
 
 
-def test_plates_that_do_not_fit_are_refused(stored: dict[str, xr.Dataset], profiles: xr.Dataset) -> None:
+def test_plates_that_do_not_fit_are_refused(stored: dict[str, xr.Dataset], illumination: xr.Dataset) -> None:
     with pytest.raises(InputError, match="no channel AGP; it has DNA, ER, RNA"):
-        PlateSource(stored, profiles, _table(stored), ("DNA", "AGP"))
+        PlateSource(stored, illumination, _table(stored), ("DNA", "AGP"))
     with pytest.raises(InputError, match="differ in size"):
-        PlateSource(stored | {"P2": stored["P2"].isel(y=slice(20))}, profiles, _table(stored), CHANNELS)
+        PlateSource(stored | {"P2": stored["P2"].isel(y=slice(20))}, illumination, _table(stored), CHANNELS)
     with pytest.raises(InputError, match=r"differ in type: .*'P2': 'float32'"):
-        PlateSource(stored | {"P2": stored["P2"].astype("float32")}, profiles, _table(stored), CHANNELS)
+        PlateSource(stored | {"P2": stored["P2"].astype("float32")}, illumination, _table(stored), CHANNELS)
 
 
 @pytest.mark.parametrize("binning", [1, 2])
 def test_constants_are_the_mean_and_deviation_of_the_chosen_images(
-    stored: dict[str, xr.Dataset], profiles: xr.Dataset, binning: int
+    stored: dict[str, xr.Dataset], illumination: xr.Dataset, binning: int
 ) -> None:
     table = _table(stored)
     chosen = np.arange(len(table)) % 3 != 1
-    source = PlateSource(stored, profiles, table, CHANNELS, binning)
+    source = PlateSource(stored, illumination, table, CHANNELS, binning)
     constants, digests = survey(source, chosen)
-    light = np.stack([_oracle(stored, profiles, row, CHANNELS, binning) for row in table[chosen].itertuples()])
+    light = np.stack([_oracle(stored, illumination, row, CHANNELS, binning) for row in table[chosen].itertuples()])
     np.testing.assert_allclose(constants.centre, light.mean((0, 1, 2)), rtol=1e-6)
     np.testing.assert_allclose(constants.scale, light.std((0, 1, 2)), rtol=1e-6)
     assert digests == survey(source, ~chosen)[1]

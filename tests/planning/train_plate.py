@@ -40,7 +40,7 @@ def peak_bytes() -> int:
     return 1024 * int(found[1])
 
 
-def flat_profile(plate: xr.Dataset) -> xr.Dataset:
+def even_light(plate: xr.Dataset) -> xr.Dataset:
     """Make an illumination that changes nothing."""
     flat = np.ones((1, *(plate.sizes[dim] for dim in ("channel", "y", "x"))), np.float32)
     dark = np.zeros(flat.shape[:2], np.float32)
@@ -54,7 +54,7 @@ if __name__ == "__main__":
     plate = noise_plate(*json.loads(sys.argv[1]))
     with tempfile.TemporaryDirectory() as folder:
         train(
-            ScreenData({"P1": plate}, flat_profile(plate)),
+            ScreenData({"P1": plate}, even_light(plate)),
             Recipe.model_validate_json(sys.argv[2]),
             folder,
             progress=False,

@@ -43,10 +43,10 @@ def as_plate(image: np.ndarray) -> xr.Dataset:
     return make_plate(info, da.from_array(image, chunks=(1, 1, 1, -1, -1)), np.ones(image.shape[:3], bool))
 
 
-def errors(profile: xr.Dataset) -> np.ndarray:
+def errors(illumination: xr.Dataset) -> np.ndarray:
     """Root mean square error of each channel's flat field."""
     truth = np.stack([vignetting(DESIGN, channel) for channel in CHANNELS])
-    return np.sqrt(((profile["flat"].to_numpy() / truth - 1) ** 2).mean(axis=(1, 2)))
+    return np.sqrt(((illumination["flat"].to_numpy() / truth - 1) ** 2).mean(axis=(1, 2)))
 
 
 UNCORRECTED = np.array([np.std(1 / vignetting(DESIGN, channel)) for channel in CHANNELS])
@@ -69,11 +69,11 @@ def usual() -> xr.Dataset:
     ids=["usual", "mostly empty", "a few glaring", "empty and glaring", "sparse"],
 )
 def test_flat_field_and_offset_are_found_again(parts: list[tuple[Kind, int]]) -> None:
-    profile = estimate_illumination(as_plate(simulated(*parts)))
+    illumination = estimate_illumination(as_plate(simulated(*parts)))
     assert (UNCORRECTED > 0.12).all()
-    assert (errors(profile) < 0.05).all(), errors(profile)
-    np.testing.assert_allclose(profile["dark"], DARK, atol=20)
-    np.testing.assert_allclose(profile["flat"].mean(["y", "x"]), 1.0, rtol=1e-5)
+    assert (errors(illumination) < 0.05).all(), errors(illumination)
+    np.testing.assert_allclose(illumination["dark"], DARK, atol=20)
+    np.testing.assert_allclose(illumination["flat"].mean(["y", "x"]), 1.0, rtol=1e-5)
 
 
 def test_correction_makes_the_plate_even(usual: xr.Dataset) -> None:
@@ -92,20 +92,20 @@ def test_an_exact_model_is_solved_exactly() -> None:
     light = np.linspace(100, 2000, 60)[:, np.newaxis, np.newaxis, np.newaxis]
     flat = vignetting(DESIGN, "DNA")
     image = np.rint(DARK + flat * light[:, np.newaxis]).astype(np.uint16)
-    profile = estimate_illumination(as_plate(image))
-    np.testing.assert_allclose(profile["flat"][0], flat, rtol=2e-3)
-    np.testing.assert_allclose(profile["dark"], DARK, atol=1.0)
+    illumination = estimate_illumination(as_plate(image))
+    np.testing.assert_allclose(illumination["flat"][0], flat, rtol=2e-3)
+    np.testing.assert_allclose(illumination["dark"], DARK, atol=1.0)
 
 
 def test_correction_is_the_formula_and_lazy() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(100, 4000, (2, 1, 2, 8, 8)).astype(np.uint16)
     flat, dark = rng.uniform(0.5, 1.5, (2, 8, 8)).astype(np.float32), np.array([90.0, 110.0], np.float32)
-    # The profile's channels in another order: they are met by label.
-    profile = xr.Dataset(
+    # Its channels in another order: they are met by label.
+    illumination = xr.Dataset(
         {"flat": (("channel", "y", "x"), flat[::-1]), "dark": ("channel", dark[::-1])}, {"channel": ["GFP", "DNA"]}
     )
-    light = correct_illumination(as_plate(image)["image"], profile)
+    light = correct_illumination(as_plate(image)["image"], illumination)
     assert isinstance(light.data, da.Array)
     assert light.dtype == np.float32
     assert light.dims == ("well", "field", "channel", "y", "x")
@@ -123,9 +123,9 @@ def test_correction_is_the_formula_and_lazy() -> None:
     ids=["15 fields", "even", "black"],
 )
 def test_where_nothing_can_be_told_nothing_is_corrected(image: np.ndarray) -> None:
-    profile = estimate_illumination(as_plate(image))
-    assert (profile["flat"] == 1).all()
-    assert (profile["dark"] == 0).all()
+    illumination = estimate_illumination(as_plate(image))
+    assert (illumination["flat"] == 1).all()
+    assert (illumination["dark"] == 0).all()
 
 
 def test_absent_fields_do_not_count(usual: xr.Dataset) -> None:

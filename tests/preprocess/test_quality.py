@@ -24,8 +24,8 @@ def as_plate(image: np.ndarray, present: np.ndarray | None = None) -> xr.Dataset
 
 def even(shape: tuple[int, int], dark: float = 0.0) -> xr.Dataset:
     flat = np.ones((2, *shape), np.float32)
-    profile = {"flat": (("channel", "y", "x"), flat), "dark": ("channel", [dark] * 2)}
-    return xr.Dataset(profile, {"channel": list(CHANNELS)})
+    illumination = {"flat": (("channel", "y", "x"), flat), "dark": ("channel", [dark] * 2)}
+    return xr.Dataset(illumination, {"channel": list(CHANNELS)})
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +81,9 @@ def test_a_plate_below_its_ceiling_is_not_saturated(pixels: np.ndarray) -> None:
 
 def test_mean_and_spread_are_of_the_corrected_light() -> None:
     image = np.full((1, 1, 2, 8, 8), 300, np.uint16)
-    profile = even((8, 8), dark=100.0)
-    profile["flat"][:, :, :4] = 0.5
-    table = assess_fields(as_plate(image), profile)
+    illumination = even((8, 8), dark=100.0)
+    illumination["flat"][:, :, :4] = 0.5
+    table = assess_fields(as_plate(image), illumination)
     np.testing.assert_allclose(table["mean"], 300.0)
     np.testing.assert_allclose(table["sd"], 100.0)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import xarray as xr
@@ -15,7 +16,8 @@ import xarray as xr
 import hcskit
 from hcskit.errors import InputError, NotAScreenError, ReaderError
 from hcskit.readers import read_folder
-from hcskit.results import write_result
+from hcskit.response import fit_responses
+from hcskit.results import PREDICTIONS, PROFILES, RESPONSES, write_table
 from hcskit.store import import_plates
 
 LABELS = [(well, field, channel) for well in ("A01", "A02", "B07") for field in (1, 2) for channel in ("DNA", "GFP")]
@@ -107,25 +109,21 @@ def test_xarray_knows_our_plates_by_itself(stored: Path, raw: Path) -> None:
 
 
 def test_results_are_joined_by_label(stored: Path) -> None:
-    import pandas as pd
-
     wells = pd.MultiIndex.from_tuples(
-        [("P1", "B07", "round"), ("P1", "A01", "round"), ("P2", "A02", "round")], names=["plate", "well", "phenotype"]
+        [("P1", "B07", "round"), ("P1", "A01", "round"), ("P2", "A02", "round")], names=PREDICTIONS.labels
     )
-    write_result(stored, "predictions", pd.DataFrame({"probability": [0.7, 0.1, 0.9]}, index=wells))
-    profiles = pd.DataFrame(
-        {"value": [3.0]}, index=pd.MultiIndex.from_tuples([("P1", "A02", "area")], names=["plate", "well", "feature"])
-    )
-    write_result(stored, "profiles", profiles)
-    responses = pd.DataFrame(
-        {"ec50": [1.0, 2.0]},
-        index=pd.MultiIndex.from_tuples([("A", "round"), ("elsewhere", "round")], names=["compound", "readout"]),
-    )
-    write_result(stored, "responses", responses)
+    predictions = {"probability": [0.7, 0.1, 0.9], "sd": 0.1, "n_fields": 2}
+    write_table(stored, PREDICTIONS, pd.DataFrame(predictions, index=wells))
+    profiles = pd.DataFrame({"area": [3.0]}, pd.MultiIndex.from_tuples([("P1", "A02")], names=PROFILES.labels))
+    write_table(stored, PROFILES, profiles)
+    doses = {"plate": "P1", "well": ["A01", "A02", "B07"], "role": "treatment", "concentration_unit": "nM"}
+    doses |= {"concentration": [1.0, 10.0, 100.0], "readout": "round", "value": [0.1, 0.5, 0.9]}
+    points = pd.concat([pd.DataFrame(doses).assign(compound=name, plate=name) for name in ("A", "elsewhere")])
+    write_table(stored, RESPONSES, fit_responses(points).responses)
     for plate in (open_tree(stored)["P1"], hcskit.open_screen(stored)["P1"]):
         np.testing.assert_array_equal(plate["predictions"].probability.sel(phenotype="round"), [0.1, np.nan, 0.7])
         np.testing.assert_array_equal(plate["profiles"].value.sel(feature="area"), [np.nan, 3.0, np.nan])
-        assert plate["responses"].ec50.to_series().to_dict() == {("A", "round"): 1.0}
+        assert list(plate["responses"].n_wells.to_series().items()) == [(("A", "round"), 3)]
 
 
 def test_treatments_may_be_given_to_raw_images(raw: Path, treated) -> None:

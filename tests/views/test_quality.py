@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcskit.views import controls_table, excluded_fields, illumination_profile
+from hcskit.views import controls_table, excluded_fields, illumination_map
 from hcskit.views._quality import judge_z_prime
 
 
@@ -38,8 +38,8 @@ def test_controls_are_written_with_their_spread(data):
     assert row["positive controls"] == "0.97 ± 0.03 (n = 1)"
 
 
-def test_a_profile_is_upright(data):
-    image = illumination_profile(data.illumination, "P1", "GFP")
+def test_illumination_is_drawn_upright(data):
+    image = illumination_map(data.illumination, "P1", "GFP")
     table = image.dframe().set_index(["x", "y"])["brightness"]
     top_left = table[(table.index.get_level_values("x") < 0.25) & (table.index.get_level_values("y") > 0.75)]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster.ranks._cores import SYSTEM, nodes, physical_cores, share_cores
+from hcskit.parallel._device import GPUS_PER_RANK
 
 if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
     from hcskit.recipe import Recipe
@@ -63,15 +64,16 @@ class Seat:
 def variables(recipe: Recipe, config: ClusterConfig) -> dict[str, str]:
     """Return what ranks shall be asked for, as variables of their environment.
 
-    They are Horovod's settings in the recipe, the threads that the cluster's file names, if it does, and as many
-    operations side by side as the network has branches; a rank with fewer cores has as many as those.
+    They are Horovod's settings in the recipe, the threads and GPUs that the cluster's file names, if it does, and as
+    many operations side by side as the network has branches; a rank with fewer cores has as many as those.
     """
     from hcskit.parallel import environment
 
     crop = recipe.data.crop
     branches = recipe.model.branches(crop)
     threads = {} if config.threads_per_rank is None else {_THREADS: str(config.threads_per_rank)}
-    return {**environment(recipe.parallel), **threads, _BRANCHES: str(branches)}
+    gpus = {} if config.gpus_per_rank is None else {GPUS_PER_RANK: str(config.gpus_per_rank)}
+    return {**environment(recipe.parallel), **threads, **gpus, _BRANCHES: str(branches)}
 
 
 def machine() -> tuple[str, tuple[int, ...]]:

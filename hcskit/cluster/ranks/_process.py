@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from hcskit.cluster.ranks._binding import on_cpus, take_seat
 from hcskit.errors import RunError
+from hcskit.parallel._device import bind_gpus
 
 __all__ = ["RankFailure", "RankProcess", "RankTask"]
 
@@ -100,12 +101,15 @@ class RankProcess:
     def __init__(self, task: RankTask, room: tuple[int, int], say: Callable[[tuple[int, str]], object]) -> None:
         self.task, self.report = task, b""
         seat = take_seat(task.share, room)
+        asked = {**os.environ, **task.environment}
+        # Its number in the worker, whose own GPUs are shared out.
+        gpu = bind_gpus(asked, int(asked.get("HOROVOD_LOCAL_RANK", 0)), room[0])
         receive, send = os.pipe()
         try:
             with on_cpus(seat.cpus):
                 self.process = subprocess.Popen(  # noqa: S603 - our own module
                     [*seat.prefix, sys.executable, "-P", "-u", "-m", "hcskit.cluster.ranks._rank", str(send)],
-                    env={**os.environ, **task.environment, **seat.environment(task.environment)},
+                    env={**asked, **seat.environment(task.environment), **gpu},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,

@@ -144,6 +144,7 @@ def rendezvous(
             "HOROVOD_GLOO_TIMEOUT_SECONDS": str(math.ceil(timeout)),
             "HOROVOD_CONTROLLER": "gloo",
             "HOROVOD_CPU_OPERATIONS": "gloo",
+            "NCCL_SOCKET_IFNAME": f"={interface}",  # read only by a Horovod that was built for GPUs
         }
         try:
             yield [meeting | _environment(slot) for slot in slots]

@@ -1,0 +1,200 @@
+"""Image files: their headers, checked, and their pixels; TIFF, PNG, BMP and JPEG, and the arrays of an OME-Zarr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from defusedxml.ElementTree import ParseError, fromstring
+from PIL import Image
+
+from hcskit.errors import ReaderError
+from hcskit.readers.toolkit._header import Header
+from hcskit.readers.toolkit._labels import number
+from hcskit.readers.toolkit._zarr_images import read_array_header, read_array_image
+
+__all__ = ["IMAGE_SUFFIXES", "WHOLE", "check_alone", "describe_samples", "read_header", "read_image", "sample"]
+
+_TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
+_PICTURE = frozenset({".png", ".bmp", ".jpg", ".jpeg"})
+#: How the names of image files end, in lower case.
+IMAGE_SUFFIXES = _TIFF | _PICTURE
+#: The sample of an image that has one for each pixel: the image itself.
+WHOLE = -1
+_RGB = ("RGB", "RGBA")
+_SAMPLE = 1024  # no two exposures have these noisy bytes in common
+# A decoder takes a strip of no bytes for zeros.
+_UNWRITTEN = "parts that were never written"
+_GREY = {"1": None, "L": np.dtype("uint8"), "I;16": np.dtype("uint16"), "I": np.dtype("uint16")}
+
+
+def read_header(path: str | Path) -> Header:
+    """Read and check a file's header; no pixel is read.
+
+    Raises
+    ------
+    ReaderError
+        If it is not an image of unsigned integers or 32-bit floats, or is shorter than it says.
+    """
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix in _TIFF:
+            return _tiff_header(Path(path))
+        if suffix in _PICTURE:
+            return _picture_header(path)
+        return read_array_header(path)
+    except ReaderError:
+        raise
+    except Exception as error:
+        kind = "TIFF" if suffix in _TIFF else "image"
+        raise ReaderError(f"{path} is not a readable {kind}: {error}; is the copy complete?") from error
+
+
+def check_alone(path: str | Path, images: int) -> None:
+    """Refuse a file of several images where only one is labelled."""
+    if images > 1:
+        raise ReaderError(f"{path} holds {images} images, and nothing says what the others are of; expected one image")
+
+
+def read_image(path: str | Path, page: int | None = None, sample: int = WHOLE) -> npt.NDArray[Any]:
+    """Read one 2-D image.
+
+    Parameters
+    ----------
+    path : path-like
+        An image file, or the folder of a Zarr array.
+    page : int, optional
+        Which of the file's images, counted from zero; by default the only one.
+    sample : int
+        Where a grey image was saved as RGB, which of its values: 0 is red, 1 green and 2 blue.
+
+    Raises
+    ------
+    ReaderError
+        If it cannot be decoded, or is not the only one.
+    """
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix in _TIFF:
+            return _one_sample(path, _tiff_image(path, page), sample)
+        if suffix in _PICTURE:
+            with Image.open(path) as picture:
+                return _one_sample(path, np.asarray(picture).astype(_pixel_type(picture)), sample)
+        return read_array_image(path, page or 0)
+    except ReaderError:
+        raise
+    except Exception as error:
+        raise ReaderError(f"{path} cannot be read as an image: {error}; is the copy complete?") from error
+
+
+def sample(path: str | Path) -> bytes:
+    """Return what tells an image file, or the files of an array, from others: the size, and bytes from the middle."""
+    path = Path(path)
+    if path.is_dir():
+        return b"".join(sample(file) for file in sorted(path.rglob("*")) if file.is_file())
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size // 2 - _SAMPLE // 2))
+        return f"{size} ".encode() + file.read(_SAMPLE)
+
+
+def _tiff_header(path: Path) -> Header:
+    with tifffile.TiffFile(path) as tiff:
+        pages = len(tiff.pages)
+        page = tiff.pages.first
+        shape, dtype = tuple(page.shape), page.dtype
+        size = path.stat().st_size
+        end, whole = 0, True
+        for one in tiff.pages:
+            end = max(end, max(map(sum, zip(one.dataoffsets, one.databytecounts, strict=True)), default=0))
+            whole = whole and all(one.databytecounts)
+        pixel_size = _pixel_size(page)
+    if end > size or not whole:
+        raise ReaderError(
+            f"{path} is truncated: its header asks for {end:,} bytes, the file has {size:,}"
+            f"{'' if whole else f' and {_UNWRITTEN}'}; copy it again"
+        )
+    samples = shape[2] if len(shape) == 3 and shape[2] in (3, 4) else 1
+    if len(shape) - (samples > 1) != 2 or dtype is None or not _is_storable(dtype):
+        raise ReaderError(
+            f"{path} holds images of shape {shape} and type {dtype}; expected 2-D images of unsigned integers of at "
+            "most 32 bits, or of 32-bit floats"
+        )
+    return Header((int(shape[0]), int(shape[1])), dtype.newbyteorder("="), pages, pixel_size, samples)
+
+
+def _is_storable(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "uf" and (dtype.itemsize <= 4 if dtype.kind == "u" else dtype.itemsize == 4)
+
+
+def _one_sample(path: str | Path, image: npt.NDArray[Any], sample: int) -> npt.NDArray[Any]:
+    """Return the wanted sample of an image; an image of several is refused if none is."""
+    if image.ndim == 2 and sample == WHOLE:
+        return image
+    samples = image.shape[2] if image.ndim == 3 else 1
+    if not 0 <= sample < samples:
+        raise ReaderError(f"{path} {describe_samples(samples)}")
+    return np.ascontiguousarray(image[..., sample])
+
+
+def describe_samples(samples: int) -> str:
+    """Say that a file has another number of samples than the index wants, and what to do."""
+    if samples == 1:
+        return "is a grey image, not RGB; expected no sample to be chosen"
+    return (
+        "is in colour (RGB), so nothing says which of its values is the image; describe the names in a YAML pattern "
+        "with sample: 0 (red), 1 (green) or 2 (blue), or with samples: for one channel each"
+    )
+
+
+def _tiff_image(path: str | Path, page: int | None) -> npt.NDArray[Any]:
+    with tifffile.TiffFile(path) as tiff:
+        if page is None:
+            check_alone(path, len(tiff.pages))
+        one = tiff.pages[page or 0]
+        if not all(one.databytecounts):
+            raise ReaderError(f"{path} is truncated: it has {_UNWRITTEN}; copy it again")
+        return np.asarray(one.asarray())
+
+
+def _picture_header(path: str | Path) -> Header:
+    with Image.open(path) as picture:
+        samples = len(picture.getbands()) if picture.mode in _RGB else 1
+        return Header((picture.height, picture.width), _pixel_type(picture), 1, samples=samples)
+
+
+def _pixel_type(picture: Image.Image) -> np.dtype[Any]:
+    """Type of a picture's pixels; a palette is grey if each of its colours is its own number."""
+    if picture.mode in _RGB:
+        return np.dtype("uint8")
+    if picture.mode == "P":
+        colours = np.array(picture.getpalette()).reshape(-1, 3)
+        if (colours == np.arange(len(colours))[:, np.newaxis]).all():
+            return np.dtype("uint8")
+    dtype = _GREY.get(picture.mode)
+    if dtype is None:
+        raise ReaderError(f"{picture.filename} is a picture of mode {picture.mode}; expected grey of 8 or 16 bits")  # type: ignore[attr-defined]
+    return dtype
+
+
+def _pixel_size(page: Any) -> float | None:
+    if page.description.startswith("<MetaData>"):
+        return _metaxpress_pixel_size(page.description)
+    pixels, centimetres = page.tags.valueof("XResolution", default=(0, 1))
+    if not pixels or page.tags.valueof("ResolutionUnit") != tifffile.RESUNIT.CENTIMETER:
+        return None
+    return float(f"{1e4 * centimetres / pixels:.6g}")  # the tag is a fraction of whole numbers
+
+
+def _metaxpress_pixel_size(description: str) -> float | None:
+    """Read the calibration that MetaXpress and MetaMorph write; their resolution tags mean nothing."""
+    try:
+        properties = {one.get("id"): one.get("value") for one in fromstring(description).iter("prop")}
+    except ParseError:
+        return None
+    is_micrometre = properties.get("spatial-calibration-units") in ("um", "µm")
+    is_known = properties.get("spatial-calibration-state") == "on" and is_micrometre
+    return number(properties.get("spatial-calibration-x")) if is_known else None

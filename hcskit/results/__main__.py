@@ -1,0 +1,7 @@
+"""Print docs/results.md."""
+
+import sys
+
+from hcskit.results._document import document
+
+sys.stdout.write(document())

@@ -1,0 +1,278 @@
+"""Every part of a run and every result table, declared once. `docs/results.md` is made from this module."""
+
+from __future__ import annotations
+
+from hcskit.results._table import Column, Part, Table
+
+__all__ = [
+    "CATALOGUE",
+    "CURVES",
+    "FIELD_PREDICTIONS",
+    "FOLD_SCORES",
+    "HELD_OUT",
+    "HELD_OUT_CONTROLS",
+    "HISTORY",
+    "ILLUMINATION",
+    "IMAGE_CONTROLS",
+    "MODEL",
+    "PARTS",
+    "PHENOTYPE_CONTROLS",
+    "PLATES",
+    "POINTS",
+    "PREDICTIONS",
+    "PROFILES",
+    "QUALITY",
+    "READOUTS",
+    "RECORD",
+    "RESPONSES",
+    "SCORES",
+    "TRUTH",
+    "WELLS",
+]
+
+_QUALITY_STEP = "the quality step"
+_PREDICT_STEP = "the predict step"
+_RESPONSE_STEP = "the response step"
+_FOLDS = "hcskit cross-validate"
+
+_PLATE = Column("plate", "text", "name of the plate")
+_WELL = Column("well", "text", "name of the well: B07")
+_FIELD = Column("field", "integer", "number of the field in its well, from 1")
+_CHANNEL = Column("channel", "text", "name of the channel")
+_PHENOTYPE = Column("phenotype", "text", "name of the phenotype, a class of the model")
+_COMPOUND = Column("compound", "text", "name of the compound")
+_READOUT = Column("readout", "text", "what was read from the wells: a phenotype, or an image statistic")
+_UNIT = Column("concentration_unit", "text", "unit of the concentrations of the row")
+_LABEL = Column("label", "text", "class that the plate map or the folder gives")
+_FOLD = Column("fold", "integer", "number of the fold that held the field out, from 0")
+_NETWORKS = Column(
+    "network_1, network_2 …",
+    "number",
+    "probability that each network of an ensemble gives",
+    pattern=r"network_[1-9]\d*",
+)
+_PLATE_MAP = Column("further columns of the plate map", "any", "as the plate map has them", pattern=r".+")
+_TREATED = (
+    _PLATE,
+    _WELL,
+    Column("role", "text", "treatment, negative_control, positive_control or empty"),
+    Column("compound", "text", "name of the compound; empty where there is none"),
+    Column("concentration", "number", "concentration of the compound", "that of the row"),
+    _UNIT,
+    _READOUT,
+    Column("value", "number", "the readout: a probability, where it is a phenotype"),
+    Column("sd", "number", "standard deviation of the probability over the crops of the well", optional=True),
+    Column("n_fields", "integer", "fields that were averaged", optional=True),
+    _NETWORKS,
+    _PLATE_MAP,
+)
+_CONTROLS = (
+    _PLATE,
+    _READOUT,
+    Column("z_prime", "number", "Z′-factor of the positive against the negative controls"),
+    Column("ssmd", "number", "strictly standardised mean difference of the controls"),
+    Column("negative_mean", "number", "mean of the negative controls", "that of the readout"),
+    Column("negative_sd", "number", "sample standard deviation of the negative controls", "that of the readout"),
+    Column("n_negative", "integer", "number of negative control wells"),
+    Column("positive_mean", "number", "mean of the positive controls", "that of the readout"),
+    Column("positive_sd", "number", "sample standard deviation of the positive controls", "that of the readout"),
+    Column("n_positive", "integer", "number of positive control wells"),
+)
+_SCORES = (
+    ("accuracy", "fraction of the fields whose most probable phenotype is their label"),
+    ("log_loss", "mean of -ln of the probability of the label"),
+    ("ece", "expected calibration error"),
+)
+
+PLATES = Part("plates", "Images and treatments of each plate", "the import step", "*.zarr")
+ILLUMINATION = Part(
+    "illumination", "Illumination of each plate and channel", _QUALITY_STEP, "results/illumination-*.zarr"
+)
+MODEL = Part("model", "The trained network and its card", "the train step", "model/card.json")
+HISTORY = Part("history", "Loss and accuracy of each epoch", "the train step", "model/history.csv")
+RECORD = Part("record", "What was run, with what, and how it ended", "hcskit run", "run.json")
+TRUTH = Part("truth", "Known effective concentrations of a simulated plate", "hcskit simulate", "export/truth.csv")
+
+QUALITY = Table(
+    "quality",
+    "Focus, saturation and brightness of each acquired image",
+    _QUALITY_STEP,
+    index=(_PLATE, _WELL, _FIELD, _CHANNEL),
+    columns=(
+        Column("focus", "number", "normalised mean squared gradient of the corrected image"),
+        Column("focus_z", "number", "robust z-score of its logarithm among the plate's images of the channel"),
+        Column("saturation", "number", "fraction of pixels at the camera's maximum"),
+        Column("mean", "number", "mean of the corrected image", "counts"),
+        Column("sd", "number", "standard deviation of the corrected image", "counts"),
+        Column("reason", "text", "why the field is excluded; empty where it is not"),
+        Column("excluded", "truth", "whether the field is left out; the same for all its channels"),
+    ),
+)
+IMAGE_CONTROLS = Table(
+    "image_controls",
+    "How well the controls separate in plain image statistics",
+    _QUALITY_STEP,
+    columns=_CONTROLS,
+)
+FIELD_PREDICTIONS = Table(
+    "field_predictions",
+    "Probability of each phenotype in each field",
+    _PREDICT_STEP,
+    index=(_PLATE, _WELL, _FIELD, _PHENOTYPE),
+    columns=(
+        Column("probability", "number", "mean over the crops of the field"),
+        Column("n_crops", "integer", "number of crops"),
+    ),
+)
+PREDICTIONS = Table(
+    "predictions",
+    "Probability of each phenotype in each well",
+    _PREDICT_STEP,
+    index=(_PLATE, _WELL, _PHENOTYPE),
+    columns=(
+        Column("probability", "number", "mean over the fields of the well"),
+        Column("sd", "number", "standard deviation over all crops of the well"),
+        Column("n_fields", "integer", "number of fields"),
+        _NETWORKS,
+    ),
+)
+READOUTS = Table(
+    "readouts",
+    "Each phenotype's probability beside the treatment of its well, ready to be fitted",
+    _PREDICT_STEP,
+    columns=_TREATED,
+)
+PHENOTYPE_CONTROLS = Table(
+    "phenotype_controls",
+    "How well the controls separate in each phenotype's probability",
+    _PREDICT_STEP,
+    columns=_CONTROLS,
+)
+PROFILES = Table(
+    "profiles",
+    "Features of each well",
+    "hcskit.embed",
+    index=(_PLATE, _WELL),
+    columns=(Column("one column a feature", "any", "value of the feature in the well", pattern=".+"),),
+)
+RESPONSES = Table(
+    "responses",
+    "The fitted concentration-response of each compound and readout",
+    _RESPONSE_STEP,
+    index=(_COMPOUND, _READOUT),
+    columns=(
+        Column("ec50", "number", "concentration of the half-way response, where it is known", "that of the row"),
+        Column("ec50_low", "number", "lower end of its 95 % interval", "that of the row"),
+        Column("ec50_high", "number", "upper end of its 95 % interval", "that of the row"),
+        Column("ec50_spread", "number", "standard deviation of log10 EC50 between the networks of an ensemble"),
+        _UNIT,
+        Column("hill_slope", "number", "steepness of the curve"),
+        Column("hill_slope_low", "number", "lower end of its 95 % interval"),
+        Column("hill_slope_high", "number", "upper end of its 95 % interval"),
+        Column("bottom", "number", "response at concentration zero", "that of the readout"),
+        Column("top", "number", "response at infinite concentration", "that of the readout"),
+        Column("category", "text", "active, partial, outside the tested range, inactive or not fitted"),
+        Column("rmse", "number", "root mean square residual", "that of the readout"),
+        Column("r2", "number", "share of the variance that the curve explains"),
+        Column("n_wells", "integer", "fitted wells above concentration zero"),
+        Column("n_concentrations", "integer", "distinct concentrations above zero"),
+        Column("tested_low", "number", "lowest concentration above zero", "that of the row"),
+        Column("tested_high", "number", "highest concentration", "that of the row"),
+        Column("p_value", "number", "F-test of the curve against a constant response"),
+        Column("n_controls", "integer", "fitted wells at concentration zero"),
+        Column("n_missing", "integer", "wells left out because they have no value"),
+        Column("note", "text", "why the category was given, and what to look at"),
+    ),
+)
+POINTS = Table("points", "The wells that were fitted", _RESPONSE_STEP, columns=_TREATED)
+CURVES = Table(
+    "curves",
+    "Each fitted curve and its 95 % band, over the tested concentrations",
+    _RESPONSE_STEP,
+    columns=(
+        _COMPOUND,
+        _READOUT,
+        Column("concentration", "number", "where the curve is drawn", "that of the row"),
+        _UNIT,
+        Column("value", "number", "fitted response", "that of the readout"),
+        Column("low", "number", "lower end of the band", "that of the readout"),
+        Column("high", "number", "upper end of the band", "that of the readout"),
+    ),
+)
+HELD_OUT = Table(
+    "held_out",
+    "Predictions of each field by the one network that has not seen it",
+    _FOLDS,
+    columns=(_PLATE, _WELL, _FIELD, _LABEL, _FOLD, _PHENOTYPE, Column("probability", "number", "of the phenotype")),
+)
+FOLD_SCORES = Table(
+    "fold_scores",
+    "How good the predictions of each class and fold are",
+    _FOLDS,
+    index=(_LABEL, _FOLD),
+    columns=(
+        Column("n_fields", "integer", "fields held out"),
+        *(Column(name, "number", meaning) for name, meaning in _SCORES),
+    ),
+)
+SCORES = Table(
+    "scores",
+    "How good the predictions of each class are, over all folds",
+    _FOLDS,
+    index=(_LABEL,),
+    columns=(
+        *(
+            column
+            for name, meaning in _SCORES
+            for column in (
+                Column(name, "number", f"{meaning}; mean of the folds"),
+                Column(f"{name}_sd", "number", f"sample standard deviation of {name} over the folds"),
+            )
+        ),
+        Column("n_folds", "integer", "number of folds"),
+        Column("n_fields", "integer", "fields held out, in all folds"),
+    ),
+)
+HELD_OUT_CONTROLS = Table(
+    "held_out_controls",
+    "How well held-out wells of each class separate from the negative controls",
+    _FOLDS,
+    columns=_CONTROLS,
+)
+#: Exported for other programs; it is made from the plates and not kept in a run.
+WELLS = Table(
+    "wells",
+    "Each well and its treatment",
+    "hcskit export",
+    where="wells.csv",
+    columns=(
+        _PLATE,
+        _WELL,
+        Column("row", "text", "letters of the row"),
+        Column("column", "integer", "number of the column, from 1"),
+        Column("columns of the plate map", "any", "as the plate map has them", pattern=".+"),
+    ),
+)
+
+#: All result tables of a run, by name.
+CATALOGUE: dict[str, Table] = {
+    table.name: table
+    for table in (
+        QUALITY,
+        IMAGE_CONTROLS,
+        FIELD_PREDICTIONS,
+        PREDICTIONS,
+        READOUTS,
+        PHENOTYPE_CONTROLS,
+        PROFILES,
+        RESPONSES,
+        POINTS,
+        CURVES,
+        HELD_OUT,
+        FOLD_SCORES,
+        SCORES,
+        HELD_OUT_CONTROLS,
+    )
+}
+#: All that a run can hold, in the order in which it comes to be.
+PARTS: tuple[Part, ...] = (PLATES, ILLUMINATION, MODEL, HISTORY, *CATALOGUE.values(), RECORD, TRUTH)

@@ -1,0 +1,130 @@
+"""Result tables in files: Parquet for programs and CSV for people, beside the plates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hcskit.errors import InputError, StoreError
+from hcskit.files import replacing, replacing_all
+from hcskit.results._catalogue import CATALOGUE
+from hcskit.results._table import Table
+
+__all__ = ["find_table", "found_tables", "has_table", "read_table", "write_csv", "write_table"]
+
+#: Key of the Parquet metadata that says which table a file holds, and in which version.
+_KEY = b"hcskit"
+
+
+def has_table(folder: str | Path, table: Table) -> bool:
+    """Whether a screen or a run holds a table."""
+    return table.there(folder)
+
+
+def found_tables(folder: str | Path) -> dict[str, Table]:
+    """Return the tables that a screen or a run holds, by name; those of the catalogue first.
+
+    A table that the catalogue does not have, such as one of a step of another package, may hold anything.
+    """
+    names = [path.stem for path in sorted(Path(folder, "results").glob("*.parquet"))]
+    names.sort(key=lambda name: [*CATALOGUE].index(name) if name in CATALOGUE else len(CATALOGUE))
+    return {name: CATALOGUE.get(name) or Table(name, "of another package", "the step that writes it") for name in names}
+
+
+def find_table(name: str) -> Table:
+    """Return the declaration of a table.
+
+    Raises
+    ------
+    InputError
+        If there is no table of that name.
+    """
+    if name not in CATALOGUE:
+        raise InputError(f"there is no result table {name!r}; known: {', '.join(CATALOGUE)}")
+    return CATALOGUE[name]
+
+
+def write_table(folder: str | Path, table: Table, frame: pd.DataFrame) -> Path:
+    """Write a table into the results of a screen or a run, as Parquet and CSV, whole or not at all.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder of the screen or run.
+    table : Table
+        What the table is: one of the catalogue, or a step's own.
+    frame : pandas.DataFrame
+        Its content.
+
+    Returns
+    -------
+    pathlib.Path
+        The Parquet file; its metadata hold the name and the version of the table.
+
+    Raises
+    ------
+    InputError
+        If the frame is not what the table declares.
+    StoreError
+        If it cannot be written; the table that was there stays.
+    """
+    table.check(frame)
+    path = Path(folder) / table.where
+    content = pa.Table.from_pandas(frame)
+    own = json.dumps({"table": table.name, "version": table.version}).encode()
+    content = content.replace_schema_metadata({**content.schema.metadata, _KEY: own})
+    with replacing_all(path, path.with_suffix(".csv")) as (parquet, csv):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(content, parquet)
+        frame.to_csv(csv, index=bool(table.index))
+    return path
+
+
+def read_table(folder: str | Path, table: Table) -> pd.DataFrame:
+    """Read a table from the results of a screen or a run.
+
+    Raises
+    ------
+    NotAScreenError
+        If the step or command that writes it has not run; the message names it.
+    StoreError
+        If the file is damaged, is of another version, or does not hold what the table declares.
+    """
+    path = Path(folder) / table.where
+    if not path.exists():
+        raise table.missing(folder)
+    try:
+        content = pq.read_table(path)
+        # Files from before there were versions hold the first of each table.
+        own = json.loads((content.schema.metadata or {}).get(_KEY, b'{"version": 1}'))
+        frame: pd.DataFrame = content.to_pandas()
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read: {error}; run {table.writer} again") from error
+    if not table.columns:
+        return frame  # of another package, whose declaration is not known here
+    if own["version"] != table.version:
+        raise StoreError(
+            f"{path} is version {own['version']} of the table {table.name}, expected {table.version}: another hcskit "
+            f"wrote it; run {table.writer} again"
+        )
+    try:
+        table.check(frame)
+    except InputError as error:
+        raise StoreError(f"{path} does not hold what it should: {error}; run {table.writer} again") from error
+    return frame
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table as a CSV file of its own, whole or not at all, without its index.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written; the file that was there stays.
+    """
+    with replacing(path) as partial:
+        frame.to_csv(partial, index=False)

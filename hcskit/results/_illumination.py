@@ -1,0 +1,59 @@
+"""The illumination of a screen's plates, beside its result tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from hcskit.errors import NotAScreenError
+from hcskit.files import replacing
+from hcskit.results._catalogue import ILLUMINATION
+
+__all__ = ["read_illumination", "write_illumination"]
+
+
+def write_illumination(folder: str | Path, plate: str, illumination: xr.Dataset) -> Path:
+    """Write a plate's illumination (``flat``, ``dark``) as a small Zarr beside the tables."""
+    path = _path(folder, plate)
+    with replacing(path) as partial:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        illumination.to_zarr(partial, consolidated=False, zarr_format=3)
+    return path
+
+
+def read_illumination(folder: str | Path, plates: Collection[str] | None = None) -> xr.Dataset:
+    """Read the illumination of a screen's plates: ``flat`` (plate, channel, y, x), ``dark`` (plate, channel).
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder of the screen or run.
+    plates : collection of str, optional
+        Names of the plates; by default all.
+
+    Raises
+    ------
+    NotAScreenError
+        If the quality step has not run.
+    """
+    before, after = _path(folder, "*").name.split("*")
+    found = {
+        path.name.removeprefix(before).removesuffix(after): path
+        for path in sorted(_path(folder, "*").parent.glob(f"{before}*{after}"))
+    }
+    if plates is not None:
+        found = {plate: path for plate, path in found.items() if plate in plates}
+    if not found:
+        wanted = f" of {', '.join(plates)}" if plates else ""
+        raise NotAScreenError(f"there is no illumination{wanted} in {folder}; run {ILLUMINATION.writer} first")
+    # Without Dask: in a task of a cluster, it would make tasks that this one waits for.
+    each = [xr.open_zarr(path, consolidated=False, chunks=None).load() for path in found.values()]
+    together: xr.Dataset = xr.concat(each, pd.Index(found, name="plate"))
+    return together
+
+
+def _path(folder: str | Path, plate: str) -> Path:
+    return Path(folder) / ILLUMINATION.where.replace("*", plate)
