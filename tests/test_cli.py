@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,17 +111,6 @@ def test_each_command_shows_an_example_that_it_accepts(hcskit: Any, command: str
     assert example.startswith(f"hcskit {command} ")
     context = main.commands[command].make_context(command, example.split()[2:])
     assert context.params
-
-
-def test_help_and_version_load_no_library() -> None:
-    """They answer at once: nothing that takes seconds to load is loaded for them."""
-    code = (
-        "import sys\nfrom hcskit.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "sys.exit(bool({'numpy', 'pandas', 'zarr', 'tensorflow', 'papermill'} & sys.modules.keys()))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0
-    assert "Usage:" in done.stdout
 
 
 def test_version(hcskit: Any) -> None:
