@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any, Self, overload
@@ -179,25 +178,26 @@ class Run:
         return known[name].of({part.name: self.read(part) for part in known[name].needs})
 
     def __repr__(self) -> str:
-        there, lacking = self._lines()
-        return "\n".join([f"Run {self.folder}", *there, *lacking])
+        there = [f"  {', '.join(own)}: from {writer}" for writer, own, _ in self._by_writer() if own]
+        lacking = [f"  {', '.join(own)}: run {writer}" for writer, _, own in self._by_writer() if own]
+        return "\n".join([f"Run {self.folder}", "there:", *there, "not yet:", *lacking])
 
     def _repr_html_(self) -> str:
-        there, lacking = self._lines()
-        return (
-            f"<h4>{escape(str(self.folder))}</h4><pre>{escape(chr(10).join(there))}</pre>"
-            f"<pre style='opacity: 0.6'>{escape(chr(10).join(lacking))}</pre>"
-        )
+        cells = [(writer, ", ".join(there), ", ".join(lacking)) for writer, there, lacking in self._by_writer()]
+        rows = ["".join(f"<td>{escape(text)}</td>" for text in row) for row in cells]
+        head = f"<caption>{escape(str(self.folder))}</caption><tr><th></th><th>there</th><th>not yet</th></tr>"
+        return f"<table>{head}{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
-    def _lines(self) -> tuple[list[str], list[str]]:
-        """Say of each step and command which of its parts are there, and which are not."""
-        there = [part for part in PARTS if part.there(self.folder)]
-        others = [name for name in self.tables if name not in {part.name for part in PARTS}]
-        own = _by_writer(there, "from") + ([f"  {', '.join(others)}: of another package"] if others else [])
-        return (
-            ["there:", *own],
-            ["not yet:", *_by_writer([part for part in PARTS if part not in there], "run")],
-        )
+    def _by_writer(self) -> list[tuple[str, list[str], list[str]]]:
+        """Return each step or command with the names of its parts that are there, and of those that are not."""
+        known = {part.name for part in PARTS}
+        others = [table for name, table in self.tables.items() if name not in known]
+        found: dict[str, tuple[list[str], list[str]]] = {}
+        for part in (*PARTS, *others):
+            there = self.has(part)
+            if there or part is not TRUTH:  # it is known of simulated plates alone
+                found.setdefault(part.writer, ([], []))[0 if there else 1].append(part.name)
+        return [(writer, *names) for writer, names in found.items()]
 
     def _there(self, part: Part) -> Path:
         if not part.there(self.folder):
@@ -224,10 +224,3 @@ def open_run(folder: str | Path) -> Run:
     >>> run.responses.loc["taxol"]  # doctest: +SKIP
     """
     return Run(folder)
-
-
-def _by_writer(parts: Iterable[Part], verb: str) -> list[str]:
-    names: dict[str, list[str]] = {}
-    for part in parts:
-        names.setdefault(part.writer, []).append(part.name)
-    return [f"  {', '.join(own)}: {verb} {writer}" for writer, own in names.items()]

@@ -1,5 +1,8 @@
 """A run is one object: what is there is read, what is not says what to run."""
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 
@@ -59,11 +62,17 @@ def test_a_run_says_what_is_there_and_what_is_not(responses, tmp_path):
     there, lacking = repr(run).split("not yet:")
 
     assert "responses: from the response step" in there
-    assert "cells: of another package" in there
+    assert "cells: from the step of another package" in there
     assert "points, curves: run the response step" in lacking
     assert "illumination, quality, image_controls: run the quality step" in lacking
     assert "responses" not in lacking
-    assert "<h4>" in run._repr_html_()
+    assert "truth" not in lacking  # nobody knows it of a real plate
+    assert "<td>the response step</td><td>responses</td><td>points, curves</td>" in run._repr_html_()
+
+
+def test_a_name_is_text_in_the_html(run_folder):
+    assert "<caption>" in open_run(run_folder)._repr_html_()
+    assert "A &amp; &lt;b&gt;</caption>" in open_run(run_folder)._repr_html_()
 
 
 def test_a_part_is_read_by_its_name(run_folder, responses):
@@ -82,6 +91,16 @@ def test_a_folder_that_holds_nothing_is_refused(tmp_path):
     (tmp_path / "thesis.docx").touch()
     with pytest.raises(NotAScreenError, match="holds no part of a run or a screen"):
         open_run(tmp_path)
+
+
+def test_to_look_at_a_run_loads_neither_networks_nor_plots(run_folder):
+    code = (
+        f"import sys, hcskit; run = hcskit.open_run({str(run_folder)!r}); repr(run); run.responses, run.views\n"
+        "print(*{'tensorflow', 'keras', 'holoviews', 'papermill'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
 
 
 def test_it_is_a_verb_of_the_front_door():

@@ -18,6 +18,7 @@ __all__ = ["find_table", "found_tables", "has_table", "read_table", "write_csv",
 
 #: Key of the Parquet metadata that says which table a file holds, and in which version.
 _KEY = b"hcskit"
+_ANOTHER = "the step of another package"
 
 
 def has_table(folder: str | Path, table: Table) -> bool:
@@ -32,7 +33,7 @@ def found_tables(folder: str | Path) -> dict[str, Table]:
     """
     names = [path.stem for path in sorted(Path(folder, "results").glob("*.parquet"))]
     names.sort(key=lambda name: [*CATALOGUE].index(name) if name in CATALOGUE else len(CATALOGUE))
-    return {name: CATALOGUE.get(name) or Table(name, "of another package", "the step that writes it") for name in names}
+    return {name: CATALOGUE.get(name) or Table(name, "not in the catalogue", _ANOTHER) for name in names}
 
 
 def find_table(name: str) -> Table:
