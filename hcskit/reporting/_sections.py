@@ -39,6 +39,9 @@ __all__ = ["SECTIONS", "Section", "contents"]
 #: What of a run's record is told in a line.
 _FACTS = ("pipeline", "description", "started", "python", "platform", "cores")
 
+#: A place within the section of quality.
+_EXCLUDED = "excluded"
+
 
 @dataclass(frozen=True)
 class Section:
@@ -83,6 +86,10 @@ def contents(findings: Findings, figures: Figures) -> dict[str, Any]:
     for section, part in lacking.items():
         if part is not None and section.expected:
             missing.setdefault(part.writer, []).append(section.title)
+    shown = {section.name: section.show(findings, figures) for section, part in lacking.items() if part is None}
+    places = {name for name, content in shown.items() if content}
+    if findings.has(QUALITY):
+        places.add(_EXCLUDED)
     return {
         "title": findings.run.name,
         "written": f"{datetime.now(UTC).astimezone():%d %B %Y, %H:%M}",
@@ -93,9 +100,8 @@ def contents(findings: Findings, figures: Figures) -> dict[str, Any]:
         "attention": attention(findings),
         "missing": missing,
         "menu": [(section.name, section.title) for section in SECTIONS],
-        "sections": {
-            section.name: section.show(findings, figures) if part is None else None for section, part in lacking.items()
-        },
+        "sections": {section.name: shown.get(section.name) for section in SECTIONS},
+        "places": places,
     }
 
 

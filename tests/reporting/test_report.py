@@ -173,6 +173,8 @@ def test_of_half_a_run_the_half_that_is_there_is_shown(plate, quality, tmp_path)
     assert "15" in page.text["dd"]  # wells imaged
     assert "EC50, Compounds (run the response step); Plates (run the predict step)." in words
     assert "out of focus" in words
+    assert "3 fields not acquired." in words
+    assert {one["href"] for one in page.all("a")} == {"#summary", "#quality", "#excluded"}
 
 
 def test_a_run_without_plates_still_has_its_responses(responses, points, curves, tmp_path):
