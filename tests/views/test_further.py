@@ -3,40 +3,44 @@
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
-PACKAGE = """
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "extend" / "view.md"
+MORE = """
 import holoviews as hv
 
 from hcskit.results import PROFILES, RESPONSES
 from hcskit.views import View
-
-
-def slopes(responses):
-    known = responses.dropna(subset=["ec50"]).reset_index()
-    return hv.Scatter(known, "ec50", ["hill_slope", "compound"]).opts(logx=True)
+from my_views import slopes
 
 
 def fails(responses):
     raise KeyError("no such column")
 
 
-slope_view = View("Hill <slopes>", (RESPONSES,), slopes)
-pair = View("Pair", (RESPONSES,), lambda responses: slopes(responses) + slopes(responses))
+pair = View("A <pair>", (RESPONSES,), lambda responses: slopes(responses) + slopes(responses))
 broken = View("Broken", (RESPONSES,), fails)
 features = View("Features", (PROFILES,), lambda profiles: hv.Table(profiles))
 """
 ENTRY_POINTS = """
 [hcskit.views]
 slopes = my_views:slope_view
-pair = my_views:pair
-broken = my_views:broken
-features = my_views:features
-plain = my_views:slopes
-absent = my_views:no_such_view
+pair = more_views:pair
+broken = more_views:broken
+features = more_views:features
+plain = more_views:slopes
+absent = more_views:no_such_view
 """
+
+
+def example() -> str:
+    """The module that the documentation shows."""
+    text = PAGE.read_text(encoding="utf-8")
+    block = text[text.index("    # my_views.py") :]
+    return textwrap.dedent(block[: block.index("\n`needs`")])
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     about = folder / "my_views-1.0.dist-info"
     about.mkdir()
-    (folder / "my_views.py").write_text(PACKAGE)
+    (folder / "my_views.py").write_text(example())
+    (folder / "more_views.py").write_text(MORE)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-views\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(ENTRY_POINTS)
     return folder
@@ -69,7 +74,7 @@ def test_a_run_draws_the_views_it_has_the_parts_for(run_folder: Path, installed:
     assert "holds no profiles" in done.stderr
     assert "run hcskit.embed first" in done.stderr
     assert "left out: the view 'plain' is a function, expected a hcskit.views.View" in done.stderr
-    assert "left out: the view 'absent' cannot be loaded from my_views:no_such_view" in done.stderr
+    assert "left out: the view 'absent' cannot be loaded from more_views:no_such_view" in done.stderr
 
 
 def test_the_report_shows_them_and_survives_those_that_fail(run_folder: Path, installed: Path, tmp_path: Path) -> None:
@@ -79,8 +84,8 @@ def test_the_report_shows_them_and_survives_those_that_fail(run_folder: Path, in
 
     assert done.returncode == 0, done.stderr
     assert "the view 'broken' failed: KeyError: 'no such column'" in done.stderr
-    assert html.count('aria-label="Pair"') == 2
-    assert html.count('aria-label="Hill &lt;slopes&gt;"') == 1
+    assert html.count('aria-label="A &lt;pair&gt;"') == 2
+    assert html.count('aria-label="Hill slopes"') == 1
     assert '<a href="#views">Further views</a>' in html
     assert 'aria-label="Broken"' not in html
     assert 'aria-label="Features"' not in html
