@@ -31,7 +31,7 @@ horovod: $(STAMP) ## For training with several ranks: build Horovod, once, and i
 	@echo $(TRANSPORT) > $(HOROVOD)
 
 demo: $(STAMP) ## From simulated images to effective concentrations and a report, in runs/demo
-	@$(BIN)/hcskit run pipelines/demo.yaml --out runs/demo
+	@$(BIN)/hcskit run demo --out runs/demo
 
 test: horovod lint ## Lint, then all tests with coverage, on two cores
 	@$(BIN)/pytest --cov -n 2 --dist loadfile
@@ -39,11 +39,12 @@ test: horovod lint ## Lint, then all tests with coverage, on two cores
 test-fast: $(STAMP) ## The tests that are not marked slow, on two cores
 	@$(BIN)/pytest -m "not slow" -n 2 --dist worksteal
 
-lint: $(STAMP) ## Style, types, and which module may import which
+lint: $(STAMP) ## Style, types, which module may import which, and spelling
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/codespell
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml, and install it
 	@$(UV) pip compile --universal --generate-hashes --all-extras --group dev --no-header --no-annotate --quiet \
@@ -57,6 +58,7 @@ clean: ## Remove .venv and caches; runs/ stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks .coverage .coverage.*
 	find hcskit tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Python 3.14: not before the lock holds a TensorFlow for it.
 # uv itself comes from the lock, checked by its hashes, so that even the first step is the same everywhere.
 $(STAMP): pyproject.toml requirements.lock
 	@set -e; \
@@ -81,6 +83,6 @@ $(STAMP): pyproject.toml requirements.lock
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt; \
 	fi; \
 	$(UV) pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock; \
-	$(UV) pip install --python $(BIN)/python --quiet --no-deps -e .; \
+	$(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .; \
 	if [ -e $(HOROVOD) ]; then containers/horovod/build.sh $(BIN)/python $(TRANSPORT); fi; \
 	touch $@

@@ -39,7 +39,7 @@ from hcskit.results import (
     read_table,
 )
 from hcskit.store import open_plates, open_screen
-from hcskit.training import load_model
+from hcskit.training import TrainedModel, open_model
 from hcskit.views import View, further_views
 
 __all__ = ["Run", "open_run"]
@@ -120,9 +120,9 @@ class Run:
         return read_illumination(self.folder)
 
     @property
-    def model(self) -> tuple[Any, Any]:
-        """The trained network and its card."""
-        return load_model(self._there(MODEL).parent)
+    def model(self) -> TrainedModel:
+        """The trained network, with its card and recipe."""
+        return open_model(self._there(MODEL).parent)
 
     @property
     def history(self) -> pd.DataFrame:

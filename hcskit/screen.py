@@ -49,7 +49,7 @@ DIMS = ("well", "field", "time", "channel", "z", "y", "x")
 #: Version of the layout described above; written with every plate.
 SCHEMA_VERSION = 2
 # What an export may say of a plate beside its labels; see `hcskit.readers.ImageIndex`.
-_MEASURED = ("exposure", "excitation", "emission", "position_x", "position_y")
+_MEASURED = ("exposure", "excitation", "emission", "position_x", "position_y", "elapsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ class PlateInfo:
         What else the export says: ``exposure`` (channel), ``position_x`` (well, field) …
     flatfield : mapping of str to Flatfield
         The vendor's illumination of a channel.
+    barcode : str
+        What the export calls the plate, where that is not `name`.
     """
 
     name: str
@@ -115,6 +117,7 @@ class PlateInfo:
     plate_format: int | None = None
     coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
     flatfield: Mapping[str, Flatfield] = field(default_factory=dict)
+    barcode: str = ""
 
     @property
     def labels(self) -> dict[str, tuple[Any, ...]]:
@@ -190,6 +193,7 @@ def make_plate(info: PlateInfo, image: Any, present: Any, plate_map: pd.DataFram
         "pixel_size_um": info.pixel_size,
         "z_step_um": info.z_step,
         "source": info.source,
+        "barcode": info.barcode or None,
     }
     return xr.Dataset(
         variables, coords=coordinates, attrs={name: value for name, value in attributes.items() if value is not None}
@@ -232,6 +236,7 @@ def describe_plate(plate: xr.Dataset) -> tuple[PlateInfo, pd.DataFrame | None]:
             if name in plate.coords
         },
         flatfield=_polynomials(plate),
+        barcode=plate.attrs.get("barcode", ""),
     )
     rest = [str(name) for name in plate.coords if name not in (*plate.dims, *_MEASURED, "row", "column")]
     strange = [name for name in rest if plate[name].dims != ("well",) or plate[name].dtype.kind not in "OUSTbiuf"]

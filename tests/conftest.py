@@ -14,7 +14,12 @@ import tifffile
 from hypothesis import settings
 
 from hcskit.plate import parse_well
-from hcskit.platemap import check_plate_map
+from hcskit.platemap import check_plate_map, read_plate_map
+from hcskit.preprocess import estimate_illumination
+from hcskit.readers import read_folder
+from hcskit.results import write_illumination
+from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate_plate
+from hcskit.store import import_plates, open_plates
 
 # TensorFlow reads it once, when it is first imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -84,3 +89,20 @@ def treated() -> Callable[[Iterable[str]], pd.DataFrame]:
         return check_plate_map(pd.DataFrame({**columns, "role": "treatment"}))
 
     return table
+
+
+@pytest.fixture(scope="session")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small plate, ready to train on."""
+    folder = tmp_path_factory.mktemp("screen")
+    design = PlateDesign(
+        compounds=(Compound("active", "translocation", ec50=50.0),),
+        concentrations=dilution_series(3000.0, 4.0, 3),
+        image_size=(64, 64),
+    )
+    export = simulate_plate(folder / "export", design, seed=3)
+    found = read_folder(export.images)
+    import_plates(found, folder, {index.plate: read_plate_map(export.plate_map, index.plate) for index in found})
+    for name, plate in open_plates(folder).items():
+        write_illumination(folder, name, estimate_illumination(plate))
+    return folder

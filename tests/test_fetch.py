@@ -24,8 +24,7 @@ from hcskit import fetch
 from hcskit.errors import InputError, StoreError
 from hcskit.fetch import _archive, _download
 from hcskit.platemap import read_plate_map
-from hcskit.readers import presets, read_image
-from hcskit.readers._registry import list_files
+from hcskit.readers import list_files, presets, read_image
 
 IMAGES = "/BBBC013/BBBC013_v1_images_bmp.zip"
 DOSES = "/BBBC013/BBBC013_v1_platemap_all.txt"

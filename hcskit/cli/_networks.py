@@ -173,10 +173,9 @@ def plan(recipe: Path, data: Path, images_per_second: float | None, ranks_per_no
 
     DATA is a screen, or a folder of images in subfolders called what they show.
     """
-    from hcskit.data import open_data
-    from hcskit.planning import Hosts, describe
+    from hcskit.planning import Hosts
+    from hcskit.planning import plan as work_out
     from hcskit.recipe import Recipe
 
-    hosts = images_per_second and Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
-    images, how = open_data(data, illumination=False), Recipe.from_yaml(recipe)
-    click.echo("\n".join(describe(images, how, hosts or None, ranks_per_node=ranks_per_node)))
+    hosts = None if images_per_second is None else Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
+    click.echo(work_out(data, Recipe.from_yaml(recipe), hosts, ranks_per_node=ranks_per_node))

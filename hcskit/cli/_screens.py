@@ -52,23 +52,26 @@ def run(pipeline: Path, parameters: tuple[str, ...], out: Path | None, list_: bo
     "--reader", help="Name of a reader, or a YAML file with a pattern. Default: the one that knows the layout."
 )
 @click.option("--plate", help="What to call the plate. Default: as the export does.")
+@click.option("--channels", help="Import only these channels, such as DNA,Actin; those of a plate must have one size.")
 @click.option(
     "--allow-missing",
     is_flag=True,
-    help="Accept files that the export names, and wells of the map, that are not there.",
+    help="Accept images that the export names, and wells of the map, that are not there; leave out bad files.",
 )
 @click.option("--wells", help="Import only these wells now, such as A01,A02; several imports share one plate.")
 @click.option(
     "--replace-plate-map", is_flag=True, help="Put this plate map in the place of the one that the plate has."
 )
 @debug_option
-def import_(source: Path, screen: Path, plate_map: Path | None, wells: str | None, **options: Any) -> None:
+def import_(
+    source: Path, screen: Path, plate_map: Path | None, wells: str | None, channels: str | None, **options: Any
+) -> None:
     """Import the images of a SOURCE folder into a SCREEN, as OME-Zarr plates."""
     from hcskit.platemap import read_plate_map
     from hcskit.readers import read_folder
     from hcskit.store import import_plates
 
-    found = read_folder(source, options.pop("reader"), options.pop("plate"))
+    found = read_folder(source, options.pop("reader"), options.pop("plate"), screen, channels and channels.split(","))
     click.echo(found.describe())
     maps = None if plate_map is None else {index.plate: read_plate_map(plate_map, index.plate) for index in found}
     for path in import_plates(found, screen, maps, wells=wells and wells.split(","), **options):

@@ -1,7 +1,7 @@
 """How much, how long, on how many hosts: a training before it is started."""
 
-from hcskit.planning._describe import amounts, describe, timetable
 from hcskit.planning._memory import Memory, check_memory, memory_of_rank
+from hcskit.planning._plan import Plan, amounts, plan, timetable
 from hcskit.planning._scaling import Hosts, Measured, Prediction, Workload, calibrate, predict
 from hcskit.planning._size import DataSize
 
@@ -10,13 +10,14 @@ __all__ = [
     "Hosts",
     "Measured",
     "Memory",
+    "Plan",
     "Prediction",
     "Workload",
     "amounts",
     "calibrate",
     "check_memory",
-    "describe",
     "memory_of_rank",
+    "plan",
     "predict",
     "timetable",
 ]

@@ -8,14 +8,18 @@ import pandas as pd
 
 from hcskit.errors import PlateMapError, UnitError
 from hcskit.platemap._check import raise_faults
+from hcskit.platemap._names import key, meaning
 from hcskit.units import parse_unit
 
 __all__ = ["refuse_substitutes", "spell_doses"]
 
 _NUMBER_AND_UNIT = re.compile(r"([+-]?[\d.,]+(?:[eE][+-]?\d+)?)\s*(\S.*)?")
+_NOTHING = ("", "na", "nan", "none", "null")  # as `key` spells them, a dash too
 _MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _LOGARITHM = re.compile(r"(?:^|[\W_])log", re.IGNORECASE)
 _INGREDIENT = re.compile(r"stock|source.*conc|transfer|dispens|dilut|volume", re.IGNORECASE)
+_STOCK = re.compile(r"(stock|source)[\s_]*conc", re.IGNORECASE)  # then a bare "concentration" is not the stock's
+_TRANSFER = re.compile(r"stock|source.*(conc|well|plate)|destination|transfer|dispens|volume", re.IGNORECASE)
 _ASKED = "in a column concentration, with its unit in a column concentration_unit or in the name: concentration (uM)"
 
 
@@ -25,8 +29,19 @@ def refuse_substitutes(names: list[str], source: str) -> None:
     Raises
     ------
     PlateMapError
-        If there are logarithms, or stock concentrations, volumes or dilutions.
+        If there are logarithms, or stock concentrations, volumes or dilutions, and no concentration; or a list of
+        transfers of which it is unclear whether its one concentration is the stock's.
     """
+    doses = [name for name in names if meaning(name)[0] == "concentration"]
+    transfers = [name for name in names if _TRANSFER.search(name) and name not in doses]
+    is_told_apart = any("final" in name.casefold() for name in doses) or any(map(_STOCK.search, transfers))
+    if doses and transfers and not is_told_apart:
+        raise PlateMapError(
+            f"{source}: with {', '.join(transfers)} beside it, {doses[0]!r} may be the concentration of the stock; "
+            "call it final_concentration if it is the one in the well, or leave those columns out"
+        )
+    if doses:
+        return
     logarithms = [name for name in names if _LOGARITHM.search(name)]
     if logarithms:
         raise PlateMapError(f"{source}: {', '.join(logarithms)} is a logarithm; give the concentration itself {_ASKED}")
@@ -51,16 +66,16 @@ def spell_doses(table: pd.DataFrame, named_unit: str, source: str, *, decimal_co
     source : str
         What to call the table in an error.
     decimal_comma : bool
-        The file is of a kind that countries with a decimal comma write.
+        The file is of a kind that countries with a decimal comma write, so a point may separate thousands.
 
     Raises
     ------
     PlateMapError
         If a cell's unit, the column's and the unit column's differ, or a comma may mean two things.
     """
-    split = [_split(text) for text in table["concentration"]]
+    split = [_split("" if key(text) in _NOTHING else text) for text in table["concentration"]]
     numbers = [number for number, _ in split]
-    if decimal_comma:
+    if decimal_comma or any("," in number for number in numbers):
         numbers = _with_points(numbers, source)
     given = list(table["concentration_unit"]) if "concentration_unit" in table else [""] * len(table)
     faults: list[str] = []

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from hcskit.errors import PlateMapError
-from hcskit.plate import row_name
+from hcskit.errors import InputError, PlateMapError
+from hcskit.plate import parse_well, row_name, safe_name
 from hcskit.platemap._assay_layout import read_assay_layout
 from hcskit.platemap._check import check_plate_map
 from hcskit.platemap._doses import refuse_substitutes, spell_doses
@@ -56,18 +56,17 @@ def read_plate_map(path: str | Path, plate: str | None = None) -> pd.DataFrame:
     ------
     PlateMapError
         If the file is missing, cannot be parsed or fails a check; if several parts of it look like a plate map; if it
-        holds several plates, or not the one wanted; if it has stock concentrations and volumes or logarithms, but not
-        the concentration in the well, which is never guessed.
+        holds several plates, or not the one wanted; if it has logarithms, or stock concentrations and volumes, and not
+        for certain the concentration in the well, which is never guessed.
     """
     path = Path(path)
     source = str(path)
     table, decimal_comma = _table(path, source)
+    refuse_substitutes(list(table.columns), source)
     table, unit = name_columns(table, source)
     table = _one_plate(table, plate, source)
-    table = _with_wells(table)
-    if "concentration" not in table:
-        refuse_substitutes(list(table.columns), source)
-    elif "well" in table:
+    table = _with_wells(table, source)
+    if {"well", "concentration"} <= set(table.columns):
         table = spell_doses(table, unit, source, decimal_comma=decimal_comma)
     if "role" in table:
         table = table.assign(role=spell_roles(table["role"]))
@@ -147,15 +146,33 @@ def _one_plate(table: pd.DataFrame, plate: str | None, source: str) -> pd.DataFr
     listed = f"{len(plates)} plate(s): {', '.join(plates)}"
     if plate is None and len(plates) > 1:
         raise PlateMapError(f"{source} is the map of {listed[:300]}; say which one is wanted")
+    if plate is not None:  # an id that could not be a folder's name was changed
+        plate = next((name for name in plates if plate in (name, safe_name(name))), plate)
     if plate is not None and plate not in plates:
         raise PlateMapError(f"{source} has no plate {plate}; it is the map of {listed[:300]}")
     return table[table["plate"] == (plate or plates[0])].drop(columns="plate")
 
 
-def _with_wells(table: pd.DataFrame) -> pd.DataFrame:
-    if "well" in table or not {"row", "column"} <= set(table.columns):
+def _with_wells(table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Take the wells from rows and columns; where the table names the wells too, they must be the same."""
+    if not {"row", "column"} <= set(table.columns):
         return table
-    return table.assign(well=[_row(row) + column for row, column in zip(table["row"], table["column"], strict=True)])
+    wells = [_row(row) + column for row, column in zip(table["row"], table["column"], strict=True)]
+    for named, well in zip(table["well"], wells, strict=True) if "well" in table else ():
+        if _is_other(named, well):
+            raise PlateMapError(
+                f"{source}: well {named} is said to be in the row and column of {well}; correct or remove these "
+                "(both count from 1)"
+            )
+    return table if "well" in table else table.assign(well=wells)
+
+
+def _is_other(one: str, other: str) -> bool:
+    """Whether two names are of different wells; what is no well is told later, if it counts."""
+    try:
+        return parse_well(one) != parse_well(other)
+    except InputError:
+        return False
 
 
 def _row(text: str) -> str:

@@ -1,15 +1,13 @@
 """Vendor folders into image indexes: which file holds which plate, well, field, channel, plane and time point.
 
 A reader opens no image. One is a small module (see `Reader`) or, where a layout is only file names, a YAML file
-(see ``presets/``). `read_folder` finds the one that knows a folder.
+(see ``presets/``); `hcskit.readers.toolkit` has what it is made of. `read_folder` finds the one that knows a folder.
 """
 
-from hcskit.readers._claim import Claim
-from hcskit.readers._files import read_image
-from hcskit.readers._index import ImageIndex, inside
 from hcskit.readers._lazy import FileImages, file_images
-from hcskit.readers._pattern import FilePattern, presets
-from hcskit.readers._registry import Export, Reader, list_files, read_folder, readers
+from hcskit.readers._presets import presets
+from hcskit.readers._registry import Export, read_folder, readers
+from hcskit.readers.toolkit import Claim, FilePattern, ImageIndex, Reader, inside, list_files, read_image
 
 __all__ = [
     "Claim",

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from hcskit.readers._vendor import on_disk
+from hcskit.readers.toolkit import on_disk
 
 __all__ = ["CORRECTED", "find_indexes", "image_finder", "image_folder", "profiles_beside"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hcskit.plate import FORMATS, Well
-from hcskit.readers._vendor import plate_size
+from hcskit.readers.toolkit import plate_size
 
 __all__ = ["Htd"]
 

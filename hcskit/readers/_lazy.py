@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from hcskit.errors import ReaderError
 from hcskit.lazy import PlaneArray
-from hcskit.readers._files import read_image
-from hcskit.readers._index import ImageIndex
+from hcskit.readers.toolkit import WHOLE, ImageIndex, read_image
 from hcskit.screen import PlateInfo
 
 __all__ = ["FileImages", "file_images"]
+
+_ALONE = -1  # the page of an image that should be its file's only one
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +26,12 @@ class FileImages:
     rows: npt.NDArray[np.int64]
     paths: npt.NDArray[np.object_]
     pages: npt.NDArray[np.int64]
+    samples: npt.NDArray[np.int64]
 
     def __call__(self, position: tuple[int, ...]) -> npt.NDArray[Any]:
         row = self.rows[position]
-        pixels = read_image(self.paths[row], int(self.pages[row]))
+        page = int(self.pages[row])
+        pixels = read_image(self.paths[row], None if page == _ALONE else page, int(self.samples[row]))
         if (pixels.shape, pixels.dtype.newbyteorder("=")) != (self.info.shape, self.info.dtype):
             raise ReaderError(
                 f"{self.paths[row]} is {pixels.shape} {pixels.dtype}, but the images of plate {self.info.name} are "
@@ -40,7 +43,10 @@ class FileImages:
     def of_index(cls, index: ImageIndex, info: PlateInfo) -> Self:
         """Take the files that an index names."""
         table = index.table
-        return cls(info, index.rows(info), table.path.to_numpy(dtype=object), table.page.to_numpy())
+        is_alone = table.groupby("path").page.transform("max") == 0
+        pages = table.page.mask(is_alone, _ALONE)
+        samples = table["sample"].to_numpy() if "sample" in table else np.full(len(table), WHOLE)
+        return cls(info, index.rows(info), table.path.to_numpy(dtype=object), pages.to_numpy(), samples)
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
@@ -52,7 +58,7 @@ class FileImages:
         rows = self.rows[number]
         used = np.unique(rows[rows >= 0])
         own = np.where(rows >= 0, np.searchsorted(used, rows), -1)
-        return FileImages(self.info, own, self.paths[used], self.pages[used])
+        return FileImages(self.info, own, self.paths[used], self.pages[used], self.samples[used])
 
 
 def file_images(index: ImageIndex, info: PlateInfo) -> PlaneArray:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeI
 from hcskit.errors import InputError, ReaderError
 from hcskit.plate import FORMATS, PlateFormat, parse_well
 from hcskit.readers._ome import micrometres
-from hcskit.readers._zarr_json import read_attributes
+from hcskit.readers.toolkit import read_zarr_attributes
 
 __all__ = ["Image", "Plate", "PlateWell", "Well", "read_group"]
 
@@ -175,7 +175,7 @@ def read_group(folder: Path, model: type[_Model], key: str | None = None) -> _Mo
     ReaderError
         If it is not what OME-Zarr has in such a place.
     """
-    attributes = read_attributes(folder)
+    attributes = read_zarr_attributes(folder)
     if attributes is None:
         return None
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hcskit.errors import ReaderError
-from hcskit.readers._vendor import distinct
+from hcskit.readers.toolkit import distinct
 
 __all__ = ["channel_names", "channel_order", "check_planes", "micrometres", "plate_names"]
 

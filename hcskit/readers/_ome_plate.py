@@ -12,7 +12,7 @@ import pandas as pd
 
 from hcskit.readers._ome import micrometres
 from hcskit.readers._ome_xml import OmeXml
-from hcskit.readers._vendor import number, well_name
+from hcskit.readers.toolkit import number, well_name
 
 __all__ = ["NO_RUN", "PlatePart", "field_numbers", "read_plate"]
 
@@ -97,7 +97,9 @@ def _position(sample: Element, axis: str) -> float:
     return math.nan if value is None or factor is None else float(f"{value * factor:.9g}")
 
 
-def field_numbers(wells: Mapping[str, Iterable[int]], stated: int | None = None) -> dict[tuple[str, int], int]:
+def field_numbers(
+    wells: Mapping[str, Iterable[int]], stated: int | None = None
+) -> tuple[dict[tuple[str, int], int], list[str]]:
     """Return the field of each ``Index`` of a WellSample.
 
     Some writers count it in each well (ome-model, IDR). The schema has it count over the plate, with gaps where
@@ -113,22 +115,28 @@ def field_numbers(wells: Mapping[str, Iterable[int]], stated: int | None = None)
     Returns
     -------
     dict
-        Field of each well and index: the index itself, if wells have some in common; else its place in the well's block
-        of the count, if each well has one of its own; else its rank in the well.
+        Field of each well and index: the index itself, if wells have some in common or none is beyond the fields of a
+        well; else its place in the well's block of the count, if each well has one of its own; else its rank in the
+        well.
+    list of str
+        A note, where it is the rank: then nobody knows which fields of a well are missing.
 
     Examples
     --------
-    >>> field_numbers({"A01": [0, 1], "A02": [1]})  # counted in each well
+    >>> field_numbers({"A01": [0, 1], "A02": [1]})[0]  # counted in each well
     {('A01', 0): 0, ('A01', 1): 1, ('A02', 1): 1}
-    >>> field_numbers({"A01": [0, 1], "A02": [3]})  # counted over the plate, where field 0 of A02 was not acquired
+    >>> field_numbers({"A01": [0, 1], "A02": [3]})[0]  # counted over the plate, where field 0 of A02 was not acquired
     {('A01', 0): 0, ('A01', 1): 1, ('A02', 3): 1}
     """
     indices = {well: sorted(set(of_well)) for well, of_well in wells.items()}
     every = [number for of_well in indices.values() for number in of_well]
-    if len(indices) <= 1 or len(set(every)) < len(every):
-        return {(well, number): number for well, of_well in indices.items() for number in of_well}
+    if len(indices) <= 1 or len(set(every)) < len(every) or max(every) < (stated or 0):
+        return {(well, number): number for well, of_well in indices.items() for number in of_well}, []
     for size in filter(None, (stated, max(map(len, indices.values())))):
         blocks = [{number // size for number in of_well} for of_well in indices.values()]
         if all(len(block) == 1 for block in blocks) and len(set.union(*blocks)) == len(blocks):
-            return {(well, number): number % size for well, of_well in indices.items() for number in of_well}
-    return {(well, number): rank for well, of_well in indices.items() for rank, number in enumerate(of_well)}
+            return {(well, number): number % size for well, of_well in indices.items() for number in of_well}, []
+    ranks = {(well, number): rank for well, of_well in indices.items() for rank, number in enumerate(of_well)}
+    return ranks, [
+        "fields are counted in each well: the OME-XML numbers them over the plate, without those not acquired"
+    ]

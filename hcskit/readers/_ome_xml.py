@@ -20,10 +20,8 @@ from xml.etree.ElementTree import Element
 import tifffile
 
 from hcskit.errors import ReaderError
-from hcskit.readers._index import inside
 from hcskit.readers._ome import channel_names, check_planes, micrometres
-from hcskit.readers._vendor import number
-from hcskit.readers._xml import parse_xml, read_xml
+from hcskit.readers.toolkit import inside, number, parse_xml, read_xml
 
 __all__ = ["OmeXml", "Plane", "has_plate", "is_pointer", "length", "read_ome_xml", "read_text"]
 

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from hcskit.errors import ReaderError
-from hcskit.readers._claim import Claim
-from hcskit.readers._files import IMAGE_SUFFIXES
-from hcskit.readers._index import ImageIndex
-from hcskit.readers._pattern import FilePattern, presets
+from hcskit.readers._presets import presets
+from hcskit.readers.toolkit import IMAGE_SUFFIXES, FilePattern, ImageIndex, Reader, list_files
 
-__all__ = ["Export", "Reader", "list_files", "read_folder", "readers"]
+__all__ = ["Export", "read_folder", "readers"]
 
 GROUP = "hcskit.readers"
-_ZARR = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """A vendor's layout: a module or an object with these two functions. It opens no image.
-
-    An entry point of the group ``hcskit.readers`` names it.
-    """
-
-    def claim(self, folder: Path, files: Sequence[Path]) -> Claim | None:
-        """Say whether the folder is of this layout; `files` are all below it, in no certain order."""
-
-    def index(self, folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
-        """Index the images, one index for each plate."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +30,14 @@ class Export:
         Why it was chosen.
     plates : tuple of ImageIndex
         One for each plate, by name.
+    others : tuple of pathlib.Path
+        Files of images that are in none of the plates.
     """
 
     reader: str
     reason: str
     plates: tuple[ImageIndex, ...]
+    others: tuple[Path, ...] = ()
 
     def __iter__(self) -> Iterator[ImageIndex]:
         return iter(self.plates)
@@ -64,8 +48,11 @@ class Export:
         for index in self.plates:
             lines.append(f"plate {index.plate}: {len(index.table):,} images of {index.table.well.nunique()} wells")
             if index.absent:
-                lines.append(f"  {len(index.absent):,} files that it names are not there")
+                lines.append(f"  {len(index.absent):,} images that it names are not there")
+            lines += [f"  left out: {len(files):,} {reason}" for reason, files in index.left_out.items() if files]
             lines += [f"  {note}" for note in index.notes]
+        if self.others:
+            lines.append(f"{len(self.others):,} image file(s) are in none of the plates, such as {self.others[0]}")
         return "\n".join(lines)
 
 
@@ -88,7 +75,13 @@ def readers() -> dict[str, Reader]:
     return found | presets()
 
 
-def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str | None = None) -> Export:
+def read_folder(
+    folder: str | Path,
+    reader: str | Path | None = None,
+    plate: str | None = None,
+    screen: str | Path | None = None,
+    channels: Sequence[str] | None = None,
+) -> Export:
     """Index the images under a folder.
 
     Parameters
@@ -99,6 +92,10 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
         Name of a reader, or a YAML file that describes a `FilePattern`; by default, the one that knows the layout.
     plate : str, optional
         What to call the plate; by default, as the export does.
+    screen : path-like, optional
+        Folder that the plates go to; those that are there already are no part of the export, if it lies below.
+    channels : sequence of str, optional
+        Take the images of these channels only, such as those of one size.
 
     Raises
     ------
@@ -109,7 +106,8 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise ReaderError(f"there is no folder {folder}")
-    files = list_files(folder)
+    taken = None if screen is None else Path(screen).resolve()
+    files = [file for file in list_files(folder) if not (file.suffix == ".zarr" and file.parent == taken)]
     known = readers()
     if reader is None:
         name, reason = _choose(known, folder, files)
@@ -121,6 +119,8 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
     if not plates:
         why = "; ".join(note for index in named for note in index.notes) or _advice(files)
         raise ReaderError(f"{folder}: the reader {name} finds no image; {why}")
+    if channels is not None:
+        plates = [index.only_channels(channels) for index in plates]
     if plate is not None:
         if len(plates) > 1:
             names = ", ".join(index.plate for index in plates)
@@ -132,32 +132,10 @@ def read_folder(folder: str | Path, reader: str | Path | None = None, plate: str
         raise ReaderError(
             f"the plate {twice[0]} is there twice: {sources}; import each folder by itself and name one with --plate"
         )
-    return Export(name, reason, tuple(sorted(plates, key=lambda index: index.plate)))
-
-
-def list_files(folder: Path) -> list[Path]:
-    """List the files below a folder, sorted; a Zarr is one entry, its folder. Hidden files are left out.
-
-    macOS leaves ``._name.tif`` beside each file that it copies.
-    """
-    if _is_zarr(folder):
-        return [folder]
-    found: list[Path] = []
-    seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        here = Path(place)
-        if here.resolve() in seen:  # a link that leads back
-            folders.clear()
-            continue
-        seen.add(here.resolve())
-        arrays = [name for name in folders if name.endswith(".zarr") or _is_zarr(here / name)]
-        folders[:] = [name for name in folders if name not in arrays and not name.startswith(".")]
-        found += [here / name for name in (*arrays, *names) if not name.startswith(".")]
-    return sorted(found)
-
-
-def _is_zarr(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in _ZARR)
+    used = {path for index in plates for path in index.table.path}
+    used |= {path for index in plates for paths in index.left_out.values() for path in paths}
+    others = tuple(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and str(file) not in used)
+    return Export(name, reason, tuple(sorted(plates, key=lambda index: index.plate)), others)
 
 
 def _choose(known: Mapping[str, Reader], folder: Path, files: Sequence[Path]) -> tuple[str, str]:
@@ -196,6 +174,6 @@ def _advice(files: Sequence[Path]) -> str:
     if not images:
         return f"it holds no image file ({', '.join(sorted(IMAGE_SUFFIXES))}), and neither do its subfolders"
     return (
-        f"its files are named like {images[0].name!r}: describe that in a YAML file and give it as the reader "
-        "(see `hcskit readers`)"
+        f"its files are named like {images[0].name!r}: name the reader if it is one of these, or describe the names in "
+        "a YAML file and give that as the reader (see `hcskit readers`)"
     )

@@ -21,9 +21,7 @@ import pandas as pd
 
 from hcskit.errors import ReaderError
 from hcskit.platemap import check_plate_map
-from hcskit.readers._claim import Claim
-from hcskit.readers._files import IMAGE_SUFFIXES
-from hcskit.readers._index import ImageIndex, inside
+from hcskit.readers.toolkit import IMAGE_SUFFIXES, Claim, ImageIndex, inside
 
 __all__ = ["claim", "index"]
 

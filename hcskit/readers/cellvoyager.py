@@ -19,21 +19,22 @@ from xml.etree.ElementTree import Element
 
 import pandas as pd
 
-from hcskit.readers._claim import Claim
-from hcskit.readers._index import ImageIndex, inside
-from hcskit.readers._vendor import (
+from hcskit.readers.toolkit import (
+    Claim,
+    ImageIndex,
     distinct,
     field_positions,
+    inside,
     label,
     number,
     on_disk,
     only,
     plane_distance,
     plate_size,
+    read_xml,
     strayed_fields,
     well_name,
 )
-from hcskit.readers._xml import read_xml
 
 __all__ = ["claim", "index"]
 

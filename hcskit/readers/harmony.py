@@ -20,21 +20,22 @@ import pandas as pd
 from hcskit.errors import ReaderError
 from hcskit.flatfield import Flatfield
 from hcskit.readers import _acapella
-from hcskit.readers._claim import Claim
 from hcskit.readers._harmony_files import CORRECTED, find_indexes, image_finder, image_folder, profiles_beside
-from hcskit.readers._index import ImageIndex, inside
-from hcskit.readers._vendor import (
+from hcskit.readers.toolkit import (
+    Claim,
+    ImageIndex,
     distinct,
     field_positions,
+    inside,
     label,
     number,
     only,
     plane_distance,
     plate_size,
+    read_xml,
     strayed_fields,
     well_name,
 )
-from hcskit.readers._xml import read_xml
 
 __all__ = ["claim", "index"]
 

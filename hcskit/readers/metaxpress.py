@@ -10,16 +10,14 @@ export has in ``ZStep_0`` (fmi-faim/faim-ipa, pull request 201). An export repea
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from hcskit.plate import parse_well
-from hcskit.readers._claim import Claim
 from hcskit.readers._htd import Htd
-from hcskit.readers._index import ImageIndex
-from hcskit.readers._vendor import distinct
+from hcskit.readers.toolkit import Claim, ImageIndex, distinct
 
 __all__ = ["claim", "index", "projections"]
 
@@ -46,7 +44,7 @@ def claim(folder: Path, files: Sequence[Path]) -> Claim | None:
     return Claim(f"{len(sure)} of {len(files)} files are named like {sure[0].name}, as MetaXpress does", len(sure))
 
 
-def index(folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
+def index(folder: Path, files: Sequence[Path]) -> list[ImageIndex]:  # noqa: ARG001 - the contract has it
     """Index each plate below the folder: images of a single plane, and of each plane of a stack.
 
     A plate has the name of its folder; where several plates are in one folder, that in the names of its files.
@@ -56,7 +54,7 @@ def index(folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
     ReaderError
         If an image is there twice, as where a well was acquired again.
     """
-    return _index(folder, files, flat=False)
+    return _index(files, flat=False)
 
 
 class _Projections:
@@ -65,45 +63,42 @@ class _Projections:
     def claim(self, folder: Path, files: Sequence[Path]) -> None:
         """Claim nothing."""
 
-    def index(self, folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
+    def index(self, folder: Path, files: Sequence[Path]) -> list[ImageIndex]:  # noqa: ARG002 - the contract has it
         """Index each plate below the folder: its images that are no plane of a stack."""
-        return _index(folder, files, flat=True)
+        return _index(files, flat=True)
 
 
 projections = _Projections()
 
 
-def _index(folder: Path, files: Sequence[Path], flat: bool) -> list[ImageIndex]:
-    found = pd.DataFrame([_labels(file) for file in files if file.suffix.lower() in _TIFF], columns=_COLUMNS)
+def _index(files: Sequence[Path], flat: bool) -> list[ImageIndex]:
     described: dict[Path, dict[str, Path]] = {}
     # Of the copies of an HTD the highest comes last, and stays.
     for file in sorted(filter(_is_htd, files), key=lambda file: (-len(file.parts), file)):
-        described.setdefault(_place(file)[0], {})[file.stem.casefold()] = file
+        described.setdefault(_home(file), {})[file.stem.casefold()] = file
+    tiffs = [file for file in files if file.suffix.lower() in _TIFF]
+    found = pd.DataFrame([_labels(file, described) for file in tiffs], columns=_COLUMNS)
     plates: list[ImageIndex] = []
     for place, here in found.groupby("home"):
         home = Path(str(place))
-        plates += _plates(folder, home, here, described.get(home, {}), flat)
+        plates += _plates(home, here, described.get(home, {}), flat)
     return [plate for plate in plates if not plate.table.empty]
 
 
-def _plates(folder: Path, home: Path, files: pd.DataFrame, htds: Mapping[str, Path], flat: bool) -> list[ImageIndex]:
+def _plates(home: Path, files: pd.DataFrame, htds: Mapping[str, Path], flat: bool) -> list[ImageIndex]:
     """Return the index of each plate of a folder: of those that an HTD describes, or of all if it describes none."""
     names = sorted(set(files.plate.dropna()))
     names = [name for name in names if name.casefold() in htds] or names
-    others = sorted(Path(path).relative_to(folder).as_posix() for path in files.path[~files.plate.isin(names)])
-    said = [f"{len(others)} other TIFF file(s) left out, such as {others[0]}"] if others else []
     plates = []
     for name in names:
         plate = home.name if len(names) == 1 else name or home.name
         only = next(iter(htds.values())) if len(htds) == len(names) == 1 else None
         path = htds.get(name.casefold(), only)
-        plates.append(_plate(home, plate, files[files.plate == name], Htd.read(path) if path else None, said, flat))
+        plates.append(_plate(home, plate, files[files.plate == name], Htd.read(path) if path else None, flat))
     return plates
 
 
-def _plate(
-    home: Path, plate: str, images: pd.DataFrame, htd: Htd | None, notes: Sequence[str], flat: bool
-) -> ImageIndex:
+def _plate(home: Path, plate: str, images: pd.DataFrame, htd: Htd | None, flat: bool) -> ImageIndex:
     thumbs = int(images.thumb.sum())
     table, left_out = (_flat if flat else _stacks)(images[~images.thumb])
     named = htd.waves if htd else {}
@@ -119,7 +114,6 @@ def _plate(
         notes=(
             *([f"{thumbs} thumbnail(s) left out"] if thumbs else []),
             *left_out,
-            *notes,
             *(_lacks(htd, table, wells) if htd else []),
         ),
         tagged=True,
@@ -154,10 +148,16 @@ def _lacks(htd: Htd, images: pd.DataFrame, wells: Sequence[str]) -> list[str]:
     return [text for which, text in said if which]
 
 
-def _labels(file: Path) -> tuple[object, ...]:
-    """Return a row of `_COLUMNS`; the name of a file that MetaXpress has not named is None."""
-    home, time, z = _place(file)
+def _labels(file: Path, described: Mapping[Path, Collection[str]]) -> tuple[object, ...]:
+    """Return a row of `_COLUMNS`; the name of a file that MetaXpress has not named is None.
+
+    Its home is where an HTD describes its plate, however many folders above (of wells, sites or waves), or else the
+    folder above those of time points and planes.
+    """
     match = _NAME.fullmatch(file.name)
+    plate = match and (match["plate"] or "").casefold()
+    home = next((above for above in file.parents if plate in described.get(above, ())), _home(file))
+    time, z = _steps(file.relative_to(home))
     if match is None:
         return home, None, None, 1, time, 1, z, False, str(file)
     well, field, wave = match["well"].upper(), int(match["field"] or 1), int(match["wave"] or 1)
@@ -165,20 +165,24 @@ def _labels(file: Path) -> tuple[object, ...]:
     return home, match["plate"] or "", well, field, int(match["time"] or time), wave, z, thumb, str(file)
 
 
-def _place(file: Path) -> tuple[Path, int, int]:
-    """Return the plate's folder, and the time point and the plane that the folders below it say; no plane is 0.
+def _home(file: Path) -> Path:
+    """Return the folder above those of time points and planes."""
+    return next(above for above in file.parents if not _STEP.fullmatch(above.name))
+
+
+def _steps(file: Path) -> tuple[int, int]:
+    """Return the time point and the plane that the folders of a file say; no plane is 0.
 
     Examples
     --------
-    >>> home, time, z = _place(Path("1334/TimePoint_2/ZStep_3/P_A01.tif"))
-    >>> home.name, time, z
-    ('1334', 2, 3)
+    >>> _steps(Path("TimePoint_2/ZStep_3/P_A01.tif"))
+    (2, 3)
     """
-    home, steps = file.parent, {"timepoint": 1, "zstep": 0}
-    while match := _STEP.fullmatch(home.name):
-        steps[match[1].lower()] = int(match[2])
-        home = home.parent
-    return home, steps["timepoint"], steps["zstep"]
+    steps = {"timepoint": 1, "zstep": 0}
+    for folder in file.parts[:-1]:
+        if match := _STEP.fullmatch(folder):
+            steps[match[1].lower()] = int(match[2])
+    return steps["timepoint"], steps["zstep"]
 
 
 def _is_htd(file: Path) -> bool:

@@ -24,12 +24,10 @@ from typing import Any
 import pandas as pd
 
 from hcskit.errors import ReaderError
-from hcskit.readers._claim import Claim
-from hcskit.readers._index import ImageIndex, inside
 from hcskit.readers._ome import channel_order, plate_names
 from hcskit.readers._ome_plate import NO_RUN, PlatePart, field_numbers, read_plate
 from hcskit.readers._ome_xml import OmeXml, has_plate, is_pointer, length, read_ome_xml, read_text
-from hcskit.readers._vendor import on_disk, only, plate_size
+from hcskit.readers.toolkit import Claim, ImageIndex, inside, on_disk, only, plate_size
 
 __all__ = ["claim", "index"]
 
@@ -115,7 +113,7 @@ def _index_plate(name: str, parts: Sequence[PlatePart]) -> list[ImageIndex]:
     plates = []
     for run in runs:
         images, places = table[table.run == run], fields[fields.run == run]
-        numbers = field_numbers(places.groupby("well")["sample"].agg(list).to_dict(), max(counts, default=0))
+        numbers, counted = field_numbers(places.groupby("well")["sample"].agg(list).to_dict(), max(counts, default=0))
         images, places = (
             one.assign(field=[numbers[key] for key in zip(one.well, one["sample"], strict=True)])
             for one in (images, places)
@@ -126,7 +124,7 @@ def _index_plate(name: str, parts: Sequence[PlatePart]) -> list[ImageIndex]:
                 name if len(runs) == 1 or run == NO_RUN else f"{name}-acquisition-{run}",
                 images,
                 positions=None if positions.empty else positions,
-                **shared,
+                **{**shared, "notes": (*shared["notes"], *counted)},
             )
         )
     return plates

@@ -24,20 +24,26 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import ReaderError
-from hcskit.readers._claim import Claim
-from hcskit.readers._files import IMAGE_SUFFIXES, Header
-from hcskit.readers._index import KEYS, ImageIndex, inside
 from hcskit.readers._ngff import Image, Plate, Well, read_group
 from hcskit.readers._ome import channel_names, channel_order, check_planes, plate_names
-from hcskit.readers._vendor import only
-from hcskit.readers._zarr_json import ATTRIBUTES, Array, read_array, read_attributes
+from hcskit.readers.toolkit import (
+    IMAGE_SUFFIXES,
+    KEYS,
+    ZARR_ATTRIBUTES,
+    Claim,
+    ImageIndex,
+    ZarrArray,
+    inside,
+    is_zarr_empty,
+    only,
+    read_zarr_array,
+    read_zarr_attributes,
+)
 
-__all__ = ["claim", "index", "read_array_header", "read_array_image"]
+__all__ = ["claim", "index"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class _Field:
     name: str
     acquisition: int | None
     folder: Path
-    array: Array
+    array: ZarrArray
     image: Image
 
     @property
@@ -86,51 +92,17 @@ def index(folder: Path, files: Sequence[Path]) -> list[ImageIndex]:  # noqa: ARG
     return [one for (path, plate), name in zip(found, names, strict=True) for one in _index_plate(path, plate, name)]
 
 
-def read_array_header(path: str | Path) -> Header:
-    """Read the form of an array's images; no pixel is read.
-
-    Raises
-    ------
-    ReaderError
-        If it is not there, or is not safe and fit to be read.
-    """
-    array = _array(Path(path))
-    return Header((array.shape[-2], array.shape[-1]), array.dtype, prod(array.shape[:-2]))
-
-
-def read_array_image(path: str | Path, page: int) -> npt.NDArray[Any]:
-    """Read one 2-D image of an array; its metadata are checked before the zarr library opens it.
-
-    Raises
-    ------
-    ReaderError
-        As `read_array_header`.
-    """
-    import zarr  # slow to import, and not needed where no array is read
-
-    checked = _array(Path(path))
-    array: Any = zarr.open_array(str(path), mode="r", zarr_format=checked.format)  # type: ignore[arg-type]
-    return np.asarray(array[np.unravel_index(page, checked.shape[:-2])])
-
-
-def _array(path: Path) -> Array:
-    array = read_array(path)
-    if array is None:
-        raise ReaderError(f"{path} is not a Zarr array: it has neither zarr.json nor .zarray; is the copy complete?")
-    return array
-
-
 def _plates(files: Sequence[Path]) -> list[Path]:
     """Return the folders that say they are a plate; a malformed one counts, so that its fault is told."""
     return sorted(file for file in files if file.suffix.lower() not in IMAGE_SUFFIXES and _says_plate(file))
 
 
 def _says_plate(folder: Path) -> bool:
-    files = (folder / name for name in ATTRIBUTES)
+    files = (folder / name for name in ZARR_ATTRIBUTES)
     if not any(file.is_file() and b'"plate"' in file.read_bytes() for file in files):
         return False
     try:
-        return "plate" in (read_attributes(folder) or {})
+        return "plate" in (read_zarr_attributes(folder) or {})
     except ReaderError:
         return True
 
@@ -162,6 +134,10 @@ def _tabulate(fields: Sequence[_Field]) -> dict[str, Any]:
     unnamed = sum(len([label for label in field.image.labels if label]) != len(field.channels) for field in fields)
     if unnamed:
         notes.append(f"{unnamed} image(s) do not name each of their channels; these have a number")
+    if void := [field.folder for field in fields if is_zarr_empty(field.folder)]:
+        notes.append(
+            f"{len(void)} image(s) have no chunk and are read as zeros, such as {void[0]}; is the copy complete?"
+        )
     return {
         "table": pd.DataFrame(rows, columns=[*KEYS, "path", "page"]),
         "channels": channel_order(field.channels for field in fields),
@@ -185,7 +161,7 @@ def _read_field(folder: Path, well: str, name: str, acquisition: int | None) -> 
     if image is None:
         return folder
     place = inside(folder, image.path)
-    array = read_array(place)
+    array = read_zarr_array(place)
     if array is None:
         return place
     axes = image.axes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import xarray as xr
 from xarray.backends import BackendEntrypoint
 
 from hcskit.errors import HcskitError, InputError, NotAScreenError, ReaderError
-from hcskit.readers import ImageIndex, file_images, read_folder
+from hcskit.readers import Export, ImageIndex, file_images, read_folder
 from hcskit.screen import make_plate
 from hcskit.store._open import chunked, lazy_plates, with_results
 
@@ -123,11 +124,27 @@ def _plates(path: Path, reader: str | None, plate: str | None, plate_map: pd.Dat
     except NotAScreenError as error:
         stored = error
     try:
-        return {index.plate: _raw_plate(index, plate_map) for index in read_folder(path, reader, plate)}
+        return _raw_plates(read_folder(path, reader, plate), plate_map)
     except ReaderError as error:
         if stored is None:
             raise
         raise NotAScreenError(f"{stored}; nor can its images be read as they are: {error}") from error
+
+
+def _raw_plates(found: Export, plate_map: pd.DataFrame | None) -> dict[str, xr.Dataset]:
+    """Open each plate; one that has no readable image is left out with a warning, if there are others."""
+    plates: dict[str, xr.Dataset] = {}
+    refused: list[ReaderError] = []
+    for index in found:
+        try:
+            plates[index.plate] = _raw_plate(index, plate_map)
+        except ReaderError as error:
+            refused.append(error)
+    if refused and not plates:
+        raise refused[0]
+    for reason in refused:
+        warnings.warn(f"left out: {reason}", stacklevel=2)
+    return plates
 
 
 def _raw_plate(index: ImageIndex, plate_map: pd.DataFrame | None) -> xr.Dataset:
@@ -135,4 +152,8 @@ def _raw_plate(index: ImageIndex, plate_map: pd.DataFrame | None) -> xr.Dataset:
     images = file_images(index, info)
     table = index.plate_map if plate_map is None else plate_map
     plate = make_plate(info, images.variable(info.dims), images.present, table)
-    return plate.assign_attrs(absent_files=len(index.absent)) if index.absent else plate
+    counts = {
+        "absent_files": len(index.absent),
+        "left_out": [f"{len(files)} {reason}" for reason, files in index.left_out.items() if files],
+    }
+    return plate.assign_attrs({name: value for name, value in counts.items() if value})

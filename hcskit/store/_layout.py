@@ -140,6 +140,7 @@ def plate_attributes(
         "z_step_um": info.z_step,
         "plate_format": info.plate_format,
         "source": info.source,
+        **({"barcode": info.barcode} if info.barcode else {}),
         "coordinates": {
             name: {"dims": list(extra.dims), "values": _without_nan(extra.values), "unit": extra.unit}
             for name, extra in info.coordinates.items()
@@ -176,6 +177,7 @@ def plate_info(own: dict[str, Any]) -> PlateInfo:
             for name, extra in own["coordinates"].items()
         },
         flatfield={name: Flatfield.from_dict(profile) for name, profile in own["flatfield"].items()},
+        barcode=own.get("barcode", ""),
     )
 
 
@@ -248,7 +250,8 @@ def field_attributes(info: PlateInfo) -> dict[str, Any]:
         }
         for level in range(pyramid_depth(info.shape))
     ]
-    top = float(np.iinfo(info.dtype).max)
+    # A corrected image of floats has about the counts of the camera's 16 bits.
+    top = float(np.iinfo(np.uint16 if info.dtype.kind == "f" else info.dtype).max)
     channels = [
         {
             "label": name,

@@ -69,12 +69,15 @@ def _write_field(path: Path, info: PlateInfo, number: int, read: ReadImage, pres
 
 
 def _half(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Average 2×2 pixels, rounded; an odd last row or column is averaged with itself."""
+    """Average 2×2 pixels, rounded where they are integers; an odd last row or column is averaged with itself."""
     padded = (
         np.pad(image, [(0, size % 2) for size in image.shape], mode="edge")
         if any(size % 2 for size in image.shape)
         else image
     )
+    if image.dtype.kind == "f":
+        mean: npt.NDArray[Any] = padded.reshape(len(padded) // 2, 2, -1, 2).mean(axis=(1, 3), dtype=np.float64)
+        return mean.astype(image.dtype)
     rows: npt.NDArray[Any] = padded[::2].astype(np.uint64 if image.itemsize > 2 else np.uint32)
     rows += padded[1::2]
     total: npt.NDArray[Any] = rows[:, ::2] + rows[:, 1::2]

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from hcskit.errors import InputError, NotAScreenError, ReaderError, StoreError
 from hcskit.plate import parse_well
 from hcskit.readers import FileImages, ImageIndex
+from hcskit.readers.toolkit import describe_bad_files
 from hcskit.screen import PlateInfo, describe_plate, match_plate_map
 from hcskit.store import _layout
 from hcskit.store._distribute import executor
@@ -93,7 +94,8 @@ def import_plates(
         As `hcskit.platemap.read_plate_map` returns it: one for all plates, or one for each by name, which then must
         all be there. By default the export's own, or none.
     allow_missing : bool
-        Accept files that the export names and wells of the map that are not there.
+        Accept files that the export names and wells of the map that are not there; leave out files that cannot be
+        read.
     wells : collection of str, optional
         Write only these wells now. The plate is complete when all its wells are there, whoever wrote them.
     replace_plate_map : bool
@@ -108,14 +110,26 @@ def import_plates(
 
     Raises
     ------
+    ReaderError
+        If images of a plate are missing or bad; the other plates are written first.
     InputError
-        If images or map are at fault, or another plate of that name is there already.
+        If a map is at fault, or another plate of that name is there already.
     StoreError
         If the disk is full or cannot be written; the wells that are there stay.
     """
-    checked = [_check(index, _map_of(index, plate_map), allow_missing) for index in plates]
     options = {"replace_plate_map": replace_plate_map, "progress": progress}
-    return [_write(plate, screen, wells, **options) for plate in checked]
+    checked: list[_Plate] = []
+    refused: list[ReaderError] = []
+    for index in plates:
+        try:
+            checked.append(_check(index, _map_of(index, plate_map), allow_missing, wells))
+        except ReaderError as error:  # a bad file of one plate is no reason to withhold the others
+            refused.append(error)
+    written = [_write(plate, screen, wells, **options) for plate in checked]
+    if refused:
+        others = f"\nimported all the same: {', '.join(plate.info.name for plate in checked)}" if checked else ""
+        raise ReaderError("\n".join(map(str, refused)) + others)
+    return written
 
 
 def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True) -> Path:
@@ -124,7 +138,8 @@ def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True)
     Parameters
     ----------
     plate : xarray.Dataset
-        As `hcskit.screen.make_plate` makes it; ``image`` of unsigned integers, in memory or lazy. It is computed well
+        As `hcskit.screen.make_plate` makes it; ``image`` of unsigned integers or float32, in memory or
+        lazy. It is computed well
         by well: a Dask chunk that spans several wells is computed for each.
     screen : path-like
         Folder of the screen; made if need be.
@@ -145,9 +160,10 @@ def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True)
         If the disk is full or cannot be written; the wells that are there stay.
     """
     info, plate_map = describe_plate(plate)
-    if info.dtype.kind != "u":
+    if info.dtype.kind != "u" and info.dtype != np.float32:
         raise InputError(
-            f"plate {info.name}: its pixels are {info.dtype}; a store holds unsigned integers, such as uint16"
+            f"plate {info.name}: its pixels are {info.dtype}; a store holds unsigned integers, such as uint16, or "
+            "float32"
         )
     image = plate["image"].variable.transpose(*info.dims)
     present = plate["present"].transpose(*info.dims[:-2]).to_numpy()
@@ -206,20 +222,33 @@ def _map_of(
     return own
 
 
-def _check(index: ImageIndex, plate_map: pd.DataFrame | None, allow_missing: bool) -> _Plate:
+def _check(
+    index: ImageIndex, plate_map: pd.DataFrame | None, allow_missing: bool, chosen: Collection[str] | None
+) -> _Plate:
     if index.absent and not allow_missing:
         shown = "".join(f"\n  - {path}" for path in index.absent[:20])
         rest = f"\n  - and {len(index.absent) - 20} more" if len(index.absent) > 20 else ""
         raise ReaderError(
-            f"{index.source}: {len(index.absent)} file(s) that plate {index.plate} names are not there:{shown}{rest}\n"
-            "copy them again, or accept the gaps with --allow-missing"
+            f"{index.source}: {len(index.absent)} image(s) of plate {index.plate} that the export names are not there:"
+            f"{shown}{rest}\ncopy them again, or accept the gaps with --allow-missing"
         )
-    info = index.info()
+    if allow_missing:
+        index = index.without_bad_files()
+    info = index.info_of_good_files()
+    _refuse_bad_files(index, None if chosen is None else _known(chosen, info))
     wells = None
     if plate_map is not None:
         wells = match_plate_map(info.wells, plate_map, plate=info.name, allow_missing=allow_missing)
     files = FileImages.of_index(index, info)
     return _Plate(info, files.present, files.of_well, wells, index.fingerprint(), index.well_digests())
+
+
+def _refuse_bad_files(index: ImageIndex, chosen: Collection[str] | None) -> None:
+    """Refuse bad files of the wells that are to be written now: those of others may be mended until then."""
+    bad = index.bad_files()
+    table = index.table if chosen is None else index.table[index.table.well.isin(chosen)]
+    if here := {path: bad[path] for path in table.path.unique() if path in bad}:
+        raise ReaderError(describe_bad_files(index.plate, here, table.path.nunique()))
 
 
 def _known(wells: Collection[str], info: PlateInfo) -> tuple[str, ...]:

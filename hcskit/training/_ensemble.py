@@ -19,6 +19,7 @@ __all__ = ["calibration_error", "each_network", "finish", "temperature"]
 _NETWORKS = "networks"  # the layer that averages over them
 _BINS = 15  # of Guo et al.
 _RANGE = (0.1, 10.0)
+_LEAST = float(np.finfo(np.float32).tiny)  # of a probability: smaller ones are lost in float32
 
 
 def finish(
@@ -29,8 +30,8 @@ def finish(
     Parameters
     ----------
     networks : sequence of keras.Model
-        Each maps images (batch, y, x, channel) to probabilities (batch, class); their last layers, ``phenotype``, are
-        changed in place. Probabilities of several are averaged (Huang et al., arXiv:1704.00109).
+        Each maps images (batch, y, x, channel) to probabilities (batch, class), and is left as it is. Probabilities of
+        several are averaged (Huang et al., arXiv:1704.00109).
     section : PredictionSection
         The recipe's.
     held_out : Tiles
@@ -46,7 +47,8 @@ def finish(
     """
     metrics = _calibrate(networks, section, held_out) if held_out.size else {}
     image = keras.Input(networks[0].input_shape[1:], name="image")
-    read = [_average(network, image, section.views, f"views_{number}") for number, network in enumerate(networks)]
+    told = metrics.get("temperature", 1.0)
+    read = [_average(network, image, section.views, told, f"views_{number}") for number, network in enumerate(networks)]
     output = keras.layers.Average(name=_NETWORKS, dtype="float32")(read) if len(read) > 1 else read[0]
     return keras.Model(image, output), metrics
 
@@ -54,8 +56,6 @@ def finish(
 def _calibrate(networks: Sequence[keras.Model], section: PredictionSection, held_out: Tiles) -> dict[str, float]:
     probabilities, truth = _look(networks, section.views, held_out)
     divisor = temperature(probabilities, truth) if section.calibrate else 1.0
-    for network in networks:
-        _divide_logits(network.get_layer("phenotype"), divisor)
     averaged = _at(probabilities, divisor)
     right = averaged.argmax(axis=-1) == truth
     return {
@@ -130,7 +130,7 @@ def calibration_error(sure: npt.NDArray[Any], right: npt.NDArray[np.bool_]) -> f
 
 def _at(probabilities: npt.NDArray[Any], divisor: float) -> npt.NDArray[np.float64]:
     """Bring probabilities (view, image, class) to a temperature, and average over the views."""
-    logits = np.log(np.maximum(probabilities.astype(float), 1e-30)) / divisor
+    logits = np.log(np.maximum(probabilities.astype(float), _LEAST)) / divisor
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     averaged: npt.NDArray[np.float64] = (powers / powers.sum(axis=-1, keepdims=True)).mean(axis=0)
     return averaged
@@ -152,14 +152,18 @@ def _look(
     return add_up(seen), add_up(truth)
 
 
-def _average(network: keras.Model, image: Any, views: int, name: str) -> Any:
-    seen = [network(_turned(image, view)) for view in range(views)]
+def _average(network: keras.Model, image: Any, views: int, divisor: float, name: str) -> Any:
+    seen = [_temper(network(_turned(image, view)), divisor) for view in range(views)]
     return keras.layers.Average(name=name, dtype="float32")(seen) if views > 1 else seen[0]
 
 
-def _divide_logits(dense: Any, divisor: float) -> None:
-    """Divide what a layer puts into its softmax."""
-    dense.set_weights([weight / divisor for weight in dense.get_weights()])
+def _temper(probabilities: Any, divisor: float) -> Any:
+    """Bring probabilities to a temperature: softmax(z/T) is in proportion to softmax(z)^(1/T), whatever made z."""
+    if divisor == 1:
+        return probabilities
+    # Of Keras's own operations, so that a model file needs no class of ours. Sums of logarithms do not underflow.
+    logits = keras.ops.log(keras.ops.maximum(probabilities, _LEAST)) / divisor
+    return keras.ops.softmax(logits, axis=-1)
 
 
 def _turned(images: Any, number: int) -> Any:

@@ -83,7 +83,7 @@ class PlateAccessor:
         from hcskit.views import plate_heatmap
 
         grid = self.grid(values)
-        text = str(grid.name or "value") if label is None else label
+        text = ("value" if grid.name is None else str(grid.name)) if label is None else label
         return plate_heatmap(grid, plate=self._plate, title=title or str(self._name), label=text, **options)
 
     def montage(self, wells: str | Sequence[str] | None = None, **options: Any) -> Any:
@@ -111,7 +111,8 @@ class PlateAccessor:
             + (f"{pixel:g} µm" if pixel else "size unknown"),
         ]
         if plate.attrs.get("absent_files"):
-            lines.append(f"absent     {plate.attrs['absent_files']} files that the export names are not there")
+            lines.append(f"missing    {plate.attrs['absent_files']} images that the export names are not there")
+        lines += [f"left out   {told}" for told in plate.attrs.get("left_out", ())]
         if "compound" in plate.coords:
             compounds = sorted(set(plate["compound"].to_numpy()) - {""})
             lines.append(f"compounds  {len(compounds)}: {', '.join(compounds[:8])}{' …' if len(compounds) > 8 else ''}")
@@ -135,7 +136,7 @@ class PlateAccessor:
                 known = [str(name) for name in self._plate.variables if "well" in self._plate[name].dims]
                 raise InputError(f"plate {self._name} has no variable {values!r}; by well it has {', '.join(known)}")
             values = self._plate[values]
-        name = values.name or "the array"
+        name = "the array" if values.name is None else values.name
         if "well" not in values.dims:
             raise InputError(f"{name} has no dimension well, only {', '.join(map(str, values.dims)) or 'none'}")
         rest = [str(dim) for dim in values.dims if dim != "well"]

@@ -147,6 +147,25 @@ def test_a_final_concentration_is_not_worked_out(tmp_path: Path) -> None:
     table = read(tmp_path, both)
     assert (table["concentration"].item(), table["concentration_unit"].item()) == (5.0, "uM")
     assert table["stock concentration (mg_mL)"].item() == "10"
+    with pytest.raises(
+        PlateMapError, match=r"with Source Well, Transfer Volume .* 'Concentration' may be .* the stock"
+    ):
+        read(tmp_path, "well,compound,role,Source Well,Transfer Volume,Concentration\nA01,X,treatment,B02,50,10\n")
+    final = "well,compound,role,Source Well,Transfer Volume,Final Concentration (uM)\nA01,X,treatment,B02,50,10\n"
+    assert read(tmp_path, final)["concentration"].item() == 10
+
+
+@pytest.mark.parametrize("nothing", ["NA", "n/a", "nan", "None", "-"])
+def test_a_word_for_no_concentration(tmp_path: Path, nothing: str) -> None:
+    table = read(tmp_path, "well,compound,concentration (uM),role\n" + f"A01,X,1,trt\nA02,DMSO,{nothing},neg\n")
+    assert np.isnan(table.concentration["A02"])
+    assert table.concentration_unit["A02"] == ""
+
+
+@pytest.mark.parametrize(("separator", "quote"), [("\t", ""), (";", ""), (",", '"')])
+def test_a_decimal_comma(tmp_path: Path, separator: str, quote: str) -> None:
+    rows = [["Well", "Compound", "Concentration (µM)", "Role"], ["A1", "X", f"{quote}0,5{quote}", "sample"]]
+    assert read(tmp_path, "".join(separator.join(row) + "\n" for row in rows))["concentration"].item() == 0.5
 
 
 @pytest.mark.parametrize(
@@ -176,8 +195,12 @@ def test_a_final_concentration_is_not_worked_out(tmp_path: Path) -> None:
         (HEADER + "A01,X,1,nM,control\n", "well A01: role 'control' is not one of treatment, negative_control"),
         (HEADER + "A01,X,-1,nM,treatment\n", "well A01: concentration -1 is not a finite"),
         (HEADER + "A01,X,inf,nM,treatment\n", "well A01: concentration inf is not a finite"),
-        (HEADER + "A01,X,nan,nM,treatment\n", "well A01: concentration 'nan' is not a number"),
-        (HEADER + 'A01,X,"0,5",nM,treatment\n', "well A01: concentration '0,5' is not a number"),
+        (HEADER + "A01,X,nan,nM,treatment\n", "well A01: a treatment needs a concentration"),
+        (
+            HEADER + 'A01,X,"1,000",nM,treatment\n',
+            "concentrations 1,000 may have a decimal sign or a thousands separator",
+        ),
+        (ONE.replace("well,", "well,row,column,").replace("A01,", "A01,B,1,"), "well A01 is said to be in .* B1"),
         (HEADER + "A01,X,<0.1,nM,treatment\n", "well A01: concentration '<0.1' is not a number"),
         (HEADER + "A01,X,10 parts,nM,treatment\n", "well A01: concentration '10 parts' is not a number"),
         (HEADER + "A01,X,10 uM,nM,treatment\n", "well A01: the concentration is given in uM and in nM"),

@@ -13,8 +13,7 @@ import pytest
 import tifffile
 
 from hcskit.errors import PlateMapError, ReaderError
-from hcskit.readers import Claim, ImageIndex, bbbc021, metaxpress
-from hcskit.readers._registry import list_files
+from hcskit.readers import Claim, ImageIndex, bbbc021, list_files, metaxpress
 from hcskit.testing import CASES, Numbering, StampedPlate, check_reader
 
 GUID = "E54F0108-F44A-4F6E-9637-6A9DE80F0823"
@@ -215,7 +214,11 @@ def test_an_image_that_is_listed_twice(tmp_path: Path) -> None:
     one = row("Week1_1", "B02")
     write_images(tmp_path / "Week1_1", one)
     write_table(tmp_path, [one, one])
-    with pytest.raises(ReaderError, match=r"3 image\(s\) are there more than once; plate Week1_1, well B02, field 1"):
+    (index,) = read(tmp_path)
+    assert len(index.table) == 3
+    other = "other_" + str(one["Image_FileName_DAPI"])
+    write_table(tmp_path, [one, one | {"Image_FileName_DAPI": other}])
+    with pytest.raises(ReaderError, match=r"1 image\(s\) are there more than once; plate Week1_1, well B02, field 1"):
         read(tmp_path)
 
 

@@ -14,8 +14,7 @@ from PIL import Image
 
 from hcskit.errors import ReaderError
 from hcskit.plate import FORMATS, parse_well
-from hcskit.readers import ImageIndex, cellvoyager, read_folder, read_image
-from hcskit.readers._registry import list_files
+from hcskit.readers import ImageIndex, cellvoyager, list_files, read_folder, read_image
 from hcskit.testing import CASES, Label, StampedPlate, check_reader
 
 NAMESPACE = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'

@@ -15,8 +15,7 @@ import tifffile
 from hcskit.errors import ReaderError
 from hcskit.flatfield import Flatfield
 from hcskit.plate import FORMATS, parse_well
-from hcskit.readers import ImageIndex, _acapella, harmony, read_folder, read_image
-from hcskit.readers._registry import list_files
+from hcskit.readers import ImageIndex, _acapella, harmony, list_files, read_folder, read_image
 from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader
 
 NAMESPACES = {

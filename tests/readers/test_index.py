@@ -9,9 +9,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from hcskit import open_screen
 from hcskit.errors import ReaderError
 from hcskit.readers import Export, ImageIndex, inside, read_folder, read_image
-from hcskit.readers._files import read_header
+from hcskit.readers.toolkit import read_header
 from hcskit.screen import PlateInfo
 
 RNG = np.random.default_rng(0)
@@ -28,6 +29,16 @@ def refused(folder: Path) -> str:
     """The message with which a folder whose file of well A02 is at fault is refused."""
     with pytest.raises(ReaderError) as caught:
         [index.info() for index in read_folder(folder)]
+    assert "P1_A02_f01_DNA.tif" in str(caught.value)
+    return str(caught.value)
+
+
+def refused_unimported(folder: Path) -> str:
+    """The message with which that image is refused where it lies; the headers were not read before."""
+    plate = open_screen(folder)["P1"].to_dataset()
+    plate["image"].sel(well="A01").load()
+    with pytest.raises(ReaderError) as caught:
+        plate["image"].sel(well="A02").load()
     assert "P1_A02_f01_DNA.tif" in str(caught.value)
     return str(caught.value)
 
@@ -69,33 +80,35 @@ def test_strips_that_were_never_written(folder: Path) -> None:
     with tifffile.TiffFile(bad(folder), mode="r+b") as tiff:
         tiff.pages.first.tags["StripByteCounts"].overwrite(0)
     assert "parts that were never written" in refused(folder)
+    assert "parts that were never written" in refused_unimported(folder)
 
 
 @pytest.mark.parametrize(
     ("image", "options", "message"),
     [
-        (np.zeros((16, 24, 3), np.uint8), {"photometric": "rgb"}, r"images of shape (16, 24, 3) and type uint8"),
-        (IMAGE.astype(np.float32), {}, "type float32"),
-        (IMAGE.astype(np.int16), {}, "type int16"),
+        (np.zeros((16, 24, 3), np.uint8), {"photometric": "rgb"}, "is in colour (RGB), so nothing says which"),
+        (IMAGE.astype(np.float32), {}, "is 16×24 float32; the plate's other images are 16×24 uint16"),
+        (IMAGE.astype(np.int16), {}, "type int16; expected 2-D images of unsigned integers"),
+        (IMAGE.astype(np.float64), {}, "type float64; expected 2-D images of unsigned integers"),
     ],
 )
 def test_not_one_grey_image(folder: Path, image: np.ndarray, options: dict[str, str], message: str) -> None:
     tifffile.imwrite(bad(folder), image, **options)
     assert message in refused(folder)
-    assert "expected 2-D images of unsigned grey pixels" in refused(folder)
 
 
 def test_pages_that_nothing_names_are_refused(folder: Path) -> None:
     tifffile.imwrite(bad(folder), np.stack([IMAGE, IMAGE]), photometric="minisblack")
     assert "holds 2 images, and nothing says what the others are of" in refused(folder)
+    assert "holds 2 images, and nothing says what the others are of" in refused_unimported(folder)
 
 
 @pytest.mark.parametrize("image", [IMAGE[:, :20], IMAGE[:10], IMAGE.astype(np.uint8)])
 def test_another_size_or_type_than_the_plate(folder: Path, image: np.ndarray) -> None:
     tifffile.imwrite(bad(folder), image)
     message = refused(folder)
-    assert "plate P1 mixes images of different size or type: 2 are 16×24 uint16" in message
-    assert f"is {image.shape[0]}×{image.shape[1]} {image.dtype}" in message
+    assert "plate P1: 1 of 3 image file(s) cannot be used" in message
+    assert f"is {image.shape[0]}×{image.shape[1]} {image.dtype}; the plate's other images are 16×24 uint16" in message
 
 
 def test_two_plates_may_differ_in_size(tmp_path: Path, export: Callable[..., Path]) -> None:
@@ -157,9 +170,10 @@ def test_grey_pictures_are_images(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"Channel1-07-A-07{suffix}"
     np.testing.assert_array_equal(read_image(path), grey)
     assert (read_header(path).shape, read_header(path).dtype) == ((16, 24), np.dtype("uint8"))
-    Image.fromarray(np.stack([grey] * 3, axis=-1)).save(path)
-    with pytest.raises(ReaderError, match="is a picture of mode RGB; expected grey"):
-        read_header(path)
+    Image.fromarray(np.stack([grey, 0 * grey, grey], axis=-1)).save(path)
+    with pytest.raises(ReaderError, match=r"is in colour \(RGB\), .* YAML pattern with sample: 0"):
+        read_image(path)
+    np.testing.assert_array_equal(read_image(path, sample=2), grey)
 
 
 def test_files_that_are_not_there_are_listed(tmp_path: Path) -> None:
@@ -191,3 +205,14 @@ def test_labels_are_made_canonical_or_refused() -> None:
     twice = table.assign(well=["A1", "A01"], channel="DNA")
     with pytest.raises(ReaderError, match="plate P, well A01, field 1, channel DNA is both a and b"):
         ImageIndex("P", twice, ("DNA",), "a test")
+
+
+def test_one_image_has_one_label(tmp_path: Path) -> None:
+    rows = [("A01", 1, "DNA", "a"), ("A02", 1, "DNA", "b"), ("A02", 1, "DNA", "b")]
+    table = pd.DataFrame(rows, columns=["well", "field", "channel", "path"])
+    assert len(ImageIndex("P", table, ("DNA",), "a test").table) == 2  # said twice, but the same
+    table.loc[2, ["well", "field"]] = ["B02", 2]
+    with pytest.raises(
+        ReaderError, match=r"^a test: 2 images of plate P share .*: b is of well A02 and B02, field 1 and 2"
+    ):
+        ImageIndex("P", table, ("DNA",), "a test")

@@ -12,8 +12,7 @@ import tifffile
 
 from hcskit.errors import ReaderError
 from hcskit.plate import parse_well
-from hcskit.readers import ImageIndex, Reader, metaxpress
-from hcskit.readers._registry import list_files
+from hcskit.readers import ImageIndex, Reader, list_files, metaxpress, read_folder
 from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader
 
 GUID = "6E3D1F9A-45E4-450A-9919-257C714278F7"
@@ -312,7 +311,19 @@ def test_plates_in_one_folder_have_the_names_of_their_files(tmp_path: Path) -> N
     write_image(tmp_path / "overview.tif")
     found = plates_of(tmp_path)
     assert {name: index.channels for name, index in found.items()} == {"P1": ("Wave of P1",), "P2": ("Wave of P2",)}
-    assert found["P1"].notes == ("2 other TIFF file(s) left out, such as TimePoint_1/mask_B02.TIF",)
+    others = read_folder(tmp_path).others
+    assert [file.name for file in others] == ["mask_B02.TIF", "overview.tif"]
+
+
+def test_folders_of_wells_below_a_plate_that_an_htd_describes(tmp_path: Path) -> None:
+    (tmp_path / "run" / "TimePoint_1").mkdir(parents=True)
+    (tmp_path / "run" / "P.HTD").write_bytes(htd(["DAPI"]))
+    for time in (1, 2):
+        for well in ("A01", "B02"):
+            write_image(tmp_path / "run" / f"TimePoint_{time}" / well / f"P_{well}_s1.TIF")
+    (index,) = plates_of(tmp_path).values()
+    assert (index.plate, index.channels) == ("run", ("DAPI",))
+    assert labels_of(index) == {(well, 1, time, "DAPI", 1) for time in (1, 2) for well in ("A01", "B02")}
 
 
 def test_an_image_that_is_there_twice(tmp_path: Path) -> None:

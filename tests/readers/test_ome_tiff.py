@@ -17,8 +17,8 @@ import tifffile
 
 from hcskit.errors import ReaderError
 from hcskit.plate import FORMATS, PlateFormat, parse_well
-from hcskit.readers import ImageIndex, ome_tiff, read_image
-from hcskit.readers._registry import list_files
+from hcskit.readers import ImageIndex, list_files, ome_tiff, read_image
+from hcskit.readers._ome_plate import field_numbers
 from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader
 
 JUNE_2016 = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
@@ -548,3 +548,19 @@ def test_a_file_with_fewer_images_than_its_document_says(tmp_path: Path) -> None
     (index,) = indexed(tmp_path)
     with pytest.raises(ReaderError, match=r"holds 1 image\(s\), but image 2 of it is wanted"):
         index.info()
+
+
+@pytest.mark.parametrize(
+    ("wells", "stated", "fields", "told"),
+    [
+        ({"A01": [0], "A02": [1]}, 2, [0, 1], False),  # one of two fields in each well
+        ({"A01": [0], "A02": [1]}, 1, [0, 0], False),
+        ({"A01": [0, 1, 2], "A02": [3], "A03": [4, 5]}, 3, [0, 1, 2, 0, 0, 1], True),  # whose fields lack, nobody knows
+    ],
+)
+def test_what_is_counted_over_the_plate(
+    wells: dict[str, list[int]], stated: int, fields: list[int], told: bool
+) -> None:
+    numbers, notes = field_numbers(wells, stated)
+    assert [numbers[well, index] for well, indices in wells.items() for index in indices] == fields
+    assert bool(notes) == told

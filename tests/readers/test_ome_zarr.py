@@ -20,8 +20,7 @@ from ome_zarr_models.v05.hcs import HCS
 
 from hcskit.errors import ReaderError
 from hcskit.plate import FORMATS, parse_well, row_name
-from hcskit.readers import Claim, ImageIndex, ome_zarr, read_image
-from hcskit.readers._registry import list_files
+from hcskit.readers import Claim, ImageIndex, list_files, ome_zarr, read_image
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.store import write_plate as write_own
 from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader
@@ -463,6 +462,17 @@ def test_what_is_named_and_not_there_is_listed(gone: str, tmp_path: Path) -> Non
     (index,) = indexed(tmp_path)
     assert index.absent == (str(root / gone),)
     assert set(index.table.well) == {"B02"}
+
+
+def test_an_array_without_chunks_is_told(tmp_path: Path) -> None:
+    root = small(tmp_path)
+    (index,) = indexed(tmp_path)
+    assert index.notes == ()
+    shutil.rmtree(root / "A/1/0/0/c")
+    (index,) = indexed(tmp_path)
+    assert index.notes == (
+        f"1 image(s) have no chunk and are read as zeros, such as {root / 'A/1/0/0'}; is the copy complete?",
+    )
 
 
 def test_a_plate_without_any_image_says_so(tmp_path: Path) -> None:

@@ -96,6 +96,12 @@ def test_a_layout_in_yaml_needs_no_python(tmp_path: Path) -> None:
         read_folder(folder, layout)
 
 
+def test_channels_that_are_numbers_in_yaml(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\npattern: '(?P<well>...)_(?P<channel>.).tif'\nchannels: {1: DNA}\n")
+    (index,) = read_folder(touch(tmp_path, "A01_1.tif"), tmp_path / "mine.yaml")
+    assert index.channels == ("DNA",)
+
+
 @pytest.mark.parametrize("name", ["ZZ9-1-w1.tif", "A1-s1-w1.tif"])
 def test_labels_that_make_no_sense_are_refused_with_the_file(tmp_path: Path, name: str) -> None:
     layout = FilePattern(name="mine", pattern=PATTERN)
@@ -158,3 +164,13 @@ def test_imagexpress_hcs_from_any_of_its_folders(inside: str, plate: str, tmp_pa
 
 def test_the_layouts_that_are_shipped() -> None:
     assert list(presets()) == ["bbbc013", "harmony-names", "imagexpress-hcs", "incell", "simulated"]
+
+
+def test_folders_whose_names_do_not_say_the_plate_are_a_plate_each(tmp_path: Path) -> None:
+    names = ("w/a/Channel1-01-A-01.tif", "w/a/Channel1-02-A-02.tif", "w/b/Channel1-03-A-03.tif")
+    first, second = read_folder(touch(tmp_path, *names))
+    assert [(index.plate, *index.table.well) for index in (first, second)] == [("a", "A01", "A02"), ("b", "A03")]
+    assert first.notes == ("no file name says the plate: each of 2 folders is taken for one",)
+    touch(tmp_path, "v/b/Channel1-03-A-03.tif")
+    assert [index.plate for index in read_folder(tmp_path)] == ["v-b", "w-a", "w-b"]
+    assert [(index.plate, index.notes) for index in read_folder(tmp_path / "v")] == [("v", ())]

@@ -1,5 +1,6 @@
 """How a folder finds its reader, what is said about it, and what several plates in one folder are."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -11,6 +12,7 @@ import tifffile
 
 from hcskit.errors import ReaderError
 from hcskit.readers import Claim, ImageIndex, Reader, _registry, read_folder, readers
+from hcskit.store import import_plates
 
 
 class Named:
@@ -134,3 +136,20 @@ def test_links_are_followed_and_hidden_files_left_out(tmp_path: Path, export) ->
     (tmp_path / "export" / "again").symlink_to(tmp_path / "export")  # a link that leads back is followed once
     (index,) = read_folder(tmp_path / "export")
     assert list(index.table.well) == ["A01"]
+
+
+def test_images_that_no_plate_has_are_told(tmp_path: Path) -> None:
+    for name in ("Channel1-01-A-01.tif", "overview.tif"):
+        tifffile.imwrite(tmp_path / name, np.zeros((4, 5), np.uint16))
+    told = read_folder(tmp_path).describe()
+    assert told.endswith(f"1 image file(s) are in none of the plates, such as {tmp_path / 'overview.tif'}")
+
+
+def test_a_screen_below_its_own_images_is_no_part_of_them(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "Channel1-01-A-01.tif", np.zeros((4, 5), np.uint16))
+    for screen in (tmp_path / "screen", tmp_path):
+        for _ in range(2):
+            found = read_folder(tmp_path, screen=screen)
+            assert found.reader == "bbbc013"
+            import_plates(found, screen)
+        shutil.rmtree(screen / f"{tmp_path.name}.zarr")

@@ -322,7 +322,7 @@ def test_files_that_the_export_names_and_that_are_not_there_stop_the_import(tmp_
     table = pd.DataFrame(rows, columns=["well", "field", "channel", "path"])
     index = ImageIndex("P1", table, ("DNA", "GFP"), "a test").without_absent_files()
     with pytest.raises(
-        ReaderError, match=r"(?s)2 file\(s\) that plate P1 names are not there:.*--allow-missing"
+        ReaderError, match=r"(?s)2 image\(s\) of plate P1 that the export names are not there:.*--allow-missing"
     ) as caught:
         import_plates([index], tmp_path / "screen", progress=False)
     assert all(str(paths[label]) in str(caught.value) for label in (ALL[1], ALL[4]))

@@ -83,6 +83,43 @@ def test_the_model_is_at_the_temperature_that_the_card_names(views: int) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("sharper", [1.0, 60.0])
+def test_calibration_is_the_division_of_the_logits(tmp_path: Path, sharper: float) -> None:
+    # The oracle divides the weights of the last layer; the sharper network is sure to one in 10^20 and beyond.
+    network, held_out = _network(), _held_out()
+    dense = network.get_layer("phenotype")
+    weights = [weight * sharper for weight in dense.get_weights()]
+    dense.set_weights(weights)
+    images = held_out[0][0]
+    sure = network.predict_on_batch(images)
+    assert (sure.min() < 1e-20) == (sharper > 1)
+    model, metrics = finish([network], SECTION(calibrate=True), held_out)
+    np.testing.assert_array_equal(network.predict_on_batch(images), sure)
+    model.save(tmp_path / "model.keras")
+    found = keras.models.load_model(tmp_path / "model.keras", safe_mode=True).predict_on_batch(images)
+    dense.set_weights([weight / metrics["temperature"] for weight in weights])
+    np.testing.assert_allclose(found, network.predict_on_batch(images), rtol=2e-5)
+    assert abs(np.log(metrics["temperature"])) > 0.1
+
+
+@pytest.mark.slow
+def test_any_last_layer_can_be_calibrated() -> None:
+    keras.utils.set_random_seed(0)
+    held_out, image = _held_out(), keras.Input((16, 16, 2))
+    sure = {"activation": "softmax", "kernel_initializer": keras.initializers.RandomNormal(stddev=0.2)}
+    two = [keras.layers.Dense(3, **sure)(keras.layers.Flatten()(image)) for _ in range(2)]
+    network = keras.Model(image, keras.layers.Average(name="whatever")(two))
+    truth = held_out.fields.labels
+    told = []
+    for calibrate in (False, True):
+        model, _ = finish([network], SECTION(calibrate=calibrate), held_out)
+        each = np.concatenate([model.predict_on_batch(held_out[number][0]) for number in range(len(held_out))])
+        np.testing.assert_allclose(each.sum(axis=1), 1, rtol=1e-5)
+        told.append(-np.log(each[np.arange(len(truth)), truth]).mean())
+    assert told[1] < told[0] - 0.01
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("views", [1, 4])
 def test_several_networks_are_averaged_and_can_be_asked_one_by_one(tmp_path: Path, views: int) -> None:
     held_out = _held_out()

@@ -7,10 +7,10 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from hcskit.recipe._rates import Rates
 from pydantic import Field
 
 from hcskit.recipe import _rates
-from hcskit.recipe._rates import Rates
 from hcskit.sections import Section
 
 __all__ = ["Clock", "Schedule"]

@@ -14,13 +14,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from hcskit.errors import ReaderError, what_is_wrong
 from hcskit.plate import parse_well, row_name
-from hcskit.readers._claim import Claim
-from hcskit.readers._files import IMAGE_SUFFIXES
-from hcskit.readers._index import ImageIndex
+from hcskit.readers.toolkit._files import IMAGE_SUFFIXES
+from hcskit.readers.toolkit._index import ImageIndex
+from hcskit.readers.toolkit._reader import Claim
 
-__all__ = ["FilePattern", "presets"]
+__all__ = ["FilePattern"]
 
-_PRESETS = Path(__file__).with_name("presets")
 _GROUPS = {"plate", "well", "row", "column", "field", "channel", "z", "time"}
 
 
@@ -66,6 +65,12 @@ class FilePattern(BaseModel):
             raise ValueError("the pattern must name the group well, or row and column")
         return pattern
 
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _spelled_as_numbers(cls, channels: object) -> object:
+        """YAML takes ``1: DNA`` for a number."""
+        return {str(key): name for key, name in channels.items()} if isinstance(channels, dict) else channels
+
     @field_validator("channels")
     @classmethod
     def _names_differ(cls, channels: dict[str, str]) -> dict[str, str]:
@@ -95,11 +100,15 @@ class FilePattern(BaseModel):
         return Claim(f"{len(fits)} of {len(files)} files are named like {fits[0].name}", len(fits))
 
     def index(self, folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
-        """Index the files whose names fit; where these do not say the plate, it has the folder's name."""
+        """Index the files whose names fit; where these do not say the plate, each folder of them is one."""
         rows = [row for file in files if (row := self._labels(folder, file)) is not None]
         if not rows:
             return []
-        table = pd.DataFrame(rows).fillna({"plate": folder.name})
+        table = pd.DataFrame(rows)
+        nameless = table.plate.isna()
+        homes = sorted(set(table.home[nameless]))
+        table["plate"] = table.plate.where(~nameless, table.home.map(_plate_names(folder, homes)))
+        said = f"no file name says the plate: each of {len(homes)} folders is taken for one"
         names = tuple(self.channels.values()) or tuple(sorted(set(table.channel)))
         unknown = sorted(set(table.channel) - set(names))
         if unknown:
@@ -116,6 +125,7 @@ class FilePattern(BaseModel):
                 pixel_size=self.pixel_size_um,
                 z_step=self.z_step_um,
                 tagged=self.pixel_size_from_tiff,
+                notes=(said,) if len(homes) > 1 else (),
             )
             for plate, images in table.groupby("plate")
         ]
@@ -138,6 +148,7 @@ class FilePattern(BaseModel):
         channel = found.get("channel", "1")
         return {
             "plate": found.get("plate"),
+            "home": file.parents[_depth(self.pattern)],
             "well": well,
             **numbers,
             "channel": self.channels.get(channel, channel),
@@ -151,18 +162,22 @@ def _depth(pattern: str) -> int:
     return re.sub(r"\[[^]]*\]", "", pattern).count("/")
 
 
-def _row(text: str) -> str:
-    """Letters of a row that a name gives as letters or as a number from 1."""
-    return row_name(int(text) - 1) if text.isdigit() and int(text) > 0 else text
-
-
-def presets() -> dict[str, FilePattern]:
-    """Return the layouts that hcskit ships, by name.
+def _plate_names(folder: Path, homes: Sequence[Path]) -> dict[Path, str]:
+    """Call each of several folders by its name, or by those of the folders above it too where two have one name.
 
     Examples
     --------
-    >>> "bbbc013" in presets()
-    True
+    >>> _plate_names(Path("run"), [Path("run/P1/Images"), Path("run/P2/Images")]).values()
+    dict_values(['P1-Images', 'P2-Images'])
     """
-    patterns = map(FilePattern.from_yaml, sorted(_PRESETS.glob("*.yaml")))
-    return {pattern.name: pattern for pattern in patterns}
+    if len(homes) == 1:
+        return {homes[0]: folder.name}
+    names = {home: home.name for home in homes}
+    if len(set(names.values())) < len(homes):
+        names = {home: "-".join(home.relative_to(folder).parts) or folder.name for home in homes}
+    return names
+
+
+def _row(text: str) -> str:
+    """Letters of a row that a name gives as letters or as a number from 1."""
+    return row_name(int(text) - 1) if text.isdigit() and int(text) > 0 else text

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from hcskit.recipe._rates import Rates
 
 from hcskit.models.backend import keras, tf
-from hcskit.recipe._rates import Rates
 from hcskit.recipe._recipe import AdamWSection, LAMBSection, LARSSection, Optimiser, SGDSection
 
 __all__ = ["LAMB", "LARS", "SGD", "RateTable", "make_optimiser", "weigh_parts"]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hcskit.data import ImageFolder, ScreenData
-from hcskit.planning._memory import memory_of_rank
+from hcskit.data import ImageFolder, ScreenData, open_data
+from hcskit.planning._memory import Memory, memory_of_rank
 from hcskit.planning._scaling import Hosts, Workload, predict
 from hcskit.planning._size import DataSize, in_parts
 from hcskit.recipe import Recipe, stages
 
-__all__ = ["amounts", "describe", "timetable"]
+__all__ = ["Plan", "amounts", "plan", "timetable"]
 
 
 def amounts(plates: Mapping[str, xr.Dataset], plates_a_year: int | None = None) -> pd.DataFrame:
@@ -79,39 +81,94 @@ def timetable(works: Mapping[Workload, int], hosts: Hosts, nodes: Sequence[int],
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("nodes")
 
 
-def describe(
-    images: ScreenData | ImageFolder,
+@dataclass(frozen=True)
+class Plan:
+    """What a training needs; `str` of it is a page to read.
+
+    Attributes
+    ----------
+    amounts : pandas.DataFrame
+        Index ``of``; ``images`` and ``gigabytes`` (1e9 bytes, not compressed) of a well, a plate, all of the data.
+    size : DataSize
+        What the recipe takes of them.
+    learned : int
+        Fields that are learned from; the rest is validated on.
+    memory : Memory
+        Of each rank.
+    ranks_per_node : int
+        Ranks of a node.
+    works : mapping of Workload to int
+        What the stages of the training ask for, and for how many epochs.
+    timetable : pandas.DataFrame or None
+        As `timetable` returns it; None where nobody said how fast a node is.
+    """
+
+    amounts: pd.DataFrame
+    size: DataSize
+    learned: int
+    memory: Memory
+    ranks_per_node: int
+    works: Mapping[Workload, int]
+    timetable: pd.DataFrame | None
+
+    def __str__(self) -> str:
+        lines = [f"{of:<14}{row.images:>9.0f} images{row.gigabytes:>12.3f} GB" for of, row in self.amounts.iterrows()]
+        lines.append(
+            f"learned from  {self.size.n_fields} fields, {self.size.n_channels} channels, {self.size.n_classes} "
+            f"classes; {self.learned} to learn, the rest to validate"
+        )
+        lines.append(f"memory        {self.memory} for each of {self.ranks_per_node} ranks")
+        if self.timetable is None:
+            return "\n".join(lines)
+        lines += [
+            f"{epochs:<4} epochs   {work.images} crops in {work.steps} steps{in_parts(work.parts)}; exchanged "
+            f"{work.gradient_bytes / 1e6:.1f} MB a step"
+            for work, epochs in self.works.items()
+        ]
+        return "\n".join([*lines, self.timetable.to_string(float_format="{:.3g}".format)])
+
+
+def plan(
+    data: str | Path | ScreenData | ImageFolder,
     recipe: Recipe,
-    hosts: Hosts | None = None,
+    hosts: Hosts | float | None = None,
     *,
     nodes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128),
     ranks_per_node: int = 1,
-) -> list[str]:
-    """Say in lines what a training needs: images, bytes, memory of a rank and, where the hosts are known, time.
+) -> Plan:
+    """Work out what a training needs: images, bytes, memory of a rank and, where the hosts are known, time.
+
+    Parameters
+    ----------
+    data : path-like, ScreenData or ImageFolder
+        What is learned from: a screen, or images in folders that are called what they show.
+    recipe : Recipe
+        How to train.
+    hosts : Hosts or float, optional
+        What a node can do, or how many images a second it trains on, as `hcskit tune-ranks` measures it.
+    nodes : sequence of int
+        Numbers of nodes to predict the time for.
+    ranks_per_node : int
+        Ranks of each.
 
     Raises
     ------
     InputError
         If there is nothing to learn from, or a batch cannot be shared by the ranks of one host.
     """
-    data = DataSize.of(images, recipe)
-    counted = amounts(images.plates) if isinstance(images, ScreenData) else _amount(images)
-    lines = [f"{of:<14}{row.images:>9.0f} images{row.gigabytes:>12.3f} GB" for of, row in counted.iterrows()]
-    lines.append(
-        f"learned from  {data.n_fields} fields, {data.n_channels} channels, {data.n_classes} classes; "
-        f"{data.learned(recipe)} to learn, the rest to validate"
+    images = open_data(data, illumination=False) if isinstance(data, str | Path) else data
+    hosts = Hosts(hosts) if isinstance(hosts, int | float) else hosts
+    size = DataSize.of(images, recipe)
+    works = {Workload.of(recipe, size, stage.batch): stage.end - stage.begin for stage in stages(recipe)}
+    return Plan(
+        amounts(images.plates) if isinstance(images, ScreenData) else _amount(images),
+        size,
+        size.learned(recipe),
+        memory_of_rank(recipe, size, ranks_per_node),
+        ranks_per_node,
+        works,
+        None if hosts is None else timetable(works, hosts, nodes, ranks_per_node),
     )
-    lines.append(f"memory        {memory_of_rank(recipe, data, ranks_per_node)} for each of {ranks_per_node} ranks")
-    if hosts is None:
-        return lines
-    works = {Workload.of(recipe, data, stage.batch): stage.end - stage.begin for stage in stages(recipe)}
-    lines += [
-        f"{epochs:<4} epochs   {work.images} crops in {work.steps} steps{in_parts(work.parts)}; exchanged "
-        f"{work.gradient_bytes / 1e6:.1f} MB a step"
-        for work, epochs in works.items()
-    ]
-    table = timetable(works, hosts, nodes, ranks_per_node)
-    return [*lines, *table.to_string(float_format="{:.3g}".format).splitlines()]
 
 
 def _amount(folder: ImageFolder) -> pd.DataFrame:

@@ -14,12 +14,6 @@ from typing import Any
 import pytest
 
 from hcskit.cluster.ranks._rendezvous import rendezvous
-from hcskit.platemap import read_plate_map
-from hcskit.preprocess import estimate_illumination
-from hcskit.readers import read_folder
-from hcskit.results import write_illumination
-from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate_plate
-from hcskit.store import import_plates, open_plates
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
 #: Ranks share the cores: one thread each, as a cluster would set it.
@@ -67,20 +61,3 @@ def run_ranks(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[An
             return _wait([_start(out, function, arguments, e) for out, e in zip(outs, environments, strict=True)], outs)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small plate, ready to train on."""
-    folder = tmp_path_factory.mktemp("screen")
-    design = PlateDesign(
-        compounds=(Compound("active", "translocation", ec50=50.0),),
-        concentrations=dilution_series(3000.0, 4.0, 3),
-        image_size=(64, 64),
-    )
-    export = simulate_plate(folder / "export", design, seed=3)
-    found = read_folder(export.images)
-    import_plates(found, folder, {index.plate: read_plate_map(export.plate_map, index.plate) for index in found})
-    for name, plate in open_plates(folder).items():
-        write_illumination(folder, name, estimate_illumination(plate))
-    return folder

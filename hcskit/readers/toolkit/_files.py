@@ -1,8 +1,7 @@
-"""Image files: their headers, checked, and their pixels; TIFF, PNG and BMP, and the arrays of an OME-Zarr."""
+"""Image files: their headers, checked, and their pixels; TIFF, PNG, BMP and JPEG, and the arrays of an OME-Zarr."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +12,23 @@ from defusedxml.ElementTree import ParseError, fromstring
 from PIL import Image
 
 from hcskit.errors import ReaderError
-from hcskit.readers._vendor import number
+from hcskit.readers.toolkit._header import Header
+from hcskit.readers.toolkit._labels import number
+from hcskit.readers.toolkit._zarr_images import read_array_header, read_array_image
 
-__all__ = ["IMAGE_SUFFIXES", "Header", "read_header", "read_image", "sample"]
+__all__ = ["IMAGE_SUFFIXES", "WHOLE", "check_alone", "describe_samples", "read_header", "read_image", "sample"]
 
 _TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
-_PICTURE = frozenset({".png", ".bmp"})
+_PICTURE = frozenset({".png", ".bmp", ".jpg", ".jpeg"})
 #: How the names of image files end, in lower case.
 IMAGE_SUFFIXES = _TIFF | _PICTURE
+#: The sample of an image that has one for each pixel: the image itself.
+WHOLE = -1
+_RGB = ("RGB", "RGBA")
 _SAMPLE = 1024  # no two exposures have these noisy bytes in common
+# A decoder takes a strip of no bytes for zeros.
+_UNWRITTEN = "parts that were never written"
 _GREY = {"1": None, "L": np.dtype("uint8"), "I;16": np.dtype("uint16"), "I": np.dtype("uint16")}
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a file says of its images.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Rows and columns of one image.
-    dtype : numpy.dtype
-        Type of the pixels, in the machine's byte order.
-    pages : int
-        Number of images in the file.
-    pixel_size : float or None
-        Edge of a pixel in micrometre, if the file says it in pixels per centimetre or as MetaXpress does.
-    """
-
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    pages: int
-    pixel_size: float | None = None
-
-    def describe(self) -> str:
-        """Return size and type in words."""
-        return f"{self.shape[0]}×{self.shape[1]} {self.dtype}"
 
 
 def read_header(path: str | Path) -> Header:
@@ -57,7 +37,7 @@ def read_header(path: str | Path) -> Header:
     Raises
     ------
     ReaderError
-        If it is not an image of grey, unsigned pixels, or is shorter than it says.
+        If it is not an image of unsigned integers or 32-bit floats, or is shorter than it says.
     """
     suffix = Path(path).suffix.lower()
     try:
@@ -65,8 +45,6 @@ def read_header(path: str | Path) -> Header:
             return _tiff_header(Path(path))
         if suffix in _PICTURE:
             return _picture_header(path)
-        from hcskit.readers.ome_zarr import read_array_header  # an array is a folder
-
         return read_array_header(path)
     except ReaderError:
         raise
@@ -75,31 +53,37 @@ def read_header(path: str | Path) -> Header:
         raise ReaderError(f"{path} is not a readable {kind}: {error}; is the copy complete?") from error
 
 
-def read_image(path: str | Path, page: int = 0) -> npt.NDArray[Any]:
+def check_alone(path: str | Path, images: int) -> None:
+    """Refuse a file of several images where only one is labelled."""
+    if images > 1:
+        raise ReaderError(f"{path} holds {images} images, and nothing says what the others are of; expected one image")
+
+
+def read_image(path: str | Path, page: int | None = None, sample: int = WHOLE) -> npt.NDArray[Any]:
     """Read one 2-D image.
 
     Parameters
     ----------
     path : path-like
         An image file, or the folder of a Zarr array.
-    page : int
-        Which of the file's images, counted from zero.
+    page : int, optional
+        Which of the file's images, counted from zero; by default the only one.
+    sample : int
+        Where a grey image was saved as RGB, which of its values: 0 is red, 1 green and 2 blue.
 
     Raises
     ------
     ReaderError
-        If it cannot be decoded.
+        If it cannot be decoded, or is not the only one.
     """
     suffix = Path(path).suffix.lower()
     try:
         if suffix in _TIFF:
-            return np.asarray(tifffile.imread(path, key=page))
+            return _one_sample(path, _tiff_image(path, page), sample)
         if suffix in _PICTURE:
             with Image.open(path) as picture:
-                return np.asarray(picture).astype(_grey(picture))
-        from hcskit.readers.ome_zarr import read_array_image
-
-        return read_array_image(path, page)
+                return _one_sample(path, np.asarray(picture).astype(_pixel_type(picture)), sample)
+        return read_array_image(path, page or 0)
     except ReaderError:
         raise
     except Exception as error:
@@ -126,29 +110,66 @@ def _tiff_header(path: Path) -> Header:
         end, whole = 0, True
         for one in tiff.pages:
             end = max(end, max(map(sum, zip(one.dataoffsets, one.databytecounts, strict=True)), default=0))
-            # A decoder takes a strip of no bytes for zeros: the file was not written to its end.
             whole = whole and all(one.databytecounts)
         pixel_size = _pixel_size(page)
     if end > size or not whole:
         raise ReaderError(
             f"{path} is truncated: its header asks for {end:,} bytes, the file has {size:,}"
-            f"{'' if whole else ' and parts that were never written'}; copy it again"
+            f"{'' if whole else f' and {_UNWRITTEN}'}; copy it again"
         )
-    if len(shape) != 2 or dtype is None or dtype.kind != "u" or dtype.itemsize > 4:
+    samples = shape[2] if len(shape) == 3 and shape[2] in (3, 4) else 1
+    if len(shape) - (samples > 1) != 2 or dtype is None or not _is_storable(dtype):
         raise ReaderError(
-            f"{path} holds images of shape {shape} and type {dtype}; expected 2-D images of unsigned grey pixels of at "
-            "most 32 bits"
+            f"{path} holds images of shape {shape} and type {dtype}; expected 2-D images of unsigned integers of at "
+            "most 32 bits, or of 32-bit floats"
         )
-    return Header((int(shape[0]), int(shape[1])), dtype.newbyteorder("="), pages, pixel_size)
+    return Header((int(shape[0]), int(shape[1])), dtype.newbyteorder("="), pages, pixel_size, samples)
+
+
+def _is_storable(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "uf" and (dtype.itemsize <= 4 if dtype.kind == "u" else dtype.itemsize == 4)
+
+
+def _one_sample(path: str | Path, image: npt.NDArray[Any], sample: int) -> npt.NDArray[Any]:
+    """Return the wanted sample of an image; an image of several is refused if none is."""
+    if image.ndim == 2 and sample == WHOLE:
+        return image
+    samples = image.shape[2] if image.ndim == 3 else 1
+    if not 0 <= sample < samples:
+        raise ReaderError(f"{path} {describe_samples(samples)}")
+    return np.ascontiguousarray(image[..., sample])
+
+
+def describe_samples(samples: int) -> str:
+    """Say that a file has another number of samples than the index wants, and what to do."""
+    if samples == 1:
+        return "is a grey image, not RGB; expected no sample to be chosen"
+    return (
+        "is in colour (RGB), so nothing says which of its values is the image; describe the names in a YAML pattern "
+        "with sample: 0 (red), 1 (green) or 2 (blue), or with samples: for one channel each"
+    )
+
+
+def _tiff_image(path: str | Path, page: int | None) -> npt.NDArray[Any]:
+    with tifffile.TiffFile(path) as tiff:
+        if page is None:
+            check_alone(path, len(tiff.pages))
+        one = tiff.pages[page or 0]
+        if not all(one.databytecounts):
+            raise ReaderError(f"{path} is truncated: it has {_UNWRITTEN}; copy it again")
+        return np.asarray(one.asarray())
 
 
 def _picture_header(path: str | Path) -> Header:
     with Image.open(path) as picture:
-        return Header((picture.height, picture.width), _grey(picture), 1)
+        samples = len(picture.getbands()) if picture.mode in _RGB else 1
+        return Header((picture.height, picture.width), _pixel_type(picture), 1, samples=samples)
 
 
-def _grey(picture: Image.Image) -> np.dtype[Any]:
+def _pixel_type(picture: Image.Image) -> np.dtype[Any]:
     """Type of a picture's pixels; a palette is grey if each of its colours is its own number."""
+    if picture.mode in _RGB:
+        return np.dtype("uint8")
     if picture.mode == "P":
         colours = np.array(picture.getpalette()).reshape(-1, 3)
         if (colours == np.arange(len(colours))[:, np.newaxis]).all():

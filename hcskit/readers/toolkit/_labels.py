@@ -1,34 +1,15 @@
-"""What the vendors' indexes have in common: wells, planes and positions, and files in another spelling."""
+"""What a vendor's index says of an image, as text: numbers, wells, the plate's size, channel names."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from unicodedata import normalize
-
-import pandas as pd
 
 from hcskit.errors import ReaderError
 from hcskit.plate import FORMATS, PlateFormat, column_name, parse_well, row_name
 
-__all__ = [
-    "distinct",
-    "field_positions",
-    "label",
-    "number",
-    "on_disk",
-    "only",
-    "plane_distance",
-    "plate_size",
-    "strayed_fields",
-    "well_name",
-]
-
-# The planes of a stack are as far apart as the drive puts them.
-_DRIVE_TOLERANCE = 0.1
-# Offsets of a channel and of the stage are smaller, in µm; the next field is a whole image away.
-_STAGE_TOLERANCE = 10.0
+__all__ = ["distinct", "label", "number", "only", "plate_size", "well_name"]
 
 
 def number(text: str | None) -> float | None:
@@ -119,45 +100,3 @@ def only(values: Iterable[float | None]) -> float | None:
     """
     found = {value for value in values if value is not None}
     return found.pop() if len(found) == 1 else None
-
-
-def field_positions(images: pd.DataFrame) -> pd.DataFrame | None:
-    """Return ``x`` and ``y`` of each well and field, if the images have them."""
-    known = images.dropna(subset=["x", "y"])
-    return None if known.empty else known.groupby(["well", "field"])[["x", "y"]].first()
-
-
-def strayed_fields(images: pd.DataFrame) -> list[str]:
-    """Say how many fields have images of different places, such as where each action counted fields of its own."""
-    places = images.dropna(subset=["x", "y"]).groupby(["well", "field"])[["x", "y"]]
-    strayed = ((places.max() - places.min()) > _STAGE_TOLERANCE).any(axis=1).sum()
-    return [f"{strayed} field(s) have images of different places; their x and y are those of the first"] * bool(strayed)
-
-
-def plane_distance(images: pd.DataFrame) -> float | None:
-    """Return the distance of two planes from the ``height`` of the images; None if it varies or is not known."""
-    stack = ["well", "field", "time", "channel"]
-    known = images.dropna(subset=["height"]).sort_values([*stack, "z"])
-    steps = known.groupby(stack)[["height", "z"]].diff()
-    steps = steps[steps.z > 0]
-    each = (steps.height / steps.z).abs()
-    usual = each.median()
-    if each.empty or usual == 0 or (each - usual).abs().max() > _DRIVE_TOLERANCE * usual:
-        return None
-    return float(f"{usual:.6g}")
-
-
-def on_disk(files: Sequence[Path]) -> Callable[[Path], Path]:
-    """Return a function that finds a file which an index spells in another way than the disk.
-
-    Windows takes upper and lower case alike, and macOS takes accents off their letters. What is not there, or could be
-    one of several, stays as it is.
-    """
-    there = set(files)
-    count = Counter(map(_spelling, files))
-    spelled = {spelling: file for file in files if count[spelling := _spelling(file)] == 1}
-    return lambda file: file if file in there else spelled.get(_spelling(file), file)
-
-
-def _spelling(file: Path) -> str:
-    return normalize("NFC", str(file)).lower()

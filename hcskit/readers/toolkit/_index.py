@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,17 @@ import pandas as pd
 
 from hcskit.errors import ReaderError
 from hcskit.flatfield import Flatfield
-from hcskit.plate import parse_well
-from hcskit.readers._files import Header, read_header, sample
+from hcskit.plate import parse_well, safe_name
+from hcskit.readers.toolkit._bad_files import describe_bad_files, find_bad_files, try_header, usual_header
+from hcskit.readers.toolkit._files import sample
+from hcskit.readers.toolkit._header import Header
 from hcskit.screen import Coordinate, PlateInfo
 
-__all__ = ["KEYS", "ImageIndex", "inside"]
+__all__ = ["KEYS", "ImageIndex"]
 
 #: The labels of an image on its plate, in the order of `hcskit.screen.DIMS`.
 KEYS = ("well", "field", "time", "channel", "z")
-_SAME = "import them as separate plates"
+_PROBES = 8  # files of a plate whose headers are read to open it
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class ImageIndex:
         The plate's id, such as its barcode.
     table : pandas.DataFrame
         One row an image: ``well`` (``A01``), ``field``, ``channel`` (its name) and ``path``; ``time`` and ``z`` where
-        they are told apart, as the export numbers them, and ``page`` (from 0) where a file holds several images.
+        they are told apart, as the export numbers them, ``page`` (from 0) where a file holds several images, and
+        ``sample`` (from 0) where grey images were saved as RGB.
     channels : tuple of str
         Channel names in order.
     source : str
@@ -60,7 +63,16 @@ class ImageIndex:
         Where `pixel_size` is None, take it from the files' resolution tags. Only some programs write the specimen's
         pixel there; others write the camera's, or a screen's.
     absent : tuple of str
-        Files that the export names and that are not there; no row of `table` has one of them.
+        Images that the export says there are and that are not there, each by its file or its labels; no row of `table`
+        has one of them.
+    left_out : mapping of str to tuple of str
+        Files that were left out on purpose, by the reason, such as ``"thumbnail"``.
+    bad : mapping of str to str
+        Files that cannot be read and were left out, with what is wrong with each; see `without_bad_files`.
+    elapsed : mapping of int to float
+        Seconds from the first time point to each, where the export says it.
+    barcode : str
+        What the export calls the plate, where that cannot be its id, such as ``24/06 A``.
     """
 
     plate: str
@@ -79,11 +91,20 @@ class ImageIndex:
     notes: tuple[str, ...] = ()
     tagged: bool = False
     absent: tuple[str, ...] = ()
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bad: Mapping[str, str] = field(default_factory=dict)
+    elapsed: Mapping[int, float] = field(default_factory=dict)
+    barcode: str = ""
 
     def __post_init__(self) -> None:
+        if (safe := safe_name(self.plate)) != self.plate:
+            object.__setattr__(self, "barcode", self.barcode or self.plate)
+            object.__setattr__(self, "plate", safe)
         missing = {"time": 1, "z": 1, "page": 0}
         table = self.table.assign(**{name: first for name, first in missing.items() if name not in self.table})
-        table = table[[*KEYS, "path", "page"]].astype({"field": int, "time": int, "z": int, "page": int, "path": str})
+        place = ["path", "page", *(["sample"] if "sample" in table else [])]
+        numbers = dict.fromkeys(("field", "time", "z", *place[1:]), int)
+        table = table[[*KEYS, *place]].astype({**numbers, "path": str})
         table["well"] = table["well"].map({name: parse_well(name).name for name in table["well"].unique()})
         strange = sorted({str(name) for name in table["channel"].unique()} - set(self.channels))
         if strange or len(set(self.channels)) < len(self.channels):
@@ -91,7 +112,8 @@ class ImageIndex:
                 f"{self.source}: the channels of plate {self.plate} are {', '.join(self.channels)}, each once; "
                 f"its images have {', '.join(strange) or 'one of them twice'}"
             )
-        object.__setattr__(self, "table", table.reset_index(drop=True))
+        table = table.drop_duplicates(ignore_index=True)  # some indexes say the same twice
+        object.__setattr__(self, "table", table)
         twice = table[table.duplicated([*KEYS], keep=False)].sort_values([*KEYS, "path"])
         if not twice.empty:
             first = twice.iloc[0]
@@ -99,7 +121,16 @@ class ImageIndex:
             raise ReaderError(
                 f"{self.source}: {len(twice.drop_duplicates([*KEYS]))} image(s) are there more than once; plate "
                 f"{self.plate}, well {first.well}, field {first.field}, channel {first.channel} is both "
-                f"{' and '.join(same.path[:2])}; remove one of each"
+                f"{' and '.join(same.path[:2])}; if these are two plates, or one that was imaged again, import their "
+                "folders one by one; of two copies of one image, move one elsewhere"
+            )
+        shared = table[table.duplicated(place, keep=False)].sort_values(place)
+        if not shared.empty:
+            one, other = shared.iloc[0], shared.iloc[1]
+            told = [f"{name} {one[name]} and {other[name]}" for name in KEYS if one[name] != other[name]]
+            raise ReaderError(
+                f"{self.source}: {len(shared)} images of plate {self.plate} share their files with others: {one.path} "
+                f"is of {', '.join(told)}; one image has one label, so the export is damaged"
             )
 
     def without_absent_files(self) -> ImageIndex:
@@ -111,23 +142,85 @@ class ImageIndex:
         lost = tuple(path for path in paths if not there[path])
         return replace(self, table=self.table[kept], absent=(*self.absent, *lost)) if lost else self
 
+    def without_bad_files(self) -> ImageIndex:
+        """Move the images whose files cannot be read, or are not like the plate's others, from `table` to `bad`."""
+        found = self.bad_files()
+        return replace(self, table=self.table[~self.table.path.isin(found)], bad={**self.bad, **found})
+
+    def only_channels(self, names: Sequence[str]) -> ImageIndex:
+        """Keep the images of these channels.
+
+        Raises
+        ------
+        ReaderError
+            If the plate has no channel of a name.
+        """
+        if unknown := [name for name in names if name not in self.channels]:
+            raise ReaderError(
+                f"plate {self.plate} has no channel {', '.join(unknown)}; it has {', '.join(self.channels)}"
+            )
+        chosen = self.table.channel.isin(names)
+        other = {"of a channel that was not asked for": tuple(self.table.path[~chosen].unique())}
+        kept = tuple(name for name in self.channels if name in names)
+        return replace(self, table=self.table[chosen], channels=kept, left_out={**self.left_out, **other})
+
+    def bad_files(self) -> dict[str, str]:
+        """Read the header of every file; return what is wrong with those that are not fit to be read.
+
+        Raises
+        ------
+        ReaderError
+            If whole channels differ in size or type: that is no fault of single files.
+        """
+        return find_bad_files(self._headers, self.table, self.plate)
+
     def info(self, *, check: bool = True) -> PlateInfo:
         """Return the plate's labels and the form of its images.
 
         Parameters
         ----------
         check : bool
-            Read the header of every file; otherwise only that of the first, and each is checked when it is read.
+            Read the header of every file, and refuse the plate if one is bad; otherwise only those of some, and each
+            is checked when it is read.
 
         Raises
         ------
         ReaderError
             If there is no image, or a file is not fit to be read: it is no grey image, is shorter than its header
-            says, has fewer images than the index wants, or differs from the others in size or pixel type.
+            says, has fewer images than the index wants, or differs from the others in size or pixel type. All such
+            files are listed.
         """
         if self.table.empty:
             raise ReaderError(f"{self.source}: plate {self.plate} has no image{self._say_absent()}")
-        header = self._common_header() if check else read_header(self.table.path.iloc[0])
+        if check and (bad := self.bad_files()):
+            raise ReaderError(describe_bad_files(self.plate, bad, self.table.path.nunique()))
+        header = self._usual_header() if check else self._probe()
+        return self._describe(header)
+
+    def info_of_good_files(self) -> PlateInfo:
+        """Return `info` without regard to bad files: as if each were like the others."""
+        self.bad_files()
+        return self._describe(self._usual_header())
+
+    @cached_property
+    def _headers(self) -> dict[str, Header | ReaderError]:
+        paths = self.table.path.unique()
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(paths, pool.map(try_header, paths), strict=True))
+
+    def _usual_header(self) -> Header:
+        return usual_header(self._headers, self.plate)
+
+    def _probe(self) -> Header:
+        """Read the headers of some files, spread over the plate: the first may be a bad one."""
+        paths = self.table.path.unique()
+        some = paths[:: max(1, len(paths) // _PROBES)]
+        found = {path: try_header(path) for path in some}
+        if not any(isinstance(header, Header) for header in found.values()):
+            found = self._headers
+        return usual_header(found, self.plate)
+
+    def _describe(self, header: Header) -> PlateInfo:
         times, planes = (tuple(sorted(set(map(int, self.table[name])))) for name in ("time", "z"))
         labels = set(self.table.channel)
         wells = tuple(sorted(set(self.table.well), key=parse_well))
@@ -146,8 +239,9 @@ class ImageIndex:
             z=planes if len(planes) > 1 else (),
             z_step=self.z_step,
             plate_format=self.plate_format,
-            coordinates=self._coordinates(wells, fields, channels),
+            coordinates=self._coordinates(wells, fields, channels, times),
             flatfield={name: profile for name, profile in self.flatfield.items() if name in labels},
+            barcode=self.barcode,
         )
 
     def rows(self, info: PlateInfo) -> npt.NDArray[np.int64]:
@@ -163,7 +257,8 @@ class ImageIndex:
     def fingerprint(self) -> str:
         """Digest of what the plate has: labels and the files' names; the whole folder may be moved."""
         names = self._names()
-        rows = [(*labels, names[path], page) for *labels, path, page in self.table.itertuples(index=False, name=None)]
+        table = self.table.assign(path=self.table.path.map(names))
+        rows = list(table.itertuples(index=False, name=None))
         return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
 
     def well_digests(self) -> dict[str, str]:
@@ -187,66 +282,22 @@ class ImageIndex:
     def _say_absent(self) -> str:
         return f": none of the {len(self.absent)} files it names is there" if self.absent else ""
 
-    def _common_header(self) -> Header:
-        paths = self.table.groupby("path").page.max()
-        with ThreadPoolExecutor() as pool:
-            headers = list(pool.map(read_header, paths.index))
-        for (path, page), header in zip(paths.items(), headers, strict=True):
-            if page >= header.pages:
-                raise ReaderError(f"{path} holds {header.pages} image(s), but image {page + 1} of it is wanted")
-            if page == 0 and header.pages > 1:
-                raise ReaderError(
-                    f"{path} holds {header.pages} images, and nothing says what the others are of; expected one image"
-                )
-        counts = Counter((header.shape, header.dtype) for header in headers)
-        if len(counts) > 1:
-            usual = counts.most_common(1)[0][0]
-            model = next(header for header in headers if (header.shape, header.dtype) == usual)
-            path, odd = next(
-                pair for pair in zip(paths.index, headers, strict=True) if (pair[1].shape, pair[1].dtype) != usual
-            )
-            raise ReaderError(
-                f"plate {self.plate} mixes images of different size or type: {counts[usual]} are {model.describe()}, "
-                f"but {path} is {odd.describe()}; {_SAME}"
-            )
-        sizes = {header.pixel_size for header in headers}
-        return headers[0] if len(sizes) == 1 else replace(headers[0], pixel_size=None)
-
     def _coordinates(
-        self, wells: tuple[str, ...], fields: tuple[int, ...], channels: tuple[str, ...]
+        self, wells: tuple[str, ...], fields: tuple[int, ...], channels: tuple[str, ...], times: tuple[int, ...]
     ) -> dict[str, Coordinate]:
         found: dict[str, Coordinate] = {}
         for name, unit in (("exposure", "s"), ("excitation", "nm"), ("emission", "nm")):
             values: Mapping[str, float] = getattr(self, name)
             if any(channel in values for channel in channels):
                 found[name] = Coordinate(("channel",), [values.get(channel, np.nan) for channel in channels], unit)
+        if self.elapsed and len(times) > 1:
+            found["elapsed"] = Coordinate(("time",), [self.elapsed.get(time, np.nan) for time in times], "s")
         if self.positions is not None:
             every = self.positions.reindex(pd.MultiIndex.from_product([wells, fields]))
             for axis in ("x", "y"):
                 grid = every[axis].to_numpy(dtype=float).reshape(len(wells), len(fields))
                 found[f"position_{axis}"] = Coordinate(("well", "field"), grid.tolist(), "um")
         return found
-
-
-def inside(folder: Path, name: str) -> Path:
-    """Return the path of a file that an index names, which must be below the index's own folder.
-
-    Raises
-    ------
-    ReaderError
-        If the name leads elsewhere: such an index was not written by a microscope.
-
-    Examples
-    --------
-    >>> inside(Path("export"), "Images/a.tif").as_posix()
-    'export/Images/a.tif'
-    """
-    parts = name.replace("\\", "/").split("/")
-    if not name or name[0] in "/\\" or ":" in parts[0] or ".." in parts or "\0" in name:
-        raise ReaderError(
-            f"an index in {folder} names the file {name!r}, outside its own folder; such a file is not read"
-        )
-    return folder.joinpath(*parts)
 
 
 def _exists(path: str) -> bool:

@@ -17,19 +17,19 @@ import numpy as np
 
 from hcskit.errors import ReaderError
 
-__all__ = ["ATTRIBUTES", "Array", "read_array", "read_attributes"]
+__all__ = ["ZARR_ATTRIBUTES", "ZarrArray", "is_zarr_empty", "read_zarr_array", "read_zarr_attributes"]
 
 #: Files that hold a group's attributes, the newest format first.
-ATTRIBUTES = ("zarr.json", ".zattrs")
+ZARR_ATTRIBUTES = ("zarr.json", ".zattrs")
 _COMPRESSORS = {"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"}
 _CHECKSUMS = {"adler32", "crc32", "crc32c", "fletcher32"}
 _LAYOUTS = {"bytes", "sharding_indexed", "shuffle", "transpose"}
 _CODECS = _COMPRESSORS | _CHECKSUMS | _LAYOUTS
-_PIXELS = re.compile(r"[<>|]u[1248]|uint(8|16|32|64)")
+_PIXELS = re.compile(r"[<>|]u[1248]|uint(8|16|32|64)|[<>]f4|float32")
 
 
 @dataclass(frozen=True, slots=True)
-class Array:
+class ZarrArray:
     """The form of an array that is safe to open.
 
     Attributes
@@ -47,9 +47,9 @@ class Array:
     format: int
 
 
-def read_attributes(folder: Path) -> dict[str, Any] | None:
+def read_zarr_attributes(folder: Path) -> dict[str, Any] | None:
     """Return what a group says in terms of OME-Zarr, which 0.5 has under ``ome``; None if it is not there."""
-    for name in ATTRIBUTES:
+    for name in ZARR_ATTRIBUTES:
         found = _read_json(folder / name)
         if found is not None:
             attributes = found.get("attributes", {}) if name == "zarr.json" else found
@@ -60,13 +60,13 @@ def read_attributes(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def read_array(folder: Path) -> Array | None:
+def read_zarr_array(folder: Path) -> ZarrArray | None:
     """Return the form of an array; None if it is not there.
 
     Raises
     ------
     ReaderError
-        If it is no image of unsigned integers, or needs a codec that is not plain.
+        If it is no image of unsigned integers or of float32, or needs a codec that is not plain.
     """
     found = _read_json(path := folder / "zarr.json")
     if found is not None:
@@ -77,18 +77,25 @@ def read_array(folder: Path) -> Array | None:
     return None
 
 
-def _check(path: Path, version: int, shape: Any, pixels: Any, codecs: Any) -> Array:
+def is_zarr_empty(folder: Path) -> bool:
+    """Tell whether nothing lies beside an array's metadata: no chunk of it was written or copied."""
+    return all(entry.name == "zarr.json" or entry.name.startswith(".") for entry in folder.iterdir())
+
+
+def _check(path: Path, version: int, shape: Any, pixels: Any, codecs: Any) -> ZarrArray:
     if not isinstance(shape, list) or len(shape) < 2 or not all(isinstance(size, int) and size >= 0 for size in shape):
         raise ReaderError(f"{path} is not of an image: its shape is {shape!r}; expected sizes of two axes or more")
     if not isinstance(pixels, str) or not _PIXELS.fullmatch(pixels):
-        raise ReaderError(f"{path} holds pixels of type {pixels!r}; expected unsigned integers, such as uint16")
+        raise ReaderError(
+            f"{path} holds pixels of type {pixels!r}; expected unsigned integers, such as uint16, or float32"
+        )
     unknown = sorted(set(_names(codecs)) - _CODECS)
     if unknown:
         raise ReaderError(
             f"{path} asks for the codec {', '.join(unknown)}, which hcskit does not run on data from elsewhere; write "
             f"the plate again with one of {', '.join(sorted(_COMPRESSORS))}"
         )
-    return Array(tuple(shape), np.dtype(pixels).newbyteorder("="), version)
+    return ZarrArray(tuple(shape), np.dtype(pixels).newbyteorder("="), version)
 
 
 def _names(codecs: Any) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hcskit.training._optimisers import RateTable, make_optimiser, weigh_parts
 from pydantic import TypeAdapter
 
 from hcskit.data import RandomCrops, TrainingFields
@@ -16,7 +17,6 @@ from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
 from hcskit.recipe._recipe import Optimiser
-from hcskit.training._optimisers import RateTable, make_optimiser, weigh_parts
 
 Arrays = list[npt.NDArray[np.float64]]
 DECAY = 0.1

@@ -1,0 +1,67 @@
+"""What a reader is made of: the same for the readers of hcskit and for yours (docs/extend/reader.md).
+
+A reader is a module or an object with the two functions of `Reader`. It says with a `Claim` that a folder is of its
+layout, and returns an `ImageIndex` for each plate. Both get the files that `list_files` found, and open no image. Where
+the file names say everything, a `FilePattern` is the whole reader.
+
+The rest helps to read what a stranger wrote, and refuses what would put an image under a wrong label:
+
+- files: `inside` (a name from an index becomes a path), `on_disk` (names in another spelling), `IMAGE_SUFFIXES`,
+  `read_header`, `read_image`;
+- labels: `label`, `number`, `well_name`, `plate_size`, `distinct`, `only`;
+- places: `field_positions`, `strayed_fields`, `plane_distance`;
+- XML: `read_xml`, `parse_xml`; Zarr: `read_zarr_attributes`, `read_zarr_array`, `is_zarr_empty`.
+
+`hcskit.testing.check_reader` tests the result.
+"""
+
+from hcskit.readers.toolkit._bad_files import describe_bad_files
+from hcskit.readers.toolkit._files import IMAGE_SUFFIXES, WHOLE, read_header, read_image
+from hcskit.readers.toolkit._header import Header
+from hcskit.readers.toolkit._index import KEYS, ImageIndex
+from hcskit.readers.toolkit._labels import distinct, label, number, only, plate_size, well_name
+from hcskit.readers.toolkit._paths import inside, list_files, on_disk
+from hcskit.readers.toolkit._pattern import FilePattern
+from hcskit.readers.toolkit._places import field_positions, plane_distance, strayed_fields
+from hcskit.readers.toolkit._reader import Claim, Reader
+from hcskit.readers.toolkit._xml import parse_xml, read_xml
+from hcskit.readers.toolkit._zarr_json import (
+    ZARR_ATTRIBUTES,
+    ZarrArray,
+    is_zarr_empty,
+    read_zarr_array,
+    read_zarr_attributes,
+)
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "KEYS",
+    "WHOLE",
+    "ZARR_ATTRIBUTES",
+    "Claim",
+    "FilePattern",
+    "Header",
+    "ImageIndex",
+    "Reader",
+    "ZarrArray",
+    "describe_bad_files",
+    "distinct",
+    "field_positions",
+    "inside",
+    "is_zarr_empty",
+    "label",
+    "list_files",
+    "number",
+    "on_disk",
+    "only",
+    "parse_xml",
+    "plane_distance",
+    "plate_size",
+    "read_header",
+    "read_image",
+    "read_xml",
+    "read_zarr_array",
+    "read_zarr_attributes",
+    "strayed_fields",
+    "well_name",
+]
