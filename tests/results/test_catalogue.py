@@ -19,7 +19,6 @@ def test_every_column_is_described_once(table: Table) -> None:
     assert all(column.meaning and not column.meaning.endswith(".") for column in (*table.index, *table.columns))
     assert table.meaning
     assert table.writer
-    assert not any(column.pattern for column in table.index)
 
 
 def test_names_and_places_are_unique() -> None:
