@@ -22,7 +22,7 @@ class Plugins(Mapping[str, T], Generic[T]):
     ----------
     group : str
         Group of entry points, such as ``hcskit.models``.
-    kind : str
+    word : str
         What one of them is called in messages: ``network``.
 
     Examples
@@ -32,8 +32,8 @@ class Plugins(Mapping[str, T], Generic[T]):
     True
     """
 
-    def __init__(self, group: str, kind: str) -> None:
-        self.group, self.kind = group, kind
+    def __init__(self, group: str, word: str) -> None:
+        self.group, self.word = group, word
 
     @cached_property
     def _found(self) -> dict[str, EntryPoint]:
@@ -42,7 +42,7 @@ class Plugins(Mapping[str, T], Generic[T]):
         for point in sorted(entry_points(group=self.group), key=lambda point: not point.value.startswith("hcskit.")):
             if point.name in found:
                 warnings.warn(
-                    f"the {self.kind} {point.name!r} is there twice; {point.value} is left out, and "
+                    f"the {self.word} {point.name!r} is there twice; {point.value} is left out, and "
                     f"{found[point.name].value} taken",
                     stacklevel=3,
                 )
@@ -59,13 +59,13 @@ class Plugins(Mapping[str, T], Generic[T]):
             If there is none of that name, or it cannot be loaded.
         """
         if name not in self._found:
-            raise UnknownPartError(f"there is no {self.kind} {name!r}; known: {', '.join(self)}")
+            raise UnknownPartError(f"there is no {self.word} {name!r}; known: {', '.join(self)}")
         point = self._found[name]
         try:
             return cast("T", point.load())
         except Exception as error:
             raise InputError(
-                f"the {self.kind} {name!r} cannot be loaded from {point.value}: {type(error).__name__}: {error}; mend "
+                f"the {self.word} {name!r} cannot be loaded from {point.value}: {type(error).__name__}: {error}; mend "
                 "or remove the package that brings it"
             ) from error
 

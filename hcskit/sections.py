@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.files import write_text
+from hcskit.plugins import Plugins
 
-__all__ = ["Section", "YamlFile", "kind_or"]
+__all__ = ["Kinds", "Section", "YamlFile"]
+
+S = TypeVar("S", bound="Section")
 
 
 class Section(BaseModel):
@@ -48,11 +51,90 @@ class YamlFile(Section):
         write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
 
 
-def kind_or(default: str) -> Callable[[Any], str]:
-    """Tell the kind of a section, which may be left out."""
+class Kinds(Plugins[type[S]], Generic[S]):
+    """The kinds of a section that a file can name: ours, and those of other packages.
 
-    def kind(section: Any) -> str:
-        found = section.get("kind", default) if isinstance(section, dict) else getattr(section, "kind", default)
-        return str(found)
+    The metadata of a field: its section is of the class that the entry point of its ``kind`` names.
 
-    return kind
+    Parameters
+    ----------
+    group : str
+        Group of entry points, such as ``hcskit.models``.
+    word : str
+        What one of them is called in messages: ``network``.
+    base : type
+        Class that they derive from; each adds a field ``kind``.
+    default : str
+        The kind of a section that does not say.
+
+    Examples
+    --------
+    >>> from hcskit.models import NETWORKS
+    >>> type(NETWORKS.choose({"features": 4})).__name__
+    'MCNNSection'
+    """
+
+    def __init__(self, group: str, word: str, base: type[Any], default: str) -> None:
+        super().__init__(group, word)
+        self.base, self.default = base, default
+
+    def __getitem__(self, name: str) -> type[S]:
+        """Load the class of a kind.
+
+        Raises
+        ------
+        InputError
+            If there is none, it cannot be loaded, or is not what its group asks for.
+        """
+        section = super().__getitem__(name)
+        wanted = f"expected a subclass of {self.base.__module__.partition('._')[0]}.{self.base.__name__}"
+        if not (isinstance(section, type) and issubclass(section, self.base)):
+            raise InputError(f"the {self.word} {name!r} is {section!r}; {wanted}")
+        if missing := sorted(getattr(section, "__abstractmethods__", ())):
+            raise InputError(f"the {self.word} {name!r}, {section.__name__}, does not define {', '.join(missing)}")
+        kept = {key: value for key, value in vars(self.base).items() if getattr(value, "__final__", False)}
+        if changed := [key for key, value in kept.items() if getattr(section, key) is not value]:
+            raise InputError(f"the {self.word} {name!r}, {section.__name__}, overrides {changed[0]}, which is final")
+        if "kind" not in section.model_fields:
+            raise InputError(f"the {self.word} {name!r}, {section.__name__}, has no field kind; {wanted} with one")
+        return section
+
+    def choose(self, given: Any) -> S:
+        """Return the section that a file describes.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If there is no such kind, or the section is wrong; each fault with its place.
+        """
+        if isinstance(given, self.base):
+            return cast("S", given)
+        if not isinstance(given, dict):
+            like = f"{{kind: {self.default}}}"
+            raise PydanticCustomError("section", "Input should be a section, such as {like}", {"like": like})
+        name = str(given.get("kind", self.default))
+        try:
+            section = self[name]
+        except InputError as error:
+            fault = PydanticCustomError("kind", "{fault}", {"fault": str(error)})
+            place = InitErrorDetails(type=fault, loc=("kind",), input=name)
+            raise ValidationError.from_exception_data(self.word, [place]) from error
+        return section.model_validate({**given, "kind": name})
+
+    def make(self, name: str, options: dict[str, Any]) -> S:
+        """Return a section of a kind.
+
+        Raises
+        ------
+        InputError
+            If there is no such kind, or it does not take these options.
+        """
+        try:
+            return self[name].model_validate({**options, "kind": name})
+        except ValidationError as error:
+            raise InputError(f"the {self.word} {name!r} does not take these options: {what_is_wrong(error)}") from error
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Tell pydantic how a field with this metadata is read and written: as what it is, not as its base."""
+        written = core_schema.simple_ser_schema("any")
+        return core_schema.no_info_plain_validator_function(self.choose, serialization=written)

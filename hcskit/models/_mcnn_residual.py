@@ -13,13 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 from hcskit.errors import InputError
+from hcskit.models import backend
 from hcskit.models._residual import activate, block, convolve, pooled_head
 from hcskit.models._scales import choose_scales, residual_scales, scales_that_fit
-from hcskit.models.backend import keras
 
 __all__ = ["mcnn_residual"]
-
-layers = keras.layers
 
 # Filters of a branch's two blocks, in units of those of its first convolution.
 _WIDENING = (2, 3)
@@ -34,7 +32,7 @@ def mcnn_residual(
     join: int = 96,
     blocks: int = 2,
     dropout: float = 0.2,
-) -> keras.Model:
+) -> backend.keras.Model:
     """Build an M-CNN of residual branches.
 
     Parameters
@@ -75,21 +73,21 @@ def mcnn_residual(
     side = min(input_shape[:2])
     # The coarsest branch halves once more than the published one.
     count = choose_scales(side, scales, residual_scales(side), scales_that_fit(side // 2))
-    image = keras.Input(input_shape, name="image")
+    image = backend.keras.Input(input_shape, name="image")
     branches = [_branch(image, level, count, features) for level in range(count)]
-    x = layers.Concatenate(name="scales")(branches) if count > 1 else branches[0]
+    x = backend.keras.layers.Concatenate(name="scales")(branches) if count > 1 else branches[0]
     x = convolve(activate(x, "scales"), join, 1, "join")
     for number in range(1, blocks + 1):
         x = block(x, join, f"join_block{number}")
-    return keras.Model(image, pooled_head(x, n_classes, dropout), name="mcnn_residual")
+    return backend.keras.Model(image, pooled_head(x, n_classes, dropout), name="mcnn_residual")
 
 
 def _branch(image: Any, level: int, count: int, features: int) -> Any:
-    scale, halvings = 2**level, count - 1 - level
+    pool, scale, halvings = backend.keras.layers.MaxPooling2D, 2**level, count - 1 - level
     name = f"scale{scale}"
-    x = layers.MaxPooling2D(scale, padding="same", name=f"{name}_in")(image) if level else image
+    x = pool(scale, padding="same", name=f"{name}_in")(image) if level else image
     x = convolve(x, features, 5, f"{name}_conv", stride=2)
     for number, widening in enumerate(_WIDENING, start=1):
         x = block(x, features * widening, f"{name}_block{number}", stride=2 if number <= halvings else 1)
     rest = 2 ** max(0, halvings - len(_WIDENING))
-    return layers.MaxPooling2D(rest, padding="same", name=f"{name}_out")(x) if rest > 1 else x
+    return pool(rest, padding="same", name=f"{name}_out")(x) if rest > 1 else x

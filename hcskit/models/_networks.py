@@ -1,39 +1,91 @@
-"""The networks that a recipe can name."""
+"""The networks that a recipe can name. Nothing here loads TensorFlow until a network is built."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, Literal
+from importlib import import_module
+from typing import Any, ClassVar, Literal, final
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
+from hcskit.models._contract import check_network
+from hcskit.models._mcnn_residual import mcnn_residual
+from hcskit.models._resnet import resnet
 from hcskit.models._scales import MOST_SCALES, residual_scales, scales_that_fit
 from hcskit.models.backend import computing_in
-from hcskit.sections import Section, kind_or
+from hcskit.sections import Kinds, Section
 
-__all__ = ["MCNNSection", "Network"]
+__all__ = ["NETWORKS", "MCNNSection", "Network", "ResNetSection", "ResidualMCNNSection", "get_model", "list_models"]
 
 
-class _Network(Section, ABC):
+class Network(Section, ABC):
+    """A network, and the options that a recipe gives it.
+
+    A kind of its own is a subclass with a field ``kind``, its options, and `make_network`; an entry point of the group
+    ``hcskit.models`` names it.
+
+    Attributes
+    ----------
+    layer_modules : tuple of str
+        Modules that register layers and functions of the network's own with Keras. They are imported before a model
+        file is read, which names them, and may import nothing by itself.
+    """
+
+    layer_modules: ClassVar[tuple[str, ...]] = ()
+
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the computation; bfloat16 is faster where the processor has it (docs/performance.md)"
     )
 
+    @final
     def build(self, image_shape: tuple[int, int, int], n_classes: int) -> Any:
-        """Build the network, untrained, for images (y, x, channel)."""
+        """Build the network, untrained.
+
+        Parameters
+        ----------
+        image_shape : tuple of int
+            Rows, columns and channels (y, x, channel) of the images.
+        n_classes : int
+            Number of phenotypes.
+
+        Returns
+        -------
+        keras.Model
+            Maps (batch, y, x, channel) to class probabilities (batch, n_classes), in float32.
+
+        Raises
+        ------
+        InputError
+            If the network does not fit the images, or `make_network` returned another model than that.
+        """
+        self.load_layers()
         with computing_in(self.precision):
-            return self._build(image_shape, n_classes, self.model_dump(exclude={"kind", "precision"}))
+            model = self.make_network(image_shape, n_classes)
+        return check_network(model, image_shape, n_classes, self.layer_modules, type(self).__name__)
 
     @abstractmethod
-    def _build(self, image_shape: tuple[int, int, int], n_classes: int, options: dict[str, Any]) -> Any: ...
+    def make_network(self, image_shape: tuple[int, int, int], n_classes: int) -> Any:
+        """Make the Keras model; `build` says what it must be, and checks it."""
+
+    @final
+    def load_layers(self) -> None:
+        """Import the modules that register the network's own layers."""
+        for module in self.layer_modules:
+            import_module(module)
+
+    def own_options(self) -> dict[str, Any]:
+        """Return the options that this kind has and others have not."""
+        return self.model_dump(exclude={"kind", *Network.model_fields})
 
     def branches(self, side: int | None) -> int:  # noqa: ARG002
         """Return how many parts can be computed side by side, of images whose shorter side is known or not."""
         return 1
 
 
-class MCNNSection(_Network):
+class MCNNSection(Network):
     """The published M-CNN, as `hcskit.models.mcnn` takes it."""
+
+    layer_modules = ("hcskit.models._pooled",)
 
     kind: Literal["mcnn"] = "mcnn"
     head: Literal["flatten", "pool"] = "pool"
@@ -43,52 +95,71 @@ class MCNNSection(_Network):
     batch_norm: bool = True
     dropout: float = Field(0.25, ge=0, lt=1)
 
-    def _build(self, image_shape: tuple[int, int, int], n_classes: int, options: dict[str, Any]) -> Any:
-        from hcskit.models._mcnn import mcnn
+    def make_network(self, image_shape: tuple[int, int, int], n_classes: int) -> Any:
+        from hcskit.models._mcnn import mcnn  # its layers load Keras
 
-        return mcnn(image_shape, n_classes, **options)
+        return mcnn(image_shape, n_classes, **self.own_options())
 
     def branches(self, side: int | None) -> int:
         """Return the number of scales."""
         return self.scales or (MOST_SCALES if side is None else scales_that_fit(side))
 
 
-class ResidualMCNNSection(_Network):
+class ResidualMCNNSection(Network):
     """The M-CNN with residual branches, as `hcskit.models.mcnn_residual` takes it."""
 
-    kind: Literal["mcnn_residual"]
+    kind: Literal["mcnn_residual"] = "mcnn_residual"
     scales: int | None = None
     features: int = Field(16, ge=1)
     join: int = Field(96, ge=1)
     blocks: int = Field(2, ge=0)
     dropout: float = Field(0.2, ge=0, lt=1)
 
-    def _build(self, image_shape: tuple[int, int, int], n_classes: int, options: dict[str, Any]) -> Any:
-        from hcskit.models._mcnn_residual import mcnn_residual
-
-        return mcnn_residual(image_shape, n_classes, **options)
+    def make_network(self, image_shape: tuple[int, int, int], n_classes: int) -> Any:
+        return mcnn_residual(image_shape, n_classes, **self.own_options())
 
     def branches(self, side: int | None) -> int:
         """Return the number of scales."""
         return self.scales or (MOST_SCALES if side is None else residual_scales(side))
 
 
-class ResNetSection(_Network):
+class ResNetSection(Network):
     """A small residual network, as `hcskit.models.resnet` takes it."""
 
-    kind: Literal["resnet"]
+    kind: Literal["resnet"] = "resnet"
     features: int = Field(24, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
 
-    def _build(self, image_shape: tuple[int, int, int], n_classes: int, options: dict[str, Any]) -> Any:
-        from hcskit.models._resnet import resnet
-
-        return resnet(image_shape, n_classes, **options)
+    def make_network(self, image_shape: tuple[int, int, int], n_classes: int) -> Any:
+        return resnet(image_shape, n_classes, **self.own_options())
 
 
-Network = Annotated[
-    Annotated[MCNNSection, Tag("mcnn")]
-    | Annotated[ResidualMCNNSection, Tag("mcnn_residual")]
-    | Annotated[ResNetSection, Tag("resnet")],
-    Discriminator(kind_or("mcnn")),
-]
+#: The kinds of network, by the name that a recipe gives.
+NETWORKS: Kinds[Network] = Kinds("hcskit.models", "network", Network, "mcnn")
+
+
+def list_models() -> list[str]:
+    """List the networks that a recipe can name; one that cannot be loaded is left out with a warning.
+
+    Examples
+    --------
+    >>> {"mcnn", "mcnn_residual", "resnet"} <= set(list_models())
+    True
+    """
+    return list(NETWORKS.working())
+
+
+def get_model(name: str, **options: Any) -> Network:
+    """Return a network by name, with options as a recipe gives them; its `build` makes the Keras model.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or it does not take these options.
+
+    Examples
+    --------
+    >>> get_model("resnet", features=8).build((64, 64, 1), 15).output.shape
+    (None, 15)
+    """
+    return NETWORKS.make(name, options)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from hcskit.models.backend import keras
+from hcskit.models import backend
 
 __all__ = ["activate", "block", "convolve", "pooled_head"]
-
-layers = keras.layers
 
 # Keras' default of 0.99 looks back over 100 steps: more than an epoch of a small data set.
 _MOMENTUM = 0.95
@@ -16,13 +14,14 @@ _MOMENTUM = 0.95
 
 def convolve(x: Any, filters: int, kernel: int, name: str, *, stride: int = 1) -> Any:
     """Convolve without bias (a normalisation follows), weights drawn as in He et al., ICCV 2015."""
-    return layers.Conv2D(
+    return backend.keras.layers.Conv2D(
         filters, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
     )(x)
 
 
 def activate(x: Any, name: str) -> Any:
     """Normalise, then rectify."""
+    layers = backend.keras.layers
     return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(momentum=_MOMENTUM, name=f"{name}_norm")(x))
 
 
@@ -32,6 +31,7 @@ def block(x: Any, filters: int, name: str, *, stride: int = 1) -> Any:
     Where the block halves the grid or widens, the way past averages 2×2 and mixes the channels (He et al., CVPR 2019,
     "ResNet-D"), so that no pixel is skipped.
     """
+    layers = backend.keras.layers
     active = activate(x, f"{name}_1")
     past = x
     if stride > 1 or x.shape[-1] != filters:
@@ -44,6 +44,7 @@ def block(x: Any, filters: int, name: str, *, stride: int = 1) -> Any:
 
 def pooled_head(x: Any, n_classes: int, dropout: float) -> Any:
     """Average over the grid, and give the probability of each class."""
+    layers = backend.keras.layers
     x = layers.GlobalAveragePooling2D(name="pool")(activate(x, "last"))
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)

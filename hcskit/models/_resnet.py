@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hcskit.errors import InputError
+from hcskit.models import backend
 from hcskit.models._residual import block, convolve, pooled_head
-from hcskit.models.backend import keras
 
 __all__ = ["resnet"]
 
@@ -19,7 +19,7 @@ def resnet(
     *,
     features: int = 24,
     dropout: float = 0.2,
-) -> keras.Model:
+) -> backend.keras.Model:
     """Build a residual network of three stages, on a half, a quarter and an eighth of the resolution.
 
     A 5×5 convolution with stride 2; one block of `features` filters, two of twice and two of four times as many, each
@@ -60,10 +60,10 @@ def resnet(
             f"an image {smallest} pixels wide or high leaves a residual network nothing after three halvings; "
             f"it needs {_SMALLEST} pixels"
         )
-    image = keras.Input(input_shape, name="image")
+    image = backend.keras.Input(input_shape, name="image")
     x = convolve(image, features, 5, "stem", stride=2)
     for stage, blocks in enumerate(_BLOCKS, start=1):
         for number in range(1, blocks + 1):
             stride = 2 if stage > 1 and number == 1 else 1
             x = block(x, features * 2 ** (stage - 1), f"stage{stage}_block{number}", stride=stride)
-    return keras.Model(image, pooled_head(x, n_classes, dropout), name="resnet")
+    return backend.keras.Model(image, pooled_head(x, n_classes, dropout), name="resnet")

@@ -4,46 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from hcskit.recipe._rates import Rates
-
 from hcskit.models.backend import keras, tf
-from hcskit.recipe._recipe import AdamWSection, LAMBSection, LARSSection, Optimiser, SGDSection
 
-__all__ = ["LAMB", "LARS", "SGD", "RateTable", "make_optimiser", "weigh_parts"]
+__all__ = ["LAMB", "LARS", "SGD", "RateTable"]
 
 _register = keras.saving.register_keras_serializable("hcskit")
-
-
-def make_optimiser(section: Optimiser, rates: Rates) -> keras.optimizers.Optimizer:
-    """Make an optimiser that takes its rate at each step from a table.
-
-    Parameters
-    ----------
-    section : Optimiser
-        The recipe's.
-    rates : numpy.ndarray
-        Rate of each update; the last one holds from then on.
-    """
-    shared: dict[str, Any] = {
-        # Keras looks up the rate by the number of gradients, of which an update takes as many as there are parts.
-        "learning_rate": RateTable(np.repeat(rates, section.parts).tolist()),
-        "weight_decay": section.weight_decay,
-        "global_clipnorm": section.clip_norm,
-        "gradient_accumulation_steps": section.parts if section.parts > 1 else None,
-    }
-    match section:
-        case SGDSection():
-            optimiser = SGD(momentum=section.momentum, nesterov=True, **shared)
-        case LARSSection():
-            optimiser = LARS(momentum=section.momentum, trust=section.trust, **shared)
-        case LAMBSection():
-            optimiser = LAMB(epsilon=1e-6, **shared)
-        case AdamWSection():
-            optimiser = keras.optimizers.AdamW(**shared)
-    # Biases and normalisation are not weights: decaying them pulls the network off its calibration.
-    optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimiser
 
 
 @_register
@@ -161,25 +126,3 @@ def _ratio(above: Any, below: Any) -> Any:
     """Return the ratio of two norms; 1 where either is zero, and there is no layer or no step to measure."""
     usable = (above > 0) & (below > 0)
     return tf.where(usable, above / tf.where(usable, below, 1), 1)
-
-
-def weigh_parts(model: keras.Model) -> keras.Model:
-    """Let each part of a batch count as much as it has samples, where the batch is made in parts.
-
-    Keras adds up the mean gradients of the parts as if they were equally large. Samples come with a weight, the same
-    for all of a part (see `RandomCrops`), by which the gradient is multiplied, and the reported loss is not.
-    """
-    compute_loss = model.compute_loss
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def weighted(loss: Any, weight: Any) -> Any:
-        return tf.identity(loss), lambda upstream: (upstream * weight, None)
-
-    def compute(
-        x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Any:
-        loss = compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=None, training=training)
-        return loss if sample_weight is None else weighted(loss, sample_weight[0])
-
-    model.compute_loss = compute
-    return model

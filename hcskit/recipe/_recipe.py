@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from hcskit.models._networks import MCNNSection, Network
+from hcskit.models import NETWORKS, MCNNSection, Network
+from hcskit.optimisers import OPTIMISERS, AdamWSection, Optimiser
 from hcskit.platemap import ROLES
-from hcskit.recipe._schedules import CosineSection, Schedule
-from hcskit.sections import Section, YamlFile, kind_or
+from hcskit.schedules import SCHEDULES, CosineSection, Schedule
+from hcskit.sections import Section, YamlFile
 
 __all__ = ["ParallelSection", "Recipe"]
 
@@ -76,74 +77,6 @@ class AugmentationSection(Section):
     )
 
 
-class OptimiserSection(Section):
-    """How long and in which batches to learn, and the largest learning rate, which the schedule starts from.
-
-    Weights decay; biases and the scales and shifts of normalisation do not.
-    """
-
-    epochs: int = Field(30, ge=1)
-    batch: int = Field(16, ge=1, description="global batch, in crops")
-    parts: int = Field(
-        1, ge=1, description="make each batch in so many parts, for want of memory; batch normalisation sees one part"
-    )
-    learning_rate: float = Field(1e-3, gt=0)
-    reference_batch: int | None = Field(
-        None,
-        ge=1,
-        description="the batch learning_rate is for: scale it by batch / this (Goyal et al., arXiv:1706.02677)",
-    )
-    warmup_epochs: float = Field(1.0, ge=0, description="rise to the rate over so many epochs (arXiv:1706.02677)")
-    weight_decay: float = Field(1e-4, ge=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="Szegedy et al., arXiv:1512.00567, section 7: 0.1")
-    clip_norm: float | None = Field(
-        None, gt=0, description="shorten the gradient of all weights to this norm (Pascanu et al., arXiv:1211.5063)"
-    )
-
-
-class AdamWSection(OptimiserSection):
-    """AdamW (Loshchilov & Hutter, arXiv:1711.05101)."""
-
-    kind: Literal["adamw"] = "adamw"
-
-
-class SGDSection(OptimiserSection):
-    """Gradient descent with Nesterov momentum; the numbers are those of Goyal et al., arXiv:1706.02677, section 5.1."""
-
-    kind: Literal["sgd"] = "sgd"
-    learning_rate: float = Field(0.1, gt=0)
-    reference_batch: int | None = Field(256, ge=1)
-    warmup_epochs: float = Field(5.0, ge=0)
-    momentum: float = Field(0.9, gt=0, lt=1)
-
-
-class LARSSection(OptimiserSection):
-    """Layer-wise adaptive rates, for large batches (You et al., arXiv:1708.03888)."""
-
-    kind: Literal["lars"] = "lars"
-    learning_rate: float = Field(gt=0, description="much larger than of others; `hcskit lr-range` finds it")
-    weight_decay: float = Field(5e-4, ge=0, description="arXiv:1708.03888")
-    momentum: float = Field(0.9, gt=0, lt=1, description="arXiv:1708.03888")
-    trust: float = Field(1e-3, gt=0, description="step of a layer, as part of its norm, at rate 1 (arXiv:1708.03888)")
-
-
-class LAMBSection(OptimiserSection):
-    """Layer-wise adaptive steps of Adam, for large batches (You et al., arXiv:1904.00962)."""
-
-    kind: Literal["lamb"] = "lamb"
-    learning_rate: float = Field(gt=0, description="`hcskit lr-range` finds it")
-    weight_decay: float = Field(0.01, ge=0, description="arXiv:1904.00962")
-
-
-Optimiser = Annotated[
-    Annotated[AdamWSection, Tag("adamw")]
-    | Annotated[SGDSection, Tag("sgd")]
-    | Annotated[LARSSection, Tag("lars")]
-    | Annotated[LAMBSection, Tag("lamb")],
-    Discriminator(kind_or("adamw")),
-]
-
-
 class ParallelSection(Section):
     """How ranks exchange gradients (Sergeev & Del Balso, arXiv:1802.05799, 2018); the defaults are Horovod's.
 
@@ -161,7 +94,8 @@ class PredictionSection(Section):
     weights: Literal["best", "last", "snapshots"] | None = Field(
         None,
         description="of the epoch with the lowest validation loss; of the last one; or of the end of each cycle, all "
-        "averaged, so that their spread goes into the dose-response. Default: best, or snapshots with that schedule",
+        "averaged, so that their spread goes into the dose-response. Default: best, or snapshots where the schedule "
+        "keeps some",
     )
     views: Literal[1, 4, 8] = Field(
         1, description="average over flips and half turns (4), and quarter turns of square crops (8): as much longer"
@@ -196,10 +130,10 @@ class Recipe(YamlFile):
 
     data: DataSection = DataSection()
     split: SplitSection = SplitSection()
-    model: Network = MCNNSection()
+    model: Annotated[Network, NETWORKS] = MCNNSection()
     augmentation: AugmentationSection = AugmentationSection()
-    optimiser: Optimiser = AdamWSection()
-    schedule: Schedule = CosineSection()
+    optimiser: Annotated[Optimiser, OPTIMISERS] = AdamWSection()
+    schedule: Annotated[Schedule, SCHEDULES] = CosineSection()
     prediction: PredictionSection = PredictionSection()
     parallel: ParallelSection = ParallelSection()
     run: RunSection = RunSection()
@@ -207,11 +141,14 @@ class Recipe(YamlFile):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        self.schedule.check(self.optimiser.warmup_epochs, self.optimiser.epochs)
-        weights = self.prediction.weights or ("snapshots" if self.schedule.kind == "snapshots" else "best")
-        if weights == "snapshots" and self.schedule.kind != "snapshots":
+        length = (self.optimiser.warmup_epochs, self.optimiser.epochs)
+        self.schedule.check(*length)
+        keeps = bool(self.schedule.snapshots(*length))
+        weights = self.prediction.weights or ("snapshots" if keeps else "best")
+        if weights == "snapshots" and not keeps:
             raise ValueError(
-                "prediction.weights of snapshots needs a schedule of that kind; choose it, or other weights"
+                "prediction.weights of snapshots needs a schedule that keeps some, such as that of kind snapshots; "
+                "choose it, or other weights"
             )
         if not self.split.validation and (weights == "best" or self.prediction.calibrate):
             raise ValueError(

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hcskit.recipe import _rates
-from hcskit.recipe._rates import Rates
 from hcskit.recipe._recipe import Recipe
-from hcskit.recipe._schedules import Clock
+from hcskit.schedules import Clock, Rates
+from hcskit.schedules.rates import linear_scaling, warm_up
 
 __all__ = ["Stage", "learning_rates", "stages"]
 
@@ -62,8 +61,8 @@ def learning_rates(recipe: Recipe, crops: int) -> Rates:
     epoch = np.append(epoch, epoch[-1])
     peak, start = options.learning_rate, options.learning_rate / max(warm, 1)
     if options.reference_batch is not None:
-        peak, start = _rates.linear_scaling(peak, options.batch, options.reference_batch), peak
+        peak, start = linear_scaling(peak, options.batch, options.reference_batch), peak
     steps = max(1, sum(per_epoch) - warm)
     clock = Clock(step[warm:] - warm, epoch[warm:], steps, per_epoch[0], options.epochs, options.batch)
-    rising = _rates.warm_up(step[:warm], max(warm, 1), min(start, peak), peak)
-    return np.concatenate([rising, schedule.rate(clock, peak)])
+    rising = warm_up(step[:warm], max(warm, 1), min(start, peak), peak)
+    return np.concatenate([rising, schedule.learning_rates(clock, peak)])

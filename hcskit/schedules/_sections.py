@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
-from hcskit.recipe._rates import Rates
 from pydantic import Field
 
-from hcskit.recipe import _rates
-from hcskit.sections import Section
+from hcskit.errors import InputError
+from hcskit.schedules import rates
+from hcskit.schedules.rates import Rates
+from hcskit.sections import Kinds, Section
 
-__all__ = ["Clock", "Schedule"]
+__all__ = [
+    "SCHEDULES",
+    "BatchGrowthSection",
+    "Clock",
+    "CosineSection",
+    "ExpRangeSection",
+    "ExponentialSection",
+    "PolynomialSection",
+    "Schedule",
+    "SnapshotsSection",
+    "TriangularSection",
+    "get_schedule",
+    "list_schedules",
+]
 
 
 class Clock(NamedTuple):
@@ -43,7 +57,33 @@ class Clock(NamedTuple):
     batch: int
 
 
-class _Schedule(Section, ABC):
+class Schedule(Section, ABC):
+    """How the learning rate, and the batch, change as a training proceeds; a pure function of the step.
+
+    A kind of its own is a subclass with a field ``kind``, its options, and `rate`; an entry point of the group
+    ``hcskit.schedules`` names it.
+    """
+
+    @final
+    def learning_rates(self, clock: Clock, peak: float) -> Rates:
+        """Return what `rate` says, checked.
+
+        Raises
+        ------
+        InputError
+            If it is not one rate for each step, finite and not negative.
+        """
+        found = np.asarray(self.rate(clock, peak), float)
+        name, expected = f"rate of {type(self).__name__}", "a finite number, 0 or more, for each step of the clock"
+        if found.shape != clock.step.shape:
+            raise InputError(
+                f"{name} returned an array of shape {found.shape}; expected {expected}: {clock.step.shape}"
+            )
+        if not (np.isfinite(found) & (found >= 0)).all():
+            wrong = found[~(np.isfinite(found) & (found >= 0))][0]
+            raise InputError(f"{name} returned {wrong}; expected {expected}")
+        return found
+
     @abstractmethod
     def rate(self, clock: Clock, peak: float) -> Rates:
         """Return the rate at each step after the warm-up, which ends at `peak`."""
@@ -62,30 +102,30 @@ class _Schedule(Section, ABC):
             raise ValueError(f"a warm-up of {warm_up:g} epochs does not fit into {epochs} epochs; set warmup_epochs")
 
 
-class CosineSection(_Schedule):
+class CosineSection(Schedule):
     """Half a cosine, to zero (Loshchilov & Hutter, arXiv:1608.03983)."""
 
     kind: Literal["cosine"] = "cosine"
 
     def rate(self, clock: Clock, peak: float) -> Rates:
-        return _rates.cosine(clock.step, clock.steps, peak)
+        return rates.cosine(clock.step, clock.steps, peak)
 
 
-class _Collapsing(_Schedule):
+class _Collapsing(Schedule):
     collapse_epochs: float = Field(
         5.0, ge=0, description="let the rate collapse to zero in so many last epochs (arXiv:1711.04291: 5 of 90)"
     )
     collapse_power: float = Field(2.0, gt=0, description="as so high a power of the steps left (arXiv:1711.04291)")
 
     @abstractmethod
-    def before(self, clock: Clock, peak: float, step: _rates.Steps) -> Rates:
+    def before(self, clock: Clock, peak: float, step: rates.Steps) -> Rates:
         """Return the rate at steps before the collapse."""
 
     def rate(self, clock: Clock, peak: float) -> Rates:
         start = clock.steps - round(self.collapse_epochs * clock.per_epoch)
         if start == clock.steps:
             return self.before(clock, peak, clock.step)
-        return _rates.collapse(
+        return rates.collapse(
             clock.step, lambda step: self.before(clock, peak, step), start, clock.steps, self.collapse_power
         )
 
@@ -104,8 +144,8 @@ class ExponentialSection(_Collapsing):
     decay: float = Field(0.94, gt=0, lt=1, description="fall by this factor (arXiv:1512.00567, section 8)")
     every_epochs: float = Field(2.0, gt=0, description="in so many epochs (arXiv:1512.00567, section 8)")
 
-    def before(self, clock: Clock, peak: float, step: _rates.Steps) -> Rates:
-        return _rates.exponential(step, self.every_epochs * clock.per_epoch, peak, self.decay)
+    def before(self, clock: Clock, peak: float, step: rates.Steps) -> Rates:
+        return rates.exponential(step, self.every_epochs * clock.per_epoch, peak, self.decay)
 
 
 class PolynomialSection(_Collapsing):
@@ -114,11 +154,11 @@ class PolynomialSection(_Collapsing):
     kind: Literal["polynomial"] = "polynomial"
     power: float = Field(1.0, gt=0, description="1: a straight line (arXiv:1711.04291)")
 
-    def before(self, clock: Clock, peak: float, step: _rates.Steps) -> Rates:
-        return _rates.polynomial(step, clock.steps, peak, self.power)
+    def before(self, clock: Clock, peak: float, step: rates.Steps) -> Rates:
+        return rates.polynomial(step, clock.steps, peak, self.power)
 
 
-class _Cyclical(_Schedule):
+class _Cyclical(Schedule):
     lowest: float = Field(0.25, ge=0, lt=1, description="least rate, as a part of the largest (arXiv:1506.01186: 1/4)")
     half_cycle_epochs: float = Field(
         2.0, gt=0, description="from the least rate to the largest (arXiv:1506.01186: 2-10)"
@@ -131,7 +171,7 @@ class TriangularSection(_Cyclical):
     kind: Literal["triangular", "triangular2"]
 
     def rate(self, clock: Clock, peak: float) -> Rates:
-        wave = _rates.triangular if self.kind == "triangular" else _rates.triangular2
+        wave = rates.triangular if self.kind == "triangular" else rates.triangular2
         return wave(clock.step, self.half_cycle_epochs * clock.per_epoch, self.lowest * peak, peak)
 
 
@@ -143,10 +183,10 @@ class ExpRangeSection(_Cyclical):
 
     def rate(self, clock: Clock, peak: float) -> Rates:
         half = self.half_cycle_epochs * clock.per_epoch
-        return _rates.exp_range(clock.step, half, self.lowest * peak, peak, self.gamma)
+        return rates.exp_range(clock.step, half, self.lowest * peak, peak, self.gamma)
 
 
-class SnapshotsSection(_Schedule):
+class SnapshotsSection(Schedule):
     """Cosine cycles; the state at the end of each is kept, for an ensemble (Huang et al., arXiv:1704.00109)."""
 
     kind: Literal["snapshots"] = "snapshots"
@@ -155,7 +195,7 @@ class SnapshotsSection(_Schedule):
     )
 
     def rate(self, clock: Clock, peak: float) -> Rates:
-        return _rates.snapshot_cosine(clock.step, clock.steps, peak, self.cycles)
+        return rates.snapshot_cosine(clock.step, clock.steps, peak, self.cycles)
 
     def snapshots(self, warm_up: float, epochs: int) -> list[int]:
         length = (epochs - int(warm_up)) // self.cycles
@@ -170,7 +210,7 @@ class SnapshotsSection(_Schedule):
             )
 
 
-class BatchGrowthSection(_Schedule):
+class BatchGrowthSection(Schedule):
     """A larger batch in place of a lower rate, up to a limit (Smith et al., arXiv:1711.00489).
 
     Where the largest batch is the first one, this is the decay in steps that it takes the place of.
@@ -185,7 +225,7 @@ class BatchGrowthSection(_Schedule):
 
     def _stages(self, batch: int, epochs: int, peak: float = 1.0) -> list[tuple[int, float]]:
         passed = [sum(epoch >= round(part * epochs) for part in self.milestones) for epoch in range(epochs)]
-        return [_rates.grow_batch(self.factor**times, batch, self.largest_batch, peak) for times in passed]
+        return [rates.grow_batch(self.factor**times, batch, self.largest_batch, peak) for times in passed]
 
     def rate(self, clock: Clock, peak: float) -> Rates:
         return np.array([rate for _, rate in self._stages(clock.batch, clock.epochs, peak)])[clock.epoch]
@@ -194,13 +234,32 @@ class BatchGrowthSection(_Schedule):
         return [grown for grown, _ in self._stages(batch, epochs)]
 
 
-Schedule = Annotated[
-    CosineSection
-    | ExponentialSection
-    | PolynomialSection
-    | TriangularSection
-    | ExpRangeSection
-    | SnapshotsSection
-    | BatchGrowthSection,
-    Field(discriminator="kind"),
-]
+#: The kinds of schedule, by the name that a recipe gives.
+SCHEDULES: Kinds[Schedule] = Kinds("hcskit.schedules", "schedule", Schedule, "cosine")
+
+
+def list_schedules() -> list[str]:
+    """List the schedules that a recipe can name; one that cannot be loaded is left out with a warning.
+
+    Examples
+    --------
+    >>> {"cosine", "polynomial", "snapshots"} <= set(list_schedules())
+    True
+    """
+    return list(SCHEDULES.working())
+
+
+def get_schedule(name: str, **options: Any) -> Schedule:
+    """Return a schedule by name, with options as a recipe gives them.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name, or it does not take these options.
+
+    Examples
+    --------
+    >>> get_schedule("snapshots", cycles=3).snapshots(warm_up=1, epochs=10)
+    [4, 7, 10]
+    """
+    return SCHEDULES.make(name, options)

@@ -1,7 +1,7 @@
 """Learning rates as pure functions of the step, each as its authors published it.
 
 A step is one update of the weights, counted from 0; all functions take one step or an array of them. What a recipe
-says about them, in epochs, becomes steps in `hcskit.recipe._schedules`.
+says about them, in epochs, becomes steps in the sections of `hcskit.schedules`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "Rates",
+    "Steps",
     "collapse",
     "cosine",
     "exp_range",

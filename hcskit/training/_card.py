@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hcskit.data._fields import Normalisation
-from hcskit.errors import InputError, NotAScreenError
+from hcskit.errors import InputError, NotAScreenError, what_is_wrong
 from hcskit.files import replacing, write_text
 from hcskit.models import backend
 from hcskit.recipe._recipe import Recipe
+from hcskit.training._check import LEAST_AUC
 
 __all__ = ["ModelCard", "load_card", "load_model", "save_model"]
 
@@ -47,8 +48,9 @@ class ModelCard(BaseModel):
         SHA-256 of the labelled list of fields and their split, the images' size, and of each image every 16th pixel
         along each axis.
     metrics : dict
-        The history's row of the epoch that was kept, and ``held_out_accuracy``, ``held_out_ece`` and
-        ``held_out_temperature``: of the network as it predicts, see `finish`.
+        The history's row of the epoch that was kept, ``held_out_accuracy``, ``held_out_ece`` and
+        ``held_out_temperature``: of the network as it predicts, see `finish`; and ``learned_accuracy`` and
+        ``learned_auc``: how it reads what it learned from, see `check_learned`.
     hcskit_version : str
         What wrote it.
     weights_sha256 : str
@@ -71,6 +73,19 @@ class ModelCard(BaseModel):
     metrics: dict[str, float]
     hcskit_version: str
     weights_sha256: str = ""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the readings of this network should not be believed, in sentences; empty if nothing speaks against it."""
+        area = self.metrics.get("learned_auc", 1.0)
+        if area >= LEAST_AUC:
+            return ()
+        return (
+            f"The network does not tell apart the control wells that it learned from (area under the ROC curve "
+            f"{area:.2f}; 1 is perfect, 0.5 is chance), so what it reads of other wells means nothing, and "
+            '"inactive" least of all. Look at the controls\' images and roles, and at the training curve; train for '
+            "more epochs, or on more control wells.",
+        )
 
 
 def save_model(folder: str | Path, model: Any, card: ModelCard) -> Path:
@@ -102,16 +117,28 @@ def load_card(folder: str | Path) -> ModelCard:
     except FileNotFoundError as error:
         raise NotAScreenError(f"{folder} holds no trained model: {Path(error.filename).name} is missing") from None
     except ValidationError as error:
-        raise InputError(f"{folder / 'card.json'} is not a model card: {error}") from error
+        raise InputError(f"{folder / 'card.json'} is not a model card: {what_is_wrong(error)}") from error
     if found != card.weights_sha256:
         raise InputError(f"{folder}: model.keras is not the file that card.json describes; copy both from one training")
     return card
 
 
 def load_model(folder: str | Path) -> tuple[Any, ModelCard]:
-    """Load a network and its card; runs no code from the file. Raises what `load_card` raises."""
-    card = load_card(folder)
-    return backend.keras.models.load_model(Path(folder) / "model.keras", compile=False, safe_mode=True), card
+    """Load a network and its card; runs no code from the file.
+
+    Raises
+    ------
+    NotAScreenError
+        If there is no model.
+    InputError
+        If card or model cannot be read, or do not belong together.
+    """
+    card, path = load_card(folder), Path(folder) / "model.keras"
+    card.recipe.model.load_layers()  # which module has a layer, the network's kind says, and not the file
+    try:
+        return backend.keras.models.load_model(path, compile=False, safe_mode=True), card
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} cannot be loaded without running code that is in the file: {error}") from error
 
 
 def _sha256(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcskit.data._batches import RandomCrops, Tiles, own_errors
-from hcskit.data._fields import NEGATIVE, TrainingFields, survey
+from hcskit.data._fields import NEGATIVE, TrainingFields, survey, tile_corners
 from hcskit.data._labelled import LabelledData
 from hcskit.data._sources import KeptSource
 from hcskit.data._split import split_folds, split_groups
@@ -21,15 +22,19 @@ from hcskit.errors import InputError
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import KeepTogether, data_parallel, over_ranks, ranks
 from hcskit.recipe import learning_rates, stages
-from hcskit.recipe._rates import Rates
 from hcskit.recipe._recipe import Recipe
+from hcskit.schedules import Rates
 from hcskit.training._card import ModelCard, save_model
+from hcskit.training._check import check_learned
 from hcskit.training._checkpoints import EventLog, Journal
 from hcskit.training._ensemble import finish
-from hcskit.training._optimisers import make_optimiser, weigh_parts
+from hcskit.training._parts import weigh_parts
+from hcskit.training._statistics import measure_statistics
 from hcskit.version import __version__
 
 __all__ = ["TrainingResult", "network_and_batches", "train"]
+
+_ENOUGH = 1024  # images to measure statistics on; Wu & Johnson, arXiv:2105.07576, find no more to be gained
 
 
 @dataclass(frozen=True)
@@ -96,9 +101,11 @@ def train(
     learn = ~fields["validation"].to_numpy()
     networks, history, epoch = _fit(images, learn, card, Path(out), progress)
     held_out = Tiles(images.select(~learn), card.crop, recipe.optimiser.batch)
-    model, found = finish(networks, recipe.prediction, held_out)
+    model, seen = finish(networks, recipe.prediction, held_out)
+    found = {f"held_out_{name}": value for name, value in seen.items()}
+    found |= check_learned(model, _some_learned(images.select(learn), card))
     row = {str(name): float(value) for name, value in history.iloc[epoch - 1].dropna().items()}
-    card = card.model_copy(update={"metrics": row | {f"held_out_{name}": value for name, value in found.items()}})
+    card = card.model_copy(update={"metrics": row | found})
     if ranks().rank == 0:
         save_model(out, model, card)
     return TrainingResult(model, card, history, fields)
@@ -188,8 +195,19 @@ def _fit(
     networks, chosen = [], journal.chosen(recipe.prediction.weights)
     for epoch in chosen:
         journal.load(model, epoch)
+        learned = _some_learned(data.select(learn), card)
+        measure_statistics(model, (learned[number][0] for number in range(len(learned))))
         networks.append(_copy(model, f"network_{epoch}"))
     return networks, journal.table, chosen[-1]
+
+
+def _some_learned(learned: TrainingFields, card: ModelCard) -> Tiles:
+    """Return images as the network will read them, of fields that it learned from; all ranks the same ones."""
+    each = len(tile_corners(learned.source.shape, card.crop))
+    chosen = np.zeros(len(learned), bool)
+    chosen[np.linspace(0, len(learned) - 1, min(len(learned), max(1, _ENOUGH // each))).round().astype(int)] = True
+    options = card.recipe.optimiser
+    return Tiles(learned.select(chosen), card.crop, math.ceil(options.batch / options.parts))
 
 
 def _copy(model: keras.Model, name: str) -> keras.Model:
@@ -208,7 +226,7 @@ def _network(
     batches = RandomCrops(data, *crops, parts=options.parts, rank=rank, ranks=size, balance=recipe.data.balance)
     network = recipe.model.build((*card.crop, len(card.channels)), len(card.classes))
     model = over_ranks(weigh_parts(network))
-    optimiser = make_optimiser(options, rates(recipe, batches.size))
+    optimiser = options.build(rates(recipe, batches.size))
     model.compile(
         optimizer=data_parallel(optimiser, compression=recipe.parallel.compression),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=options.label_smoothing),

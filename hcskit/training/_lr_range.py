@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from hcskit.data._labelled import LabelledData
 from hcskit.errors import InputError
-from hcskit.recipe._rates import Rates
 from hcskit.recipe._recipe import Recipe
+from hcskit.schedules import Rates
 from hcskit.training._fit import network_and_batches
 
 __all__ = ["RangeTest", "lr_range", "suggest_rate"]

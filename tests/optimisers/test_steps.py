@@ -1,4 +1,4 @@
-"""Optimisers against references in NumPy, written from the papers' equations; batches made in parts."""
+"""Optimisers against references in NumPy, written from the papers' equations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hcskit.training._optimisers import RateTable, make_optimiser, weigh_parts
-from pydantic import TypeAdapter
 
-from hcskit.data import RandomCrops, TrainingFields
-from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.recipe import Recipe
-from hcskit.recipe._recipe import Optimiser
+from hcskit.optimisers import RateTable, get_optimiser
 
 Arrays = list[npt.NDArray[np.float64]]
 DECAY = 0.1
@@ -29,8 +24,8 @@ START: Arrays = [_RNG.normal(size=shape) * (name != "bias") for name, shape in z
 GRADIENTS: list[Arrays] = [[_RNG.normal(size=shape) for shape in SHAPES] for _ in RATES]
 
 
-def section(**options: Any) -> Any:
-    return TypeAdapter(Optimiser).validate_python({"learning_rate": 0.1, "weight_decay": DECAY, **options})
+def build(kind: str, rates: npt.NDArray[np.float64] = RATES, **options: Any) -> keras.optimizers.Optimizer:
+    return get_optimiser(kind, **{"learning_rate": 0.1, "weight_decay": DECAY, **options}).build(rates)
 
 
 def run(optimiser: Any, gradients: list[Arrays] = GRADIENTS) -> Arrays:
@@ -85,22 +80,16 @@ def adamw(w: Any, g: Any, rate: float, decay: float, state: dict[str, Any], numb
 
 
 @pytest.mark.parametrize(
-    ("options", "step"),
-    [
-        ({"kind": "sgd"}, sgd),
-        ({"kind": "adamw"}, adamw),
-        ({"kind": "lars", "trust": 0.01}, lars),
-        ({"kind": "lamb"}, lamb),
-    ],
-    ids=["sgd", "adamw", "lars", "lamb"],
+    ("kind", "options", "step"),
+    [("sgd", {}, sgd), ("adamw", {}, adamw), ("lars", {"trust": 0.01}, lars), ("lamb", {}, lamb)],
 )
-def test_the_steps_are_those_of_the_paper(options: dict[str, Any], step: Callable[..., Any]) -> None:
-    for ours, theirs in zip(run(make_optimiser(section(**options), RATES)), reference(step), strict=True):
+def test_the_steps_are_those_of_the_paper(kind: str, options: dict[str, Any], step: Callable[..., Any]) -> None:
+    for ours, theirs in zip(run(build(kind, **options)), reference(step), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
 
 
 def test_momentum_is_that_of_keras_where_the_rate_stays() -> None:
-    ours = make_optimiser(section(kind="sgd", weight_decay=0), np.full(8, 0.05))
+    ours = build("sgd", np.full(8, 0.05), weight_decay=0)
     for found, expected in zip(run(ours), run(keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -109,49 +98,25 @@ def test_the_gradient_of_all_weights_is_shortened_together() -> None:
     lengths = [np.sqrt(sum((part**2).sum() for part in gradient)) for gradient in GRADIENTS]
     clipped = [[part * min(1, 6 / length) for part in parts] for parts, length in zip(GRADIENTS, lengths, strict=True)]
     assert min(lengths) < 6 < max(lengths)
-    found = run(make_optimiser(section(kind="sgd", clip_norm=6.0), RATES))
+    found = run(build("sgd", clip_norm=6.0))
     for ours, theirs in zip(found, reference(sgd, clipped), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw", "lars", "lamb"])
 def test_the_schedule_counts_updates_and_not_parts(kind: str) -> None:
-    whole = run(make_optimiser(section(kind=kind), RATES))
+    whole = run(build(kind))
     parts = [[(1 + sign * 0.5) * part for part in gradient] for gradient in GRADIENTS for sign in (1, -1)]
-    halves = run(make_optimiser(section(kind=kind, parts=2), RATES), parts)
+    halves = run(build(kind, parts=2), parts)
     for one, two in zip(whole, halves, strict=True):
         np.testing.assert_allclose(one, two, rtol=2e-5, atol=2e-6)
-
-
-def _fit(parts: int) -> tuple[Arrays, dict[str, Any]]:
-    rng = np.random.default_rng(0)
-    fields = TrainingFields.from_arrays(rng.random((13, 12, 12, 2), np.float32), np.arange(13) % 3, ("a", "b", "c"))
-    keras.utils.set_random_seed(1)
-    model = weigh_parts(mcnn((8, 8, 2), 3, head="pool", scales=1, features=8, hidden=8))
-    batches = RandomCrops(fields, (8, 8), 1, 7, Recipe().augmentation, 3, parts=parts)
-    optimiser = make_optimiser(section(kind="sgd", parts=parts), np.full(4, 0.1))
-    model.compile(optimiser, "categorical_crossentropy", metrics=["accuracy"], weighted_metrics=[], jit_compile=False)
-    history = model.fit(batches, epochs=2, shuffle=False, verbose=0).history
-    return [weight.numpy() for weight in model.weights], history
-
-
-@pytest.mark.slow
-def test_a_batch_in_uneven_parts_is_the_same_batch() -> None:
-    # 13 crops make batches of 7 and 6, and these parts of 2, 2, 2, 1 and of 2, 2, 1, 1.
-    (whole, one), (parts, four) = _fit(1), _fit(4)
-    assert one.keys() == four.keys()
-    for name in one:
-        # The loss of a later part is that of the same weights: they change once in a batch.
-        np.testing.assert_allclose(one[name], four[name], rtol=1e-5)
-    for ours, theirs in zip(whole, parts, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["sgd", "lars", "lamb"])
 def test_a_compiled_model_can_be_saved_and_loaded(kind: str, tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     options = {"trust": 0.01} if kind == "lars" else {}
-    model.compile(make_optimiser(section(kind=kind, **options), RATES), "mse")
+    model.compile(build(kind, **options), "mse")
     x, y = np.ones((4, 3)), np.ones((4, 2))
     model.fit(x, y, epochs=3, verbose=0)
     model.save(tmp_path / "model.keras")

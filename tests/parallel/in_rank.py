@@ -20,7 +20,7 @@ from hcskit.models.backend import keras
 from hcskit.parallel import KeepTogether, data_parallel, over_ranks, ranks
 from hcskit.recipe import Recipe, learning_rates
 from hcskit.training import train
-from hcskit.training._optimisers import make_optimiser, weigh_parts
+from hcskit.training._parts import weigh_parts
 
 #: Whether this is the process that knows nothing of ranks, with which the others are compared.
 PLAIN = "HOROVOD_SIZE" not in os.environ
@@ -40,7 +40,7 @@ def _adamw(**options: Any) -> Any:
 
 def _of_recipe(**section: Any) -> Any:
     recipe = Recipe.model_validate({"optimiser": {"epochs": EPOCHS, "batch": 7, **section}})
-    return make_optimiser(recipe.optimiser, learning_rates(recipe, len(FIELDS.labels)))
+    return recipe.optimiser.build(learning_rates(recipe, len(FIELDS.labels)))
 
 
 class Configuration(NamedTuple):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +53,20 @@ def test_shipped_recipes_can_be_read(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("optimiser: {momentum: 0.9}", "optimiser: adamw: momentum: Extra inputs"),
-        ("optimiser: {kind: lars}", "optimiser: lars: learning_rate: Field required"),
-        ("optimiser: {kind: adagrad}", "'adamw', 'sgd', 'lars', 'lamb'"),
+        ("optimiser: {momentum: 0.9}", "optimiser: momentum: Extra inputs"),
+        ("optimiser: {kind: lars}", "optimiser: learning_rate: Field required"),
+        (
+            "optimiser: {kind: adagrad}",
+            "optimiser: kind: there is no optimiser 'adagrad'; known: adamw, lamb",
+        ),
+        ("model: {features: many}", "model: features: Input should be a valid integer"),
+        ("model: {kind: [mcnn]}", "model: kind: there is no network"),
+        ("schedule: {power: 2}", "schedule: power: Extra inputs"),
         ("schedule: {kind: snapshots}", "make it 30 epochs without warm-up"),
-        ("prediction: {weights: snapshots}", "needs a schedule of that kind"),
+        ("prediction: {weights: snapshots}", "needs a schedule that keeps some"),
         ("split: {validation: 0}", "nothing is held out to choose an epoch by"),
         ("{split: {validation: 0}, prediction: {weights: last, calibrate: true}}", "or to calibrate on"),
-        ("optimiser: 3", "optimiser"),
+        ("optimiser: 3", "optimiser: Input should be a section, such as {kind: adamw}"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(text: str, said: str, tmp_path: Path) -> None:
@@ -79,6 +87,32 @@ def test_a_recipe_names_its_network_and_the_precision_it_computes_in(kind: str) 
     assert model.output.shape == (None, 3)
     branches = [layer for layer in model.layers if re.fullmatch(r"scale\d+_conv1?", layer.name)]
     assert recipe.model.branches(32) == max(1, len(branches))
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        ("from hcskit.recipe import Recipe; Recipe.from_yaml(sys.argv[1])", "tensorflow keras dask holoviews"),
+        ("import hcskit.recipe, hcskit.data, hcskit.models, hcskit.optimisers", "tensorflow keras dask holoviews"),
+        ("import hcskit.cluster", "tensorflow keras holoviews"),
+    ],
+)
+def test_what_a_recipe_needs_is_loaded_and_no_more(code: str, unwanted: str) -> None:
+    told = f"import sys; {code}; print(*sorted(set('{unwanted}'.split()) & set(sys.modules)))"
+    command = [sys.executable, "-c", told, str(RECIPES[0])]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == []
+
+
+def test_the_digest_that_a_training_resumes_by_stays() -> None:
+    # As version 0.1.0 wrote it: another order of fields, and every training would start anew.
+    recipe = Recipe.model_validate({"model": {"kind": "mcnn_residual"}, "optimiser": {"kind": "sgd", "momentum": 0.8}})
+    written = recipe.model_dump_json(include={"model", "optimiser", "schedule"})
+    assert written == (
+        '{"model":{"precision":"float32","kind":"mcnn_residual","scales":null,"features":16,"join":96,"blocks":2,'
+        '"dropout":0.2},"optimiser":{"epochs":30,"batch":16,"parts":1,"learning_rate":0.1,"reference_batch":256,'
+        '"warmup_epochs":5.0,"weight_decay":0.0001,"label_smoothing":0.0,"clip_norm":null,"kind":"sgd",'
+        '"momentum":0.8},"schedule":{"kind":"cosine"}}'
+    )
 
 
 def test_a_warm_up_longer_than_the_training_is_refused() -> None:

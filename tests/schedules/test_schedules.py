@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe, learning_rates, stages
-from hcskit.recipe import _rates as rates
+from hcskit.schedules import rates
 
 schedules = keras.optimizers.schedules
 STEPS = np.arange(101)
@@ -153,7 +153,7 @@ def test_snapshots_are_taken_where_the_rate_is_about_to_rise() -> None:
         ({"kind": "polynomial", "collapse_epochs": 29.5}, "a warm-up of 1 and a collapse of 29.5 epochs"),
         ({"kind": "batch_growth"}, "largest_batch"),
         ({"kind": "cosine", "power": 2}, "power"),
-        ({"kind": "step"}, "'cosine', 'exponential'"),
+        ({"kind": "step"}, "there is no schedule 'step'; known: batch_growth, cosine"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused(section: dict[str, Any], said: str) -> None:
