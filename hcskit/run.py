@@ -9,6 +9,7 @@ from typing import Any, Self, overload
 import pandas as pd
 import xarray as xr
 
+import hcskit.training as training  # a model's part of it loads Keras: not before a model is asked for
 from hcskit.errors import InputError, NotAScreenError
 from hcskit.results import (
     CURVES,
@@ -39,7 +40,6 @@ from hcskit.results import (
     read_table,
 )
 from hcskit.store import open_plates, open_screen
-from hcskit.training import TrainedModel, open_model
 from hcskit.views import View, further_views
 
 __all__ = ["Run", "open_run"]
@@ -120,9 +120,9 @@ class Run:
         return read_illumination(self.folder)
 
     @property
-    def model(self) -> TrainedModel:
+    def model(self) -> training.TrainedModel:
         """The trained network, with its card and recipe."""
-        return open_model(self._there(MODEL).parent)
+        return training.open_model(self._there(MODEL).parent)
 
     @property
     def history(self) -> pd.DataFrame:

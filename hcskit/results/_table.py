@@ -153,11 +153,12 @@ class Table(Part):
         ]
         if lacking:
             raise InputError(f"table {self.name}: found no column {_list(lacking)}, expected {_list(known)}")
-        for name, values in frame.items():
-            column = _declared(self.columns, str(name))
+        for key, values in frame.items():
+            name = str(key)
+            column = _declared(self.columns, name)
             if column is None:
                 raise InputError(f"table {self.name}: found the column {name}, expected {_list(known)}")
-            self._check_values(column, str(name), values)
+            self._check_values(column, name, values)
 
     def _check_values(self, column: Column | None, name: str, values: pd.Series[Any] | pd.Index) -> None:
         if column is not None and not column.holds(values):
