@@ -18,6 +18,8 @@ from . import (
     training,
     views,
 )
+from .reporting import report
+from .run import open_run
 from .store import open_plates, open_screen
 from .version import __version__
 
@@ -29,6 +31,7 @@ __all__ = [
     "inference",
     "models",
     "open_plates",
+    "open_run",
     "open_screen",
     "pipeline",
     "planning",
@@ -36,6 +39,7 @@ __all__ = [
     "preprocess",
     "readers",
     "recipe",
+    "report",
     "reporting",
     "response",
     "results",

@@ -1,4 +1,4 @@
-"""A vendor's illumination profile of one channel: a polynomial over the image."""
+"""A vendor's illumination of one channel: a polynomial over the image."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Flatfield:
     scale: tuple[float, float] = (1.0, 1.0)
 
     @classmethod
-    def from_dict(cls, profile: Mapping[str, Any]) -> Self:
-        """Read back a profile from plain lists, as JSON has them."""
-        x, y = profile["origin"]
-        u, v = profile["scale"]
-        return cls(tuple(map(tuple, profile["coefficients"])), (x, y), (u, v))
+    def from_dict(cls, lists: Mapping[str, Any]) -> Self:
+        """Read it back from plain lists, as JSON has them."""
+        x, y = lists["origin"]
+        u, v = lists["scale"]
+        return cls(tuple(map(tuple, lists["coefficients"])), (x, y), (u, v))
 
     def draw(self, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-        """Return the profile over an image of this shape (y, x)."""
+        """Return the illumination over an image of this shape (y, x)."""
         u = (np.arange(shape[1]) - self.origin[0]) * self.scale[0]
         v = ((np.arange(shape[0]) - self.origin[1]) * self.scale[1])[:, np.newaxis]
-        profile: npt.NDArray[Any] = np.zeros(shape)
+        light: npt.NDArray[Any] = np.zeros(shape)
         for degree, row in enumerate(self.coefficients):
             for power, coefficient in enumerate(row):
-                profile += coefficient * u ** (degree - power) * v**power
-        return profile.astype(np.float32)
+                light += coefficient * u ** (degree - power) * v**power
+        return light.astype(np.float32)

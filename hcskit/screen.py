@@ -98,7 +98,7 @@ class PlateInfo:
     coordinates : mapping of str to Coordinate
         What else the export says: ``exposure`` (channel), ``position_x`` (well, field) …
     flatfield : mapping of str to Flatfield
-        The vendor's illumination profile of a channel.
+        The vendor's illumination of a channel.
     barcode : str
         What the export calls the plate, where that is not `name`.
     """
@@ -185,7 +185,7 @@ def make_plate(info: PlateInfo, image: Any, present: Any, plate_map: pd.DataFram
         "present": (info.dims[:-2], np.asarray(present, dtype=bool)),
     }
     if info.flatfield:
-        polynomials = json.dumps({name: asdict(profile) for name, profile in info.flatfield.items()})
+        polynomials = json.dumps({name: asdict(flatfield) for name, flatfield in info.flatfield.items()})
         variables["flatfield"] = ("channel", "y", "x"), _flatfields(info), {"polynomials": polynomials}
     attributes = {
         "plate": info.name,
@@ -249,28 +249,28 @@ def describe_plate(plate: xr.Dataset) -> tuple[PlateInfo, pd.DataFrame | None]:
 
 
 def _polynomials(plate: xr.Dataset) -> dict[str, Flatfield]:
-    """Read back the vendor's profiles, which are of whole images."""
+    """Read back the vendor's illumination, which is of whole images."""
     if "flatfield" not in plate:
         return {}
     text = plate["flatfield"].attrs.get("polynomials", "{}")
-    profiles = {name: Flatfield.from_dict(profile) for name, profile in json.loads(text).items()}
+    flatfields = {name: Flatfield.from_dict(flatfield) for name, flatfield in json.loads(text).items()}
     shape = (plate.sizes["y"], plate.sizes["x"])
     for channel, drawn in zip(plate["channel"].to_numpy(), plate["flatfield"].to_numpy(), strict=True):
-        if not np.allclose(drawn, profiles.get(channel, Flatfield()).draw(shape)):
+        if not np.allclose(drawn, flatfields.get(channel, Flatfield()).draw(shape)):
             raise InputError(
                 f"plate {plate.attrs['plate']}: its flatfield of {channel} is not the vendor's for whole images, and "
                 "only that can be kept; drop it: plate.drop_vars('flatfield')"
             )
-    return {name: profile for name, profile in profiles.items() if name in plate["channel"].to_numpy()}
+    return {name: flatfield for name, flatfield in flatfields.items() if name in plate["channel"].to_numpy()}
 
 
 def _flatfields(info: PlateInfo) -> Any:
-    """Draw the profiles when they are asked for; a channel without one is even."""
-    profiles = [info.flatfield.get(channel, Flatfield()) for channel in info.channels]
+    """Draw the illumination when it is asked for; a channel without one is even."""
+    flatfields = [info.flatfield.get(channel, Flatfield()) for channel in info.channels]
     return da.stack(  # type: ignore[no-untyped-call]
         [
-            da.from_delayed(delayed(profile.draw)(info.shape), info.shape, np.float32)  # type: ignore[no-untyped-call]
-            for profile in profiles
+            da.from_delayed(delayed(flatfield.draw)(info.shape), info.shape, np.float32)  # type: ignore[no-untyped-call]
+            for flatfield in flatfields
         ]
     )
 

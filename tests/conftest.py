@@ -24,6 +24,8 @@ from hcskit.store import import_plates, open_plates
 # TensorFlow reads it once, when it is first imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+pytest_plugins = ["tests.small_run"]  # fixtures of the tests of views, reports and runs
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # How long an example takes depends on what else the machine does.

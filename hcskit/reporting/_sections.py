@@ -1,166 +1,116 @@
-"""The report's content, section by section, as plain values for the template."""
+"""The sections of the report: what each needs of a run, and what it shows, as plain values for the template."""
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import xarray as xr
+import holoviews as hv
 
-from hcskit.reporting._compounds import compound_cards, ec50_rows, potency
-from hcskit.reporting._data import ReportData
+from hcskit.reporting._compounds import compounds
+from hcskit.reporting._ec50 import ec50
 from hcskit.reporting._figures import Figures
-from hcskit.response import EFFECTS, lead_readouts, match_truth
-from hcskit.views import (
-    controls_table,
-    excluded_fields,
-    field_heatmap,
-    format_concentration,
-    format_ec50,
-    format_number,
-    illumination_map,
-    parity,
-    plate_heatmap,
-    training_curves,
+from hcskit.reporting._findings import Findings
+from hcskit.reporting._overview import attention, headline, numbers
+from hcskit.reporting._quality import quality
+from hcskit.reporting._text import as_table
+from hcskit.results import (
+    CURVES,
+    HISTORY,
+    ILLUMINATION,
+    IMAGE_CONTROLS,
+    PHENOTYPE_CONTROLS,
+    PLATES,
+    POINTS,
+    PREDICTIONS,
+    QUALITY,
+    RECORD,
+    RESPONSES,
+    Part,
+    StepRecord,
 )
+from hcskit.views import format_number, plate_heatmap, training_curves
 
-__all__ = ["sections"]
+__all__ = ["SECTIONS", "Section", "contents"]
 
-#: A table of more rows than this opens with only the readouts that show an effect.
-_LONG_TABLE = 24
 #: What of a run's record is told in a line.
 _FACTS = ("pipeline", "description", "started", "python", "platform", "cores")
 
+#: A place within the section of quality.
+_EXCLUDED = "excluded"
 
-def sections(data: ReportData, figures: Figures) -> dict[str, Any]:
-    """Return what the template shows; a section whose data are missing is None."""
-    plates = data.plates
-    excluded = None if data.quality is None else excluded_fields(data.quality)
-    record = dict(data.record or {})
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the report.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the template, and its anchor in the page.
+    title : str
+        What the page's menu calls it.
+    show : callable
+        Returns its content; an empty one leaves the section out.
+    needs : tuple of hcskit.results.Part
+        What a run must have for it, all of them.
+    uses : tuple of hcskit.results.Part
+        What it shows where it is there; one of them at least.
+    expected : bool
+        Whether the report says what to run where the section is left out.
+    """
+
+    name: str
+    title: str
+    show: Callable[[Findings, Figures], Any]
+    needs: tuple[Part, ...] = ()
+    uses: tuple[Part, ...] = ()
+    expected: bool = True
+
+    def lacking(self, findings: Findings) -> Part | None:
+        """Return the first part that a run lacks for this section; None if it can be shown."""
+        missing = [part for part in self.needs if not findings.has(part)]
+        if not missing and self.uses and not any(findings.has(part) for part in self.uses):
+            missing = [*self.uses]
+        return missing[0] if missing else None
+
+
+def contents(findings: Findings, figures: Figures) -> dict[str, Any]:
+    """Return what the template shows; a section that cannot be shown is None."""
+    record = findings.record
+    lacking = {section: section.lacking(findings) for section in SECTIONS}
+    missing: dict[str, list[str]] = {}
+    for section, part in lacking.items():
+        if part is not None and section.expected:
+            missing.setdefault(part.writer, []).append(section.title)
+    shown = {section.name: section.show(findings, figures) for section, part in lacking.items() if part is None}
+    places = {name for name, content in shown.items() if content}
+    if findings.has(QUALITY):
+        places.add(_EXCLUDED)
     return {
-        "title": data.title,
+        "title": findings.run.name,
         "written": f"{datetime.now(UTC).astimezone():%d %B %Y, %H:%M}",
-        "version": record.get("hcskit") or record.get("versions", {}).get("hcskit", ""),
-        "pipeline": record.get("pipeline", ""),
-        "headline": _headline(data),
-        "numbers": _numbers(data, plates, excluded),
-        "attention": _attention(data, plates, excluded),
-        "ec50": _ec50(data),
-        "parity": _parity(data, figures),
-        "compounds": None if data.responses is None else compound_cards(data, plates, figures),
-        "plates": _plates(data, plates, figures),
-        "quality": _quality(data, plates, excluded, figures),
-        "training": _training(data, figures),
-        "record": _record(data.record),
+        "version": record.versions.get("hcskit", "") if record else "",
+        "pipeline": record.pipeline if record else "",
+        "headline": headline(findings),
+        "numbers": numbers(findings),
+        "attention": attention(findings),
+        "missing": missing,
+        "menu": [(section.name, section.title) for section in SECTIONS],
+        "sections": {section.name: shown.get(section.name) for section in SECTIONS},
+        "places": places,
     }
 
 
-def _headline(data: ReportData) -> str:
-    if data.responses is None:
-        return ""
-    leads = _leads(data.responses)
-    effect = leads[leads["category"].isin(EFFECTS)]
-    if effect.empty:
-        return f"None of the {len(leads)} compounds shows an effect."
-    found = [f"{row['compound']} {format_ec50(row, interval=False)}" for _, row in effect.iterrows()]
-    verb = "has" if len(effect) == 1 else "have"
-    return f"{len(effect)} of {_count(len(leads), 'compound')} {verb} an effect: {_some(found)}."
-
-
-def _numbers(
-    data: ReportData, plates: dict[str, xr.Dataset], excluded: pd.DataFrame | None
-) -> list[tuple[str, str, str]]:
-    """Return the key numbers: value, what it is, and what it is of."""
-    numbers = []
-    if data.responses is not None:
-        leads = _leads(data.responses)
-        active = int((leads["category"] == "active").sum())
-        numbers.append((str(active), f"active compound{'s' * (active != 1)}", f"of {len(leads)} tested"))
-    wells = sum(int(plate["present"].any(["field", "channel"]).sum()) for plate in plates.values())
-    numbers.append((f"{wells:,}", "wells imaged", f"on {_count(len(plates), 'plate')}"))
-    fields = sum(int(plate["present"].all("channel").sum()) for plate in plates.values())
-    left_out = "" if excluded is None else f"{len(excluded)} excluded"
-    numbers.append((f"{fields:,}", "fields", left_out))
-    if data.controls is not None and data.controls["z_prime"].notna().any():
-        best = data.controls.dropna(subset=["z_prime"]).sort_values("z_prime", kind="stable").iloc[-1]
-        numbers.append((format_number(best["z_prime"], 2), "best Z′-factor", f"{best['readout']}, {best['plate']}"))
-    if data.history is not None and data.history["val_accuracy"].notna().any():
-        best = data.history.sort_values("val_loss", kind="stable").iloc[0]
-        numbers.append((f"{best['val_accuracy']:.0%}", "validation accuracy", f"epoch {int(best['epoch'])}"))
-    if data.responses is not None and data.truth is not None:
-        folds = match_truth(data.responses, data.truth)["fold"].dropna()
-        if len(folds):
-            typical = float(np.exp(np.log(folds).abs().median()))
-            of = f"median of {_count(len(folds), 'compound')}"
-            numbers.append((f"{format_number(typical)}×", "off the true EC50", of))
-    return numbers
-
-
-def _attention(data: ReportData, plates: dict[str, xr.Dataset], excluded: pd.DataFrame | None) -> list[tuple[str, str]]:
-    """Return what a scientist should look at before believing the numbers, each with the section that shows it."""
-    notes = []
-    if excluded is not None and len(excluded):
-        notes.append((f"{_count(len(excluded), 'field')} excluded for quality and not used.", "excluded"))
-    missing = sum(int((~plate["present"].any("channel")).sum()) for plate in plates.values())
-    if missing:
-        notes.append((f"{_count(missing, 'field')} not acquired.", "plates"))
-    if data.controls is not None:
-        weak = data.controls[data.controls["z_prime"] < 0.5]
-        if data.responses is not None:
-            weak = weak[weak["readout"].isin(data.responses.index.get_level_values("readout"))]
-        for readout, rows in weak.groupby("readout", sort=False):
-            where = [f"{row['plate']} ({format_number(row['z_prime'], 2)})" for _, row in rows.iterrows()]
-            notes.append((f"Z′-factor of {readout} below 0.5 on {_some(where)}.", "quality"))
-    if data.responses is not None:
-        leads = _leads(data.responses)
-        beyond = leads["compound"][leads["category"] == "outside the tested range"]
-        partial = leads["compound"][leads["category"] == "partial"]
-        if len(beyond):
-            notes.append((f"EC50 outside the tested range: {_some(list(beyond))}.", "ec50"))
-        if len(partial):
-            notes.append((f"Effect only partial: {_some(list(partial))}.", "ec50"))
-    return notes
-
-
-def _ec50(data: ReportData) -> dict[str, Any] | None:
-    if data.responses is None:
-        return None
-    rows = ec50_rows(data)
-    effects = sum(row["category"] in EFFECTS for row in rows)
-    csv = base64.b64encode(data.responses.to_csv().encode()).decode()
-    return {"rows": rows, "effects": effects, "long": len(rows) > _LONG_TABLE, "csv": csv}
-
-
-def _parity(data: ReportData, figures: Figures) -> dict[str, Any] | None:
-    if data.responses is None or data.truth is None:
-        return None
-    rows = [
-        {
-            "compound": row["compound"],
-            "readout": row["readout"],
-            "true": format_concentration(row["true_ec50"], str(row["concentration_unit"])),
-            "recovered": format_ec50(row),
-            "recovered / true": format_number(row["fold"]),
-        }
-        for _, row in match_truth(data.responses, data.truth).iterrows()
-    ]
-    view = parity(data.responses, data.truth).opts(title="")
-    return {"table": _table(rows), "figure": figures.add(view, "Recovered against true EC50 of each compound")}
-
-
-def _plates(data: ReportData, plates: dict[str, xr.Dataset], figures: Figures) -> list[dict[str, Any]] | None:
-    if data.predictions is None:
-        return None
-    shown = []
-    for name, plate in plates.items():
-        if name not in data.predictions.index.get_level_values("plate"):
+def _plates(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
+    predictions, shown = findings.get(PREDICTIONS), []
+    for name, plate in findings.plates.items():
+        if name not in predictions.index.get_level_values("plate"):
             continue
-        values = data.predictions["probability"].xs(name, level="plate")
+        values = predictions["probability"].xs(name, level="plate")
         maps = []
         for phenotype in dict.fromkeys(values.index.get_level_values("phenotype")):
             series = values.xs(phenotype, level="phenotype")
@@ -170,114 +120,62 @@ def _plates(data: ReportData, plates: dict[str, xr.Dataset], figures: Figures) -
     return shown
 
 
-def _quality(
-    data: ReportData, plates: dict[str, xr.Dataset], excluded: pd.DataFrame | None, figures: Figures
-) -> dict[str, Any] | None:
-    if data.quality is None and data.controls is None and data.illumination is None:
-        return None
-    maps: list[dict[str, Any]] = []
-    known = [] if data.quality is None else set(data.quality.index.get_level_values("plate"))
-    for name, plate in plates.items():
-        if data.quality is None or name not in known:
-            continue
-        focus = field_heatmap(data.quality, plate, "focus_z", label="robust z-score")
-        saturation = field_heatmap(data.quality, plate, "saturation", label="fraction of pixels")
-        maps.append(
-            {
-                "name": name,
-                "focus": figures.add(focus, f"Focus of each field of {name}"),
-                "saturation": figures.add(saturation, f"Saturated pixels in each field of {name}"),
-            }
-        )
-    return {
-        "controls": None if data.controls is None else _table(controls_table(data.controls).to_dict("records")),
-        "maps": maps,
-        "excluded": None if excluded is None else _table(excluded.to_dict("records")),
-        "illumination": _illumination(data.illumination, figures),
-    }
-
-
-def _illumination(illumination: xr.Dataset | None, figures: Figures) -> list[dict[str, Any]]:
-    if illumination is None:
-        return []
-    flat = illumination["flat"]
-    limits = (float(flat.min()), float(flat.max()))
-    return [
-        {
-            "name": f"{plate} · {channel}",
-            "figure": figures.add(
-                illumination_map(illumination, plate, channel, limits=limits).opts(title=""),
-                f"Illumination of {channel} on {plate}",
-            ),
-        }
-        for plate in flat["plate"].to_numpy()
-        for channel in flat["channel"].to_numpy()
-    ]
-
-
-def _training(data: ReportData, figures: Figures) -> list[dict[str, Any]] | None:
-    if data.history is None:
-        return None
-    names = ("Loss", "Accuracy")
+def _training(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
     return [
         figures.add(view.opts(title=""), f"{name} by epoch, training and validation")
-        for name, view in zip(names, training_curves(data.history), strict=True)
+        for name, view in zip(("Loss", "Accuracy"), training_curves(findings.get(HISTORY)), strict=True)
     ]
 
 
-def _record(record: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if record is None:
-        return None
+def _further(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
+    """Draw the views of other packages; one that fails is left out with a warning, and the report is still written."""
+    shown = []
+    for name, view in findings.run.views.items():
+        try:
+            drawn = findings.run.view(name)
+            parts = list(drawn) if isinstance(drawn, hv.Layout) else [drawn]
+            plots = [figures.add(part, view.title) for part in parts]
+        except Exception as error:  # noqa: BLE001 - whatever another package raises
+            warnings.warn(f"left out: the view {name!r} failed: {type(error).__name__}: {error}", stacklevel=2)
+        else:
+            shown.append({"title": view.title, "figures": plots})
+    return shown
+
+
+def _record(findings: Findings, _: Figures) -> dict[str, Any]:
+    record = findings.record
+    assert record is not None  # noqa: S101 - the section needs it
+    told = record.model_dump(mode="json")
     tables = {
-        "Steps": [_step(step) for step in record.get("steps", [])],
-        "Parameters": record.get("parameters", {}),
-        "Inputs": record.get("inputs", {}),
+        "Steps": [_step(step) for step in record.steps],
+        "Parameters": told["parameters"],
+        "Inputs": told["inputs"],
     }
     return {
-        "facts": _table({name: record[name] for name in _FACTS if name in record}),
-        "tables": {name: _table(value) for name, value in tables.items() if value},
-        "versions": _table(record.get("versions", {})),
+        "facts": as_table({name: told[name] for name in _FACTS}),
+        "tables": {name: as_table(value) for name, value in tables.items() if value},
+        "versions": as_table(record.versions),
     }
 
 
-def _step(step: Mapping[str, Any]) -> dict[str, Any]:
+def _step(step: StepRecord) -> dict[str, Any]:
     """Return what is shown of a step; the report's own has not ended while the report is written."""
-    seconds = step.get("seconds")
     return {
-        "name": step["name"],
-        "status": step["status"],
-        "started": step.get("started", ""),
-        "seconds": "" if seconds is None else format_number(float(seconds)),
-        "notebook": step.get("output") or step.get("notebook", ""),
+        "name": step.name,
+        "status": step.status,
+        "started": step.started or "",
+        "seconds": "" if step.seconds is None else format_number(step.seconds),
+        "notebook": step.output or step.notebook,
     }
 
 
-def _table(value: Any) -> dict[str, Any]:
-    """Bring a mapping, a mapping of mappings or a list of mappings to columns and rows of text."""
-    if isinstance(value, Mapping):
-        value = [
-            {"name": name, **(dict(entry) if isinstance(entry, Mapping) else {"value": entry})}
-            for name, entry in value.items()
-        ]
-    rows = [row if isinstance(row, Mapping) else {"value": row} for row in value]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    return {"columns": columns, "rows": [[_text(row.get(name, "")) for name in columns] for row in rows]}
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, default=str) if isinstance(value, (list, tuple, dict)) else str(value)
-
-
-def _leads(responses: pd.DataFrame) -> pd.DataFrame:
-    """Return the row of each compound's lead readout, the most potent first."""
-    rows = responses.loc[list(lead_readouts(responses).items())].reset_index()
-    return rows.assign(potency=[potency(row) for _, row in rows.iterrows()]).sort_values("potency", kind="stable")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _some(names: list[str], limit: int = 4) -> str:
-    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + rest
+#: In the order of the page.
+SECTIONS = (
+    Section("ec50", "EC50", ec50, needs=(RESPONSES,)),
+    Section("compounds", "Compounds", compounds, needs=(RESPONSES, POINTS, CURVES)),
+    Section("plates", "Plates", _plates, needs=(PLATES, PREDICTIONS)),
+    Section("quality", "Quality", quality, uses=(QUALITY, IMAGE_CONTROLS, PHENOTYPE_CONTROLS, ILLUMINATION)),
+    Section("training", "Training", _training, needs=(HISTORY,), expected=False),
+    Section("views", "Further views", _further, expected=False),
+    Section("record", "Record", _record, needs=(RECORD,), expected=False),
+)

@@ -42,6 +42,9 @@ _CHANNEL = Column("channel", "text", "name of the channel")
 _PHENOTYPE = Column("phenotype", "text", "name of the phenotype, a class of the model")
 _COMPOUND = Column("compound", "text", "name of the compound")
 _READOUT = Column("readout", "text", "what was read from the wells: a phenotype, or an image statistic")
+_SPLIT = Column(
+    "columns that split a compound", "any", "such as a cell line, where one curve is fitted for each", pattern=r".+"
+)
 _UNIT = Column("concentration_unit", "text", "unit of the concentrations of the row")
 _LABEL = Column("label", "text", "class that the plate map or the folder gives")
 _FOLD = Column("fold", "integer", "number of the fold that held the field out, from 0")
@@ -159,7 +162,7 @@ RESPONSES = Table(
     "responses",
     "The fitted concentration-response of each compound and readout",
     _RESPONSE_STEP,
-    index=(_COMPOUND, _READOUT),
+    index=(_COMPOUND, _READOUT, _SPLIT),
     columns=(
         Column("ec50", "number", "concentration of the half-way response, where it is known", "that of the row"),
         Column("ec50_low", "number", "lower end of its 95 % interval", "that of the row"),
@@ -171,7 +174,7 @@ RESPONSES = Table(
         Column("hill_slope_high", "number", "upper end of its 95 % interval"),
         Column("bottom", "number", "response at concentration zero", "that of the readout"),
         Column("top", "number", "response at infinite concentration", "that of the readout"),
-        Column("category", "text", "active, partial, outside the tested range, inactive or not fitted"),
+        Column("category", "text", "active, partial, outside the tested range, inactive …"),
         Column("rmse", "number", "root mean square residual", "that of the readout"),
         Column("r2", "number", "share of the variance that the curve explains"),
         Column("n_wells", "integer", "fitted wells above concentration zero"),
@@ -182,6 +185,13 @@ RESPONSES = Table(
         Column("n_controls", "integer", "fitted wells at concentration zero"),
         Column("n_missing", "integer", "wells left out because they have no value"),
         Column("note", "text", "why the category was given, and what to look at"),
+        Column("code", "text", "why the category was given, for a program", optional=True),
+        Column("model", "text", "name of the curve model", optional=True),
+        Column("level", "number", "confidence level of the intervals", optional=True),
+        Column("ec50_fall", "number", "where a bell falls back to half its peak", "that of the row", optional=True),
+        Column("ec50_fall_low", "number", "lower end of its interval", "that of the row", optional=True),
+        Column("ec50_fall_high", "number", "upper end of its interval", "that of the row", optional=True),
+        Column("deviating_wells", "text", "wells that were left out of the fit: plate and well", optional=True),
     ),
 )
 POINTS = Table("points", "The wells that were fitted", _RESPONSE_STEP, columns=_TREATED)
@@ -197,6 +207,7 @@ CURVES = Table(
         Column("value", "number", "fitted response", "that of the readout"),
         Column("low", "number", "lower end of the band", "that of the readout"),
         Column("high", "number", "upper end of the band", "that of the readout"),
+        _SPLIT,
     ),
 )
 HELD_OUT = Table(

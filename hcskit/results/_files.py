@@ -18,6 +18,7 @@ __all__ = ["find_table", "found_tables", "has_table", "read_table", "write_csv",
 
 #: Key of the Parquet metadata that says which table a file holds, and in which version.
 _KEY = b"hcskit"
+_ANOTHER = "the step of another package"
 
 
 def has_table(folder: str | Path, table: Table) -> bool:
@@ -30,9 +31,10 @@ def found_tables(folder: str | Path) -> dict[str, Table]:
 
     A table that the catalogue does not have, such as one of a step of another package, may hold anything.
     """
-    names = [path.stem for path in sorted(Path(folder, "results").glob("*.parquet"))]
-    names.sort(key=lambda name: [*CATALOGUE].index(name) if name in CATALOGUE else len(CATALOGUE))
-    return {name: CATALOGUE.get(name) or Table(name, "of another package", "the step that writes it") for name in names}
+    files = sorted(Path(folder, "results").glob("[!.]*.parquet"))  # one that is being written is hidden
+    others = [path.stem for path in files if path.stem not in CATALOGUE]
+    known = {name: table for name, table in CATALOGUE.items() if table.there(folder)}
+    return known | {name: Table(name, "not in the catalogue", _ANOTHER) for name in others}
 
 
 def find_table(name: str) -> Table:

@@ -127,8 +127,8 @@ class Table(Part):
 
     @property
     def labels(self) -> list[str]:
-        """Names of the index levels."""
-        return [column.name for column in self.index]
+        """Names of the index levels that each frame has."""
+        return [level.name for level in self.index if not level.pattern]
 
     def check(self, frame: pd.DataFrame) -> None:
         """Compare a frame with the declaration.
@@ -139,10 +139,12 @@ class Table(Part):
             If it has another index, lacks a column, has one that is not declared, or values of another kind.
         """
         found = [str(name) for name in frame.index.names if name is not None]
-        if found != self.labels:
-            raise InputError(f"table {self.name}: found the index {_list(found)}, expected {_list(self.labels)}")
-        for level in self.index:
-            self._check_values(level, level.name, frame.index.get_level_values(level.name))
+        levels = [_declared(self.index, name) for name in found]
+        if found[: len(self.labels)] != self.labels or None in levels:
+            expected = [level.name for level in self.index]
+            raise InputError(f"table {self.name}: found the index {_list(found)}, expected {_list(expected)}")
+        for name, level in zip(found, levels, strict=True):
+            self._check_values(level, name, frame.index.get_level_values(name))
         known = [column.name for column in self.columns]
         lacking = [
             column.name
@@ -151,23 +153,25 @@ class Table(Part):
         ]
         if lacking:
             raise InputError(f"table {self.name}: found no column {_list(lacking)}, expected {_list(known)}")
-        for name, values in frame.items():
-            column = self._column(str(name))
+        for key, values in frame.items():
+            name = str(key)
+            column = _declared(self.columns, name)
             if column is None:
                 raise InputError(f"table {self.name}: found the column {name}, expected {_list(known)}")
-            self._check_values(column, str(name), values)
+            self._check_values(column, name, values)
 
-    def _column(self, name: str) -> Column | None:
-        """Return the declaration of a column: its own, or else one whose pattern its name fits."""
-        named = (column for column in self.columns if column.name == name and not column.pattern)
-        open_ = (column for column in self.columns if column.pattern and re.fullmatch(column.pattern, name))
-        return next(named, None) or next(open_, None)
-
-    def _check_values(self, column: Column, name: str, values: pd.Series[Any] | pd.Index) -> None:
-        if not column.holds(values):
+    def _check_values(self, column: Column | None, name: str, values: pd.Series[Any] | pd.Index) -> None:
+        if column is not None and not column.holds(values):
             found = values.dtype if values.dtype != object else pd.api.types.infer_dtype(values, skipna=True)
             expected = _EXPECTED[column.kind]
             raise InputError(f"table {self.name}, column {name}: found {found}, expected {expected} ({column.meaning})")
+
+
+def _declared(columns: tuple[Column, ...], name: str) -> Column | None:
+    """Return the declaration of a column: its own, or else one whose pattern its name fits."""
+    named = (column for column in columns if column.name == name and not column.pattern)
+    open_ = (column for column in columns if column.pattern and re.fullmatch(column.pattern, name))
+    return next(named, None) or next(open_, None)
 
 
 def _list(names: list[str]) -> str:

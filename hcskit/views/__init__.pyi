@@ -1,5 +1,6 @@
 from ._accessor import PlateAccessor
 from ._curves import dose_response
+from ._further import View, further_views
 from ._images import channel_colours, contrast_limits, field_rgb, jpeg, scale_bar
 from ._lr_range import range_curve, write_html
 from ._montage import Tile, concentration_series, montage
@@ -24,6 +25,7 @@ __all__ = [
     "MUTED",
     "PlateAccessor",
     "Tile",
+    "View",
     "category_colours",
     "channel_colours",
     "concentration_series",
@@ -38,6 +40,7 @@ __all__ = [
     "format_interval",
     "format_number",
     "format_unit",
+    "further_views",
     "illumination_map",
     "jpeg",
     "montage",

@@ -8,7 +8,6 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 
-from hcskit.response import match_truth
 from hcskit.units import convert
 from hcskit.views._style import (
     INK,
@@ -61,24 +60,22 @@ def _learning(history: pd.DataFrame, measure: str, best: float | None) -> hv.Ove
     )
 
 
-def parity(responses: pd.DataFrame, truth: pd.DataFrame) -> hv.Overlay:
+def parity(matched: pd.DataFrame) -> hv.Overlay:
     """Draw recovered against true EC50, with intervals, the line of identity and a factor of two around it.
 
     Concentrations are shown in the unit of the first compound; a compound in a unit of another quantity raises.
 
     Parameters
     ----------
-    responses : pandas.DataFrame
-        Index ``compound, readout``.
-    truth : pandas.DataFrame
-        Columns ``compound, moa, phenotype, ec50, concentration_unit``.
+    matched : pandas.DataFrame
+        Recovered and true EC50 of each compound, as `hcskit.response.match_truth` returns them.
 
     Raises
     ------
     UnitError
         If the compounds' units measure different quantities.
     """
-    table = match_truth(responses, truth).dropna(subset=["fold"])
+    table = matched.dropna(subset=["fold"])
     unit = str(table["concentration_unit"].iloc[0]) if len(table) else "nM"
     factors = [convert(1.0, str(other), unit) for other in table["concentration_unit"]]
     shown = table.assign(text=[format_ec50(row) for _, row in table.iterrows()])

@@ -19,7 +19,6 @@ def test_every_column_is_described_once(table: Table) -> None:
     assert all(column.meaning and not column.meaning.endswith(".") for column in (*table.index, *table.columns))
     assert table.meaning
     assert table.writer
-    assert not any(column.pattern for column in table.index)
 
 
 def test_names_and_places_are_unique() -> None:
@@ -29,7 +28,11 @@ def test_names_and_places_are_unique() -> None:
 
 
 #: Where a word that is also the name of a table means something else.
-OTHERWISE: set[tuple[str, str]] = set()
+OTHERWISE = {
+    ("reporting/_compounds.py", "readouts"),
+    ("reporting/_overview.py", "quality"),
+    ("reporting/_sections.py", "quality"),
+}
 
 
 def test_no_table_is_named_elsewhere() -> None:

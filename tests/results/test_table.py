@@ -61,6 +61,20 @@ def test_what_does_not_fit_is_named(frame: pd.DataFrame, change, message: str) -
         CELLS.check(change(frame))
 
 
+def test_an_index_may_go_on_where_it_is_declared_to(frame: pd.DataFrame) -> None:
+    line = Column("lines", "text", "cell line", pattern="line_.+")
+    split = dataclasses.replace(CELLS, index=(*CELLS.index, line))
+    split.check(frame)
+    split.check(frame.assign(line_a="U2OS").set_index("line_a", append=True))
+    assert split.labels == ["well"]
+    with pytest.raises(InputError, match="table cells: found the index well, passage, expected well, lines"):
+        split.check(frame.assign(passage="3").set_index("passage", append=True))
+    with pytest.raises(InputError, match="table cells, column line_a: found int64, expected text"):
+        split.check(frame.assign(line_a=3).set_index("line_a", append=True))
+    with pytest.raises(InputError, match="table cells: found the index line_a, well"):
+        split.check(frame.assign(line_a="U2OS").set_index("line_a", append=True).swaplevel())
+
+
 def test_a_frame_without_its_labels_is_another_table() -> None:
     frame = pd.DataFrame({"plate": ["P1"], "well": ["A01"], "phenotype": ["sick"], "probability": [0.5]})
     with pytest.raises(InputError, match="table predictions: found the index none, expected plate, well, phenotype"):

@@ -30,16 +30,16 @@ def test_the_judgement_follows_zhang_1999(value, words):
     assert judge_z_prime(value) == words
 
 
-def test_controls_are_written_with_their_spread(data):
-    row = controls_table(data.controls).iloc[0]
+def test_controls_are_written_with_their_spread(controls):
+    row = controls_table(controls).iloc[0]
 
     assert row["Z′-factor"] == "0.31"
     assert row["separation"] == "marginal"
     assert row["positive controls"] == "0.97 ± 0.03 (n = 1)"
 
 
-def test_illumination_is_drawn_upright(data):
-    image = illumination_map(data.illumination, "P1", "GFP")
+def test_illumination_is_drawn_upright(illumination):
+    image = illumination_map(illumination.expand_dims(plate=["P1"]), "P1", "GFP")
     table = image.dframe().set_index(["x", "y"])["brightness"]
     top_left = table[(table.index.get_level_values("x") < 0.25) & (table.index.get_level_values("y") > 0.75)]
 

@@ -45,7 +45,7 @@ def test_truth_is_compared_in_the_readout_of_its_phenotype(several):
 
 
 def test_parity_places_each_compound_at_its_true_and_recovered_ec50(responses, truth):
-    view = parity(responses, truth)
+    view = parity(match_truth(responses, truth))
     points = next(layer for layer in view if type(layer) is hv.Scatter).dframe()
 
     assert points[["compound", "true_ec50", "ec50"]].to_numpy().tolist() == [["potent", pytest.approx(20.0), 30.0]]
@@ -53,20 +53,20 @@ def test_parity_places_each_compound_at_its_true_and_recovered_ec50(responses, t
 
 
 def test_parity_without_any_recovered_ec50_still_draws(responses, truth):
-    view = parity(responses.assign(category="inactive"), truth)
+    view = parity(match_truth(responses.assign(category="inactive"), truth))
 
     assert hv.render(view, backend="bokeh").renderers
 
 
-def test_the_epoch_of_least_validation_loss_is_marked(data):
-    loss, accuracy = training_curves(data.history)
+def test_the_epoch_of_least_validation_loss_is_marked(history):
+    loss, accuracy = training_curves(history)
 
     for view in (loss, accuracy):
         assert next(layer for layer in view if type(layer) is hv.VLines).dframe().to_numpy().tolist() == [[3.0]]
     assert [layer.label for layer in loss if type(layer) is hv.Curve] == ["training", "validation"]
 
 
-def test_a_run_without_validation_marks_no_epoch(data):
-    loss, _ = training_curves(data.history.assign(val_loss=np.nan, val_accuracy=np.nan))
+def test_a_run_without_validation_marks_no_epoch(history):
+    loss, _ = training_curves(history.assign(val_loss=np.nan, val_accuracy=np.nan))
 
     assert not [layer for layer in loss if type(layer) is hv.VLines]

@@ -1,6 +1,8 @@
-"""One small screen with known truth, made by hand: a 96-well plate of which 16 wells were imaged."""
+"""Fixtures: one small run with known truth, made by hand; a 96-well plate of which 16 wells were imaged."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,8 +10,21 @@ import pytest
 import xarray as xr
 
 from hcskit.platemap import check_plate_map
-from hcskit.reporting import ReportData
-from hcskit.screen import PlateInfo, make_plate, screen_tree
+from hcskit.results import (
+    CURVES,
+    PHENOTYPE_CONTROLS,
+    POINTS,
+    PREDICTIONS,
+    QUALITY,
+    RESPONSES,
+    InputRecord,
+    RunRecord,
+    StepRecord,
+    write_illumination,
+    write_table,
+)
+from hcskit.screen import PlateInfo, make_plate
+from hcskit.store import write_plate
 
 HOSTILE = "<script>alert(1)</script>"
 DOSES = (1.0, 10.0, 100.0, 1000.0)
@@ -79,6 +94,7 @@ def responses() -> pd.DataFrame:
     }
     constant = {"concentration_unit": "nM", "rmse": 0.01, "r2": 0.99, "n_wells": 4, "n_concentrations": 4}
     constant |= {"tested_low": 1.0, "tested_high": 1000.0, "p_value": 0.001, "note": "as made"}
+    constant |= {"ec50_spread": nan, "hill_slope_low": 0.8, "hill_slope_high": 1.2, "n_controls": 2, "n_missing": 0}
     rows = [
         {"compound": name, "readout": "nuclear", "category": CATEGORY[name]} | numbers[name] | constant for name in EC50
     ]
@@ -100,7 +116,7 @@ def curves() -> pd.DataFrame:
 def quality(plate: xr.Dataset) -> pd.DataFrame:
     """Field 1 of B01 is out of focus, seen in GFP alone."""
     rows = plate["present"].to_series()
-    table = rows[rows].index.to_frame(index=False).assign(plate="P1", focus=5.0, saturation=0.001, mean=100.0)
+    table = rows[rows].index.to_frame(index=False).assign(plate="P1", focus=5.0, saturation=0.001, mean=100.0, sd=9.0)
     blurred = (table["well"] == "B01") & (table["field"] == 1)
     table["focus_z"] = np.where(blurred & (table["channel"] == "GFP"), -9.0, 0.5)
     table["excluded"] = blurred
@@ -116,40 +132,77 @@ def truth() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def data(
+def controls() -> pd.DataFrame:
+    control = {"plate": "P1", "readout": "nuclear", "z_prime": 0.31, "ssmd": 9.0, "n_negative": 2, "n_positive": 1}
+    control |= {"negative_mean": 0.01, "negative_sd": 0.02, "positive_mean": 0.97, "positive_sd": 0.03}
+    return pd.DataFrame([control])
+
+
+@pytest.fixture(scope="session")
+def illumination() -> xr.Dataset:
+    flat = np.linspace(0.8, 1.2, 16).reshape(1, 4, 4)
+    labels = {"channel": np.array(["GFP"], dtype=object)}
+    return xr.Dataset({"flat": (("channel", "y", "x"), flat), "dark": ("channel", [0.0])}, labels)
+
+
+@pytest.fixture(scope="session")
+def predictions(plate: xr.Dataset) -> pd.DataFrame:
+    wells = [well for well in plate["well"].to_numpy() if well != "D04"]
+    table = pd.DataFrame({"plate": "P1", "well": wells, "phenotype": "nuclear", "probability": 0.5})
+    return table.assign(sd=0.1, n_fields=2).set_index(PREDICTIONS.labels)
+
+
+@pytest.fixture(scope="session")
+def history() -> pd.DataFrame:
+    epochs = np.arange(1, 6)
+    learned = {"loss": 1 / epochs, "val_loss": [0.9, 0.6, 0.4, 0.5, 0.7], "accuracy": epochs / 5}
+    return pd.DataFrame({"epoch": epochs, "val_accuracy": epochs / 5 - 0.1} | learned)
+
+
+@pytest.fixture(scope="session")
+def record() -> RunRecord:
+    step = StepRecord(name="import", notebook="01.ipynb", notebook_sha256="", parameters={}, key="", seconds=3.21987)
+    return RunRecord(
+        pipeline="dose_response",
+        description="One plate",
+        started="2026-01-01T00:00:00+00:00",
+        parameters={"seed": 7, "source": "<images>"},
+        versions={"numpy": "2.0"},
+        steps=[step],
+        inputs=[InputRecord(parameter="plate_map", path="plate_map.csv", sha256="ab" * 32, files=1, bytes=9)],
+    )
+
+
+@pytest.fixture(scope="session")
+def run_folder(
+    tmp_path_factory: pytest.TempPathFactory,
     plate: xr.Dataset,
     points: pd.DataFrame,
     responses: pd.DataFrame,
     curves: pd.DataFrame,
     quality: pd.DataFrame,
+    controls: pd.DataFrame,
+    predictions: pd.DataFrame,
+    illumination: xr.Dataset,
+    history: pd.DataFrame,
     truth: pd.DataFrame,
-) -> ReportData:
-    wells = [well for well in plate["well"].to_numpy() if well != "D04"]
-    predictions = pd.DataFrame({"plate": "P1", "well": wells, "phenotype": "nuclear", "probability": 0.5})
-    epochs = np.arange(1, 6)
-    learned = {"loss": 1 / epochs, "val_loss": [0.9, 0.6, 0.4, 0.5, 0.7], "accuracy": epochs / 5}
-    control = {"plate": "P1", "readout": "nuclear", "z_prime": 0.31, "ssmd": 9.0, "n_negative": 2, "n_positive": 1}
-    control |= {"negative_mean": 0.01, "negative_sd": 0.02, "positive_mean": 0.97, "positive_sd": 0.03}
-    flat = np.linspace(0.8, 1.2, 16).reshape(1, 1, 4, 4)
-    return ReportData(
-        title="A & <b>",
-        screen=screen_tree({"P1": plate}, "screen"),
-        quality=quality,
-        controls=pd.DataFrame([control]),
-        illumination=xr.Dataset(
-            {"flat": (("plate", "channel", "y", "x"), flat)}, coords={"plate": ["P1"], "channel": ["GFP"]}
-        ),
-        predictions=predictions.set_index(["plate", "well", "phenotype"]),
-        responses=responses,
-        points=points,
-        curves=curves,
-        history=pd.DataFrame({"epoch": epochs, "val_accuracy": epochs / 5 - 0.1} | learned),
-        truth=truth,
-        record={
-            "pipeline": "dose_response",
-            "parameters": {"seed": 7, "source": "<images>"},
-            "versions": {"numpy": "2.0"},
-            "steps": [{"name": "import", "status": "done", "seconds": 3.21987, "notebook": "01.ipynb"}],
-            "inputs": {"plate_map.csv": {"sha256": "ab" * 32}},
-        },
-    )
+    record: RunRecord,
+) -> Path:
+    """All of it in a folder, whose name is markup to whoever does not escape it."""
+    folder = tmp_path_factory.mktemp("runs") / "A & <b>"
+    write_plate(plate, folder, progress=False)
+    for table, frame in (
+        (QUALITY, quality),
+        (PHENOTYPE_CONTROLS, controls),
+        (PREDICTIONS, predictions),
+        (RESPONSES, responses),
+        (POINTS, points),
+        (CURVES, curves),
+    ):
+        write_table(folder, table, frame)
+    write_illumination(folder, "P1", illumination)
+    for name, frame in (("model/history.csv", history), ("export/truth.csv", truth)):
+        (folder / name).parent.mkdir()
+        frame.to_csv(folder / name, index=False)
+    record.write(folder)
+    return folder

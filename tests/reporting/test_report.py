@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import io
 import json
 from html.parser import HTMLParser
@@ -14,7 +13,10 @@ import pytest
 from PIL import Image
 
 from hcskit.errors import InputError
-from hcskit.reporting import ReportData, write_report
+from hcskit.reporting import report
+from hcskit.results import CURVES, POINTS, QUALITY, RESPONSES, write_table
+from hcskit.run import open_run
+from hcskit.store import write_plate
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -50,8 +52,8 @@ class _Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def html(data, tmp_path_factory):
-    return write_report(tmp_path_factory.mktemp("run") / "report.html", data).read_text(encoding="utf-8")
+def html(run_folder, tmp_path_factory):
+    return report(run_folder, tmp_path_factory.mktemp("out") / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -161,52 +163,71 @@ def test_what_was_run_is_told(page):
         assert text in words
 
 
-def test_a_part_without_data_is_left_out(data, tmp_path):
-    bare = ReportData(title="bare", screen=data.screen)
-    page = _Page(write_report(tmp_path / "report.html", bare).read_text(encoding="utf-8"))
+def test_of_half_a_run_the_half_that_is_there_is_shown(plate, quality, tmp_path):
+    write_plate(plate, tmp_path / "half", progress=False)
+    write_table(tmp_path / "half", QUALITY, quality)
+    page = _Page(report(tmp_path / "half").read_text(encoding="utf-8"))
+    words = " ".join(page.words.split())
 
-    assert {one["id"] for one in page.all("section")} == {"summary"}
+    assert {one["id"] for one in page.all("section")} == {"summary", "quality"}
     assert "15" in page.text["dd"]  # wells imaged
+    assert "EC50, Compounds (run the response step); Plates (run the predict step)." in words
+    assert "out of focus" in words
+    assert "3 fields not acquired." in words
+    assert {one["href"] for one in page.all("a")} == {"#summary", "#quality", "#excluded"}
 
 
-def test_a_compound_whose_wells_are_all_lost_is_still_listed(data, tmp_path):
-    assert data.responses is not None
-    assert data.points is not None
-    lost = data.responses.copy()
+def test_a_run_without_plates_still_has_its_responses(responses, points, curves, tmp_path):
+    for table, frame in ((RESPONSES, responses), (POINTS, points), (CURVES, curves)):
+        write_table(tmp_path, table, frame)
+    page = _Page(report(open_run(tmp_path), tmp_path / "out.html").read_text(encoding="utf-8"))
+
+    assert {one["id"] for one in page.all("section")} == {"summary", "ec50", "compounds"}
+    assert "No usable image of this compound." in page.text["p"]
+    assert "true" not in page.text["small"]
+
+
+def test_a_compound_whose_wells_are_all_lost_is_still_listed(responses, points, curves, tmp_path):
+    lost = responses.copy()
     numbers = [name for name in lost.columns if lost[name].dtype == float]
     lost.loc[("potent", "nuclear"), numbers] = np.nan
     lost.loc[("potent", "nuclear"), "category"] = "not fitted"
-    points = data.points[data.points["compound"] != "potent"]
-    bare = ReportData(title="lost", screen=data.screen, responses=lost, points=points, curves=data.curves)
-    page = _Page(write_report(tmp_path / "report.html", bare).read_text(encoding="utf-8"))
+    for table, frame in ((RESPONSES, lost), (POINTS, points[points["compound"] != "potent"]), (CURVES, curves)):
+        write_table(tmp_path, table, frame)
+    page = _Page(report(tmp_path).read_text(encoding="utf-8"))
 
     assert "potent" in page.text["h3"]
     assert "not fitted" in page.text["span"]
     assert "No well of this compound has a value." in page.text["p"]
 
 
-@pytest.mark.parametrize("missing", ["responses", "points", "curves"])
-def test_half_a_response_is_refused(data, missing):
-    with pytest.raises(InputError, match=f"{missing} is missing"):
-        dataclasses.replace(data, **{missing: None})
-
-
-def test_a_failed_write_leaves_no_trace(data, tmp_path):
-    in_the_way = tmp_path / "report.html"
-    in_the_way.mkdir()
-    bare = ReportData(title="bare", screen=data.screen)
+def test_a_failed_write_leaves_no_trace(responses, tmp_path):
+    write_table(tmp_path / "run", RESPONSES, responses)
+    before = sorted((tmp_path / "run").iterdir())
+    (tmp_path / "out" / "report.html").mkdir(parents=True)
 
     with pytest.raises(OSError, match="directory"):
-        write_report(in_the_way, bare)
-    assert list(tmp_path.iterdir()) == [in_the_way]
+        report(tmp_path / "run", tmp_path / "out" / "report.html")
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "report.html"]
     with pytest.raises(InputError, match="create it first"):
-        write_report(tmp_path / "absent" / "report.html", bare)
+        report(tmp_path / "run", tmp_path / "absent" / "report.html")
+    with pytest.raises(InputError, match="known concentrations cannot be read from"):
+        report(tmp_path / "run", truth=tmp_path / "absent.csv")
+    assert sorted((tmp_path / "run").iterdir()) == before
 
 
-def test_an_older_report_is_replaced(data, tmp_path):
-    path = tmp_path / "report.html"
+def test_an_older_report_is_replaced(responses, tmp_path):
+    write_table(tmp_path / "new", RESPONSES, responses)
+    path = tmp_path / "new" / "report.html"
     path.write_text("old")
-    write_report(path, ReportData(title="new", screen=data.screen))
 
+    assert report(tmp_path / "new") == path
     assert "<title>new" in path.read_text(encoding="utf-8")
-    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_truth_may_be_given(responses, truth, tmp_path):
+    write_table(tmp_path / "run", RESPONSES, responses)
+    truth.assign(ec50=60.0, concentration_unit="nM").to_csv(tmp_path / "known.csv", index=False)
+    page = _Page(report(tmp_path / "run", truth=tmp_path / "known.csv").read_text(encoding="utf-8"))
+
+    assert "60 nM" in [text.strip() for text in page.text["td"]]

@@ -1,0 +1,110 @@
+"""The top of the report: what was found in a line, the key numbers, and what to look at first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hcskit.reporting._findings import Findings
+from hcskit.reporting._text import count, some
+from hcskit.response import EFFECTS
+from hcskit.results import HISTORY
+from hcskit.views import format_ec50, format_number
+
+__all__ = ["attention", "headline", "numbers"]
+
+
+def headline(findings: Findings) -> str:
+    """Say which compounds have an effect; empty where no response was fitted."""
+    if findings.responses is None:
+        return ""
+    leads = findings.responses.leads
+    effect = leads[leads["category"].isin(EFFECTS)]
+    if effect.empty:
+        return f"None of the {len(leads)} compounds shows an effect."
+    found = [f"{row['compound']} {format_ec50(row, interval=False)}" for _, row in effect.iterrows()]
+    verb = "has" if len(effect) == 1 else "have"
+    return f"{len(effect)} of {count(len(leads), 'compound')} {verb} an effect: {some(found)}."
+
+
+def numbers(findings: Findings) -> list[tuple[str, str, str]]:
+    """Return the key numbers: value, what it is, and what it is of."""
+    return [*_of_compounds(findings), *_of_plates(findings), *_of_model(findings), *_of_truth(findings)]
+
+
+def _of_compounds(findings: Findings) -> list[tuple[str, str, str]]:
+    if findings.responses is None:
+        return []
+    leads = findings.responses.leads
+    active = int((leads["category"] == "active").sum())
+    return [(str(active), f"active compound{'s' * (active != 1)}", f"of {len(leads)} tested")]
+
+
+def _of_plates(findings: Findings) -> list[tuple[str, str, str]]:
+    plates, excluded, found = findings.plates, findings.excluded, []
+    if plates:
+        wells = sum(int(plate["present"].any(["field", "channel"]).sum()) for plate in plates.values())
+        fields = sum(int(plate["present"].all("channel").sum()) for plate in plates.values())
+        found.append((f"{wells:,}", "wells imaged", f"on {count(len(plates), 'plate')}"))
+        found.append((f"{fields:,}", "fields", "" if excluded is None else f"{len(excluded)} excluded"))
+    if findings.controls is not None and findings.controls["z_prime"].notna().any():
+        best = findings.controls.dropna(subset=["z_prime"]).sort_values("z_prime", kind="stable").iloc[-1]
+        found.append((format_number(best["z_prime"], 2), "best Z′-factor", f"{best['readout']}, {best['plate']}"))
+    return found
+
+
+def _of_model(findings: Findings) -> list[tuple[str, str, str]]:
+    history = findings.get(HISTORY)
+    if history is None or history["val_accuracy"].isna().all():
+        return []
+    best = history.sort_values("val_loss", kind="stable").iloc[0]
+    return [(f"{best['val_accuracy']:.0%}", "validation accuracy", f"epoch {int(best['epoch'])}")]
+
+
+def _of_truth(findings: Findings) -> list[tuple[str, str, str]]:
+    if findings.responses is None or findings.responses.matched is None:
+        return []
+    folds = findings.responses.matched["fold"].dropna()
+    if folds.empty:
+        return []
+    typical = float(np.exp(np.log(folds).abs().median()))
+    return [(f"{format_number(typical)}×", "off the true EC50", f"median of {count(len(folds), 'compound')}")]
+
+
+def attention(findings: Findings) -> list[tuple[str, str]]:
+    """Return what a scientist should look at before believing the numbers, each with the section that shows it."""
+    return [*_about_fields(findings), *_about_controls(findings), *_about_ranges(findings)]
+
+
+def _about_fields(findings: Findings) -> list[tuple[str, str]]:
+    notes = []
+    if findings.excluded is not None and len(findings.excluded):
+        notes.append((f"{count(len(findings.excluded), 'field')} excluded for quality and not used.", "excluded"))
+    missing = sum(int((~plate["present"].any("channel")).sum()) for plate in findings.plates.values())
+    if missing:
+        notes.append((f"{count(missing, 'field')} not acquired.", "plates"))
+    return notes
+
+
+def _about_controls(findings: Findings) -> list[tuple[str, str]]:
+    if findings.controls is None:
+        return []
+    notes, weak = [], findings.controls[findings.controls["z_prime"] < 0.5]
+    if findings.responses is not None:
+        weak = weak[weak["readout"].isin(findings.responses.colours)]
+    for readout, rows in weak.groupby("readout", sort=False):
+        where = [f"{row['plate']} ({format_number(row['z_prime'], 2)})" for _, row in rows.iterrows()]
+        notes.append((f"Z′-factor of {readout} below 0.5 on {some(where)}.", "quality"))
+    return notes
+
+
+def _about_ranges(findings: Findings) -> list[tuple[str, str]]:
+    if findings.responses is None:
+        return []
+    notes, leads = [], findings.responses.leads
+    beyond = leads["compound"][leads["category"] == "outside the tested range"]
+    partial = leads["compound"][leads["category"] == "partial"]
+    if len(beyond):
+        notes.append((f"EC50 outside the tested range: {some(list(beyond))}.", "ec50"))
+    if len(partial):
+        notes.append((f"Effect only partial: {some(list(partial))}.", "ec50"))
+    return notes
