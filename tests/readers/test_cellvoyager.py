@@ -239,7 +239,7 @@ def test_projections_of_planes_that_are_there_are_left_out(add: Callable[..., Pa
     edit("Protocol.mes", 'Target="561" bts:Acquisition="BP601/45"', 'Target="DNA" bts:Acquisition="BP445/45"')
     found = read(add("P1_B02_T0001F001L01A01Z01C03.tif", Ch=3, ZImageProcessing="Maximum"))
     assert (found.channels, len(found.table)) == (("DNA", "Actin"), 24)
-    assert found.notes == ("1 projection(s) (Maximum) left out",)
+    assert [len(files) for files in found.left_out.values()] == [1]
 
 
 def test_a_projection_whose_planes_were_not_kept_stays(add: Callable[..., Path]) -> None:
