@@ -12,7 +12,7 @@ from hcskit.testing import CASES, Numbering, StampedPlate, check_reader
 EVERYTHING = FilePattern(
     name="everything",
     pattern=r"(?P<plate>[^/]+)/T(?P<time>\d+)/(?P<well>[A-Z]+\d+)_(?P<field>\d+)_(?P<channel>\d)_(?P<z>\d+)\.tif",
-    channels={"0": "DNA", "1": "Actin"},
+    channels={"0": "DNA", "1": "Actin", "2": "Tubulin"},
 )
 
 
@@ -53,7 +53,7 @@ PRESETS = {
     ),
     "incell without wavelengths and time points": (
         "{plate}_{row} - {column:02d}(fld {field} wv {channel} z {z} time {time} - 2636ms).tif",
-        Numbering(("UV - DAPI", "Green - FITC"), time=1),
+        Numbering(("Green - FITC", "UV - DAPI")),
     ),
     "scanr": (
         "{row}{column}--W{place:05d}--P{field:05d}--Z{z:05d}--T{time:05d}--{channel}.tif",
@@ -80,16 +80,12 @@ PRESETS = {
         Numbering(("DAPI", "GFP"), without=("plate", "formats")),
     ),
     "cellinsight": (
-        "MFGTMP_{plate}_{row}{column:02d}f{field:02d}{channel}.tif",
-        Numbering(("d0", "d1"), field=0, without=("time", "z", "formats", "plate")),
+        "{plate}_{row}{column:02d}f{field:02d}{channel}.tif",
+        Numbering(("d0", "d1"), field=0, without=("time", "z", "formats")),
     ),
     "cellvoyager-names": (
         "{plate}_{row}{column:02d}_T{time:04d}F{field:03d}L01A{number:02d}Z{z:02d}{channel}.tif",
         Numbering(("C01", "C02"), without=("formats",)),
-    ),
-    "rxrx1": (
-        "{plate}/Plate1/{row}{column:02d}_s{field}_{channel}.png",
-        Numbering(("w1", "w2"), without=("time", "z", "plate")),
     ),
     "micromanager": (
         "{plate}/{row}{column:02d}-Site_{field}/img_{time:09d}_{channel}_{z:03d}.tif",

@@ -208,10 +208,10 @@ class FilePattern(BaseModel):
     def _with_pages(self, table: pd.DataFrame) -> pd.DataFrame:
         """Give each page and each sample of a file a row of its own."""
         if self.samples:
-            chosen = pd.DataFrame({"sample": list(self.samples), "channel": list(self.samples.values())})
+            chosen = pd.DataFrame({"rgb": list(self.samples), "channel": list(self.samples.values())})
             table = table.drop(columns="channel").merge(chosen, how="cross")
         elif self.sample is not None:
-            table["sample"] = self.sample
+            table["rgb"] = self.sample
         if self.pages is None:
             return table
         with ThreadPoolExecutor() as pool:
@@ -221,7 +221,7 @@ class FilePattern(BaseModel):
         else:  # a file that cannot be read has one page, and is told with the other bad ones
             counts = [header.pages if isinstance(header, Header) else 1 for header in headers]
         table = table.loc[table.index.repeat(counts)].reset_index(drop=True)
-        table["page"] = table.groupby(["path", *(["sample"] if "sample" in table else [])]).cumcount()
+        table["page"] = table.groupby(["path", *(["rgb"] if "rgb" in table else [])]).cumcount()
         if self.pages == "channel":
             return table.assign(channel=table.page.map(dict(enumerate(self.channels.values()))))
         return table.assign(**{self.pages: table.page + 1})
