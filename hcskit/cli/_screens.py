@@ -91,6 +91,27 @@ def import_(
             table.reset_index().to_json(summary, orient="records", indent=1)
 
 
+@main.group()
+def platemap() -> None:
+    """Look at plate maps."""
+
+
+@example("hcskit platemap check map.xlsx --html map.html")
+@platemap.command()
+@click.argument("file", type=FILE)
+@click.option("--plate", help="The plate, where the file is the map of several.")
+@click.option("--html", type=FILE, help="Draw it as a web page too.")
+@debug_option
+def check(file: Path, plate: str | None, html: Path | None) -> None:
+    """Draw the plate as a plate map FILE was understood, or say what is wrong with it."""
+    from hcskit.platemap import draw_plate_map, plate_map_html, read_plate_map
+
+    table = read_plate_map(file, plate)
+    click.echo(draw_plate_map(table))
+    if html is not None:
+        html.write_text(plate_map_html(table, plate or file.name), encoding="utf-8")
+
+
 @main.command()
 @debug_option
 def readers() -> None:
