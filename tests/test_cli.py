@@ -48,6 +48,9 @@ def test_what_is_imported_is_what_info_tells(hcskit: Any, export: SimulatedPlate
         "reader simulated: 26 of 26 files are named like tiny_A01_f01_DNA.tif",
         "plate tiny: 26 images of 7 wells",
         f"imported {screen / 'tiny.zarr'}",
+        "",
+        "plate  wells  fields  channels  planes  times  images  missing  left_out  bad",
+        " tiny      7       2         2       1      1      26        0         0    0",
     ]
     for path in (screen, screen / "tiny.zarr"):
         told = hcskit("info", path)

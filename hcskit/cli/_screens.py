@@ -80,23 +80,57 @@ def new(folder: Path) -> None:
     help="Accept images that the export names, and wells of the map, that are not there; leave out bad files.",
 )
 @click.option("--wells", help="Import only these wells now, such as A01,A02; several imports share one plate.")
+@click.option("--summary", type=FILE, help="Write the table of what was found, and what was not, as JSON too.")
 @click.option(
     "--replace-plate-map", is_flag=True, help="Put this plate map in the place of the one that the plate has."
 )
 @debug_option
 def import_(
-    source: Path, screen: Path, plate_map: Path | None, wells: str | None, channels: str | None, **options: Any
+    source: Path,
+    screen: Path,
+    plate_map: Path | None,
+    wells: str | None,
+    channels: str | None,
+    summary: Path | None,
+    **options: Any,
 ) -> None:
     """Import the images of a SOURCE folder into a SCREEN, as OME-Zarr plates."""
     from hcskit.platemap import read_plate_map
-    from hcskit.readers import read_folder
+    from hcskit.readers import read_folder, summarise
     from hcskit.store import import_plates
 
     found = read_folder(source, options.pop("reader"), options.pop("plate"), screen, channels and channels.split(","))
     click.echo(found.describe())
     maps = None if plate_map is None else {index.plate: read_plate_map(plate_map, index.plate) for index in found}
-    for path in import_plates(found, screen, maps, wells=wells and wells.split(","), **options):
-        click.echo(f"imported {path}")
+    try:
+        for path in import_plates(found, screen, maps, wells=wells and wells.split(","), **options):
+            click.echo(f"imported {path}")
+    finally:
+        table = summarise(found)
+        click.echo(f"\n{table.drop(columns='why').reset_index().to_string(index=False)}")
+        if summary is not None:
+            table.reset_index().to_json(summary, orient="records", indent=1)
+
+
+@main.group()
+def platemap() -> None:
+    """Look at plate maps."""
+
+
+@example("hcskit platemap check map.xlsx --html map.html")
+@platemap.command()
+@click.argument("file", type=FILE)
+@click.option("--plate", help="The plate, where the file is the map of several.")
+@click.option("--html", type=FILE, help="Draw it as a web page too.")
+@debug_option
+def check(file: Path, plate: str | None, html: Path | None) -> None:
+    """Draw the plate as a plate map FILE was understood, or say what is wrong with it."""
+    from hcskit.platemap import draw_plate_map, plate_map_html, read_plate_map
+
+    table = read_plate_map(file, plate)
+    click.echo(draw_plate_map(table))
+    if html is not None:
+        html.write_text(plate_map_html(table, plate or file.name), encoding="utf-8")
 
 
 @main.command()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from hcskit.errors import InputError, PlateMapError
+from hcskit.errors import InputError, PlateMapError, UnitError
 from hcskit.plate import parse_well
-from hcskit.units import parse_unit
+from hcskit.units import convert, parse_unit
 
 __all__ = ["COLUMNS", "ROLES", "check_plate_map", "raise_faults"]
 
@@ -30,7 +31,8 @@ _REPEATED = ("row", "column")
 def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.DataFrame:
     """Check a plate map and bring it to its one form.
 
-    All faults are collected and reported together, each with its well.
+    A compound is brought to one unit, that of most of its wells. All faults are collected and reported together, each
+    with its well.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.Da
     ------
     PlateMapError
         If a column is missing or its name is not free, a well is unknown or listed twice, a role or a unit is unknown,
-        a concentration is missing, negative or not a number, or one compound is given in several units.
+        a concentration is missing, negative or not a number, or one compound is given in units that do not convert.
     """
     # Labels of a plate are paths in a screen, so a slash in one would be a step down.
     table = table.rename(columns=lambda name: str(name).strip().replace("/", "_"))
@@ -68,6 +70,8 @@ def check_plate_map(table: pd.DataFrame, source: str = "the plate map") -> pd.Da
     ]
     table["well"] = [_well(name, faults) for name in table["well"].astype(str)]
     table = _one_row_a_well(table, faults)
+    table = _one_spelling(table, source)
+    table = _one_unit(table, faults)
     _check_treatments(table, faults)
     raise_faults(source, faults)
     known = [name for name in COLUMNS if name in table.columns]
@@ -138,6 +142,41 @@ def _one_row_a_well(table: pd.DataFrame, faults: list[str]) -> pd.DataFrame:
     return table.drop_duplicates("well").set_index("well")
 
 
+def _one_spelling(table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Take compounds for one whose names differ in case and blanks only, and warn."""
+    spelled: dict[str, str] = {}
+    for name in table["compound"]:
+        spelled.setdefault(" ".join(name.split()).casefold(), name)
+    names = table["compound"].map(lambda name: spelled[" ".join(name.split()).casefold()])
+    other = sorted({f"{old!r} is {new!r}" for old, new in zip(table["compound"], names, strict=True) if old != new})
+    if other:
+        listed = f"{', '.join(other[:6])}{' …' if len(other) > 6 else ''}"
+        warnings.warn(f"{source}: compounds that differ in case or blanks are taken for one: {listed}", stacklevel=4)
+    return table.assign(compound=names)
+
+
+def _one_unit(table: pd.DataFrame, faults: list[str]) -> pd.DataFrame:
+    """Bring the concentrations of each compound to one unit, that of its most wells."""
+    dosed = table[(table["compound"] != "") & (table["concentration_unit"] != "")]
+    for compound, rows in dosed.groupby("compound"):
+        units = rows["concentration_unit"]
+        usual, *others = units.value_counts().index
+        if not others:
+            continue
+        try:
+            converted = [
+                float(f"{convert(value, unit, usual):.12g}")
+                for value, unit in zip(rows["concentration"], units, strict=True)
+            ]
+        except UnitError:
+            listed = ", ".join(sorted(set(units)))
+            faults.append(f"compound {compound} is given in several units ({listed}) that do not convert; use one")
+        else:
+            table.loc[rows.index, "concentration"] = converted
+            table.loc[rows.index, "concentration_unit"] = usual
+    return table
+
+
 def _check_treatments(table: pd.DataFrame, faults: list[str]) -> None:
     for well, role, compound, concentration, unit in table[
         ["role", "compound", "concentration", "concentration_unit"]
@@ -150,7 +189,3 @@ def _check_treatments(table: pd.DataFrame, faults: list[str]) -> None:
             faults.append(f"well {well}: a treatment needs a concentration (zero and missing are different)")
         if not np.isnan(concentration) and not unit:
             faults.append(f"well {well}: concentration {concentration:g} has no concentration_unit")
-    dosed = table[(table["compound"] != "") & (table["concentration_unit"] != "")]
-    for compound, units in dosed.groupby("compound")["concentration_unit"].unique().items():
-        if len(units) > 1:
-            faults.append(f"compound {compound} is given in several units ({', '.join(sorted(units))}); use one")

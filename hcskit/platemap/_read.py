@@ -10,11 +10,11 @@ import pandas as pd
 from hcskit.errors import InputError, PlateMapError
 from hcskit.plate import parse_well, row_name, safe_name
 from hcskit.platemap._assay_layout import read_assay_layout
-from hcskit.platemap._check import check_plate_map
+from hcskit.platemap._check import COLUMNS, check_plate_map, raise_faults
 from hcskit.platemap._doses import refuse_substitutes, spell_doses
-from hcskit.platemap._grid import find_blocks, table_of_blocks
-from hcskit.platemap._names import meaning, name_columns, spell_roles
-from hcskit.platemap._sheets import Sheet, excel_sheets, text_sheets
+from hcskit.platemap._grid import Block, find_blocks, table_of_blocks
+from hcskit.platemap._names import meaning, name_columns, roles_of_projects, spell_roles
+from hcskit.platemap._sheets import DATE, Sheet, excel_sheets, text_sheets
 
 __all__ = ["read_plate_map"]
 
@@ -64,7 +64,8 @@ def read_plate_map(path: str | Path, plate: str | None = None) -> pd.DataFrame:
     table, decimal_comma = _table(path, source)
     refuse_substitutes(list(table.columns), source)
     table, unit = name_columns(table, source)
-    table = _one_plate(table, plate, source)
+    table = _without_dates(table, source)
+    table = roles_of_projects(_one_plate(table, plate, source))
     table = _with_wells(table, source)
     if {"well", "concentration"} <= set(table.columns):
         table = spell_doses(table, unit, source, decimal_comma=decimal_comma)
@@ -92,8 +93,13 @@ def _table(path: Path, source: str) -> tuple[pd.DataFrame, bool]:
 
 def _only_map(sheets: Sequence[Sheet], source: str) -> tuple[pd.DataFrame, bool]:
     headers = [(sheet, row) for sheet in sheets if (row := _header(sheet)) is not None]
+    if len(headers) > 1 and (several := _plate_a_sheet(headers, source)) is not None:
+        return several
     listed = [sheet for sheet, _ in headers]
     drawn = {sheet.name: found for sheet in sheets if sheet not in listed and (found := find_blocks(sheet, source))}
+    if not listed and len(drawn) > 1 and all(_is_whole(blocks) for blocks in drawn.values()):
+        comma = any(sheet.decimal_comma for sheet in sheets)
+        return pd.concat([table_of_blocks(found, source).assign(plate=name) for name, found in drawn.items()]), comma
     if len(listed) + bool(drawn) > 1:
         names = ", ".join([*(sheet.name for sheet in listed), *drawn])
         raise PlateMapError(f"{source}: several sheets look like plate maps: {names}; leave one in the file")
@@ -105,6 +111,38 @@ def _only_map(sheets: Sequence[Sheet], source: str) -> tuple[pd.DataFrame, bool]
     rows = (" | ".join(row) for sheet in sheets for row in sheet.rows if any(row))
     first = next((f"found {row!r:.200}" for row in rows), "it is empty")
     raise PlateMapError(f"{source} holds no plate map: {first}; {_EXPECTED}")
+
+
+def _plate_a_sheet(headers: Sequence[tuple[Sheet, int]], source: str) -> tuple[pd.DataFrame, bool] | None:
+    """Return the tables of several sheets as one, if each is of a plate: of the same columns, without one of plates."""
+    tables = {sheet.name: _below(sheet, header, source) for sheet, header in headers}
+    meant = [{meaning(name)[0] for name in table.columns} for table in tables.values()]
+    if any("plate" in names or names & set(COLUMNS) != meant[0] & set(COLUMNS) for names in meant):
+        return None
+    return pd.concat([table.assign(plate=name) for name, table in tables.items()], ignore_index=True).fillna(""), False
+
+
+def _is_whole(blocks: Sequence[Block]) -> bool:
+    """Whether blocks say of a plate all that a map needs, so that those of another sheet are another plate's."""
+    meant = {meaning(block.title)[0] for block in blocks}
+    return {"compound", "concentration"} <= meant
+
+
+def _without_dates(table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Refuse dates where a plate map has none: Excel makes them of names such as SEPT2 and 1-3."""
+    faults = []
+    for name in table.columns:
+        dates = [cell for cell in table[name] if cell.startswith(DATE)]
+        if dates and name in (*COLUMNS, "plate", "row", "column"):
+            faults += [f"{cell.removeprefix(DATE)}, in the column {name}, is a date" for cell in dates]
+        elif dates:
+            table = table.assign(**{name: table[name].str.removeprefix(DATE).str.partition(": ")[2]})
+    if faults:
+        faults.append(
+            "what stood there before Excel took it for a date is lost: format the cells as text, type it again"
+        )
+    raise_faults(source, faults)
+    return table
 
 
 def _header(sheet: Sheet) -> int | None:

@@ -7,15 +7,19 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from hcskit.errors import PlateMapError
 
-__all__ = ["Sheet", "excel_sheets", "text_sheets"]
+__all__ = ["DATE", "Sheet", "excel_sheets", "text_sheets"]
+
+#: What the text of a cell begins with that is a date; its place and the date follow.
+DATE = "\0date "
 
 _SEPARATORS = ("\t", ";", ",")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -78,8 +82,9 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # µ is the one letter that maps need and that the old encodings of Windows and the Mac share.
-        return data.replace(b"\xb5", "\N{MICRO SIGN}".encode()).decode("utf-8-sig")
+        if b"\0" in data:
+            raise
+        return data.decode("cp1252")  # of Windows in the West; it refuses five bytes, which other files have
 
 
 def excel_sheets(path: Path) -> list[Sheet]:
@@ -98,10 +103,14 @@ def excel_sheets(path: Path) -> list[Sheet]:
         if size > _LARGEST:
             raise PlateMapError(f"{path} unpacks to {size:,} bytes; a plate map is far smaller, so it is not opened")
         with warnings.catch_warnings(action="ignore"):  # of charts and rules that openpyxl leaves out
+            merged = _merged_ranges(path)
             values = openpyxl.load_workbook(path, read_only=True, data_only=True)
             formulas = openpyxl.load_workbook(path, read_only=True)
             sheets = [
-                Sheet(sheet.title, list(_rows(sheet, formulas[sheet.title], path))) for sheet in values.worksheets
+                Sheet(
+                    sheet.title, _merged(list(_rows(sheet, formulas[sheet.title], path)), merged.get(sheet.title, ()))
+                )
+                for sheet in values.worksheets
             ]
             values.close()
             formulas.close()
@@ -111,6 +120,34 @@ def excel_sheets(path: Path) -> list[Sheet]:
         reason = str(error).partition("\n")[0]
         raise PlateMapError(f"{path} cannot be read as an Excel workbook: {reason}; save it again as .xlsx") from error
     return [sheet for sheet in sheets if any(map(any, sheet.rows))]
+
+
+def _merged_ranges(path: Path) -> dict[str, list[tuple[int, int, int, int]]]:
+    """Return first and last row and column of the merged cells of each sheet, counted from 0."""
+    import openpyxl
+
+    with zipfile.ZipFile(path) as archive:
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        if not any(b"<mergeCell " in archive.read(name) for name in sheets):
+            return {}  # the whole workbook need not be in memory
+    return {
+        sheet.title: [
+            (cells.min_row - 1, cells.max_row - 1, cells.min_col - 1, cells.max_col - 1)
+            for cells in sheet.merged_cells.ranges
+        ]
+        for sheet in openpyxl.load_workbook(path).worksheets
+    }
+
+
+def _merged(rows: list[list[str]], merged: Iterable[tuple[int, int, int, int]]) -> list[list[str]]:
+    """Give each of merged cells their value: it is that of every well beside them."""
+    for top, bottom, left, right in merged:
+        if top >= len(rows) or left >= len(rows[top]):
+            continue
+        for row in rows[top : bottom + 1]:
+            row.extend([""] * (right + 1 - len(row)))
+            row[left : right + 1] = [rows[top][left]] * (right + 1 - left)
+    return rows
 
 
 def _rows(values: Any, formulas: Any, path: Path) -> Iterator[list[str]]:
@@ -134,6 +171,8 @@ def _text(cell: Any) -> str:
     value = cell.value
     if value is None:
         return ""
+    if isinstance(value, date | time):
+        return f"{DATE}cell {cell.coordinate}: {value.isoformat().removesuffix('T00:00:00')}"
     if isinstance(value, int | float) and not isinstance(value, bool):
         number = Decimal(repr(value))
         shown = re.sub(r'"[^"]*"|\\.', "", cell.number_format)  # without literal text

@@ -7,6 +7,7 @@ A reader opens no image. One is a small module (see `Reader`) or, where a layout
 from hcskit.readers._lazy import FileImages, file_images
 from hcskit.readers._presets import presets
 from hcskit.readers._registry import Export, read_folder, readers
+from hcskit.readers._summary import summarise
 from hcskit.readers.toolkit import Claim, FilePattern, ImageIndex, Reader, inside, list_files, read_image
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "read_folder",
     "read_image",
     "readers",
+    "summarise",
 ]

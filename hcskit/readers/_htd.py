@@ -48,6 +48,38 @@ class Htd:
         return {int(n): name for (key, n), name in self.entries.items() if key == "WaveName" and n and name}
 
     @property
+    def sites(self) -> int:
+        """Number of sites that were to be imaged in each well."""
+        if self._say("Sites").upper() == "FALSE":
+            return 1
+        rows = [text for (key, n), text in self.entries.items() if key == "SiteSelection" and n]
+        chosen = sum(mark.strip().upper() == "TRUE" for row in rows for mark in row.split(","))
+        return chosen or self._count("XSites") * self._count("YSites")
+
+    @property
+    def times(self) -> int:
+        """Number of time points."""
+        return self._count("TimePoints")
+
+    @property
+    def planes(self) -> int:
+        """Number of planes of a stack; 1 where none was taken."""
+        return self._count("ZSteps") if self._say("ZSeries").upper() == "TRUE" else 1
+
+    @property
+    def collected(self) -> set[int]:
+        """The waves that were taken at each time point."""
+        collected = {int(n): text for (key, n), text in self.entries.items() if key == "WaveCollect" and n}
+        return {wave for wave in self.waves if collected.get(wave, "1") == "1"}
+
+    def _say(self, key: str) -> str:
+        return self.entries.get((key, ""), "").strip()
+
+    def _count(self, key: str) -> int:
+        text = self._say(key)
+        return max(1, int(text)) if text.isdecimal() else 1
+
+    @property
     def wells(self) -> set[str]:
         """The wells that were to be imaged."""
         most = FORMATS[1536]

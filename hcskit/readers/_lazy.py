@@ -45,7 +45,7 @@ class FileImages:
         table = index.table
         is_alone = table.groupby("path").page.transform("max") == 0
         pages = table.page.mask(is_alone, _ALONE)
-        samples = table["sample"].to_numpy() if "sample" in table else np.full(len(table), WHOLE)
+        samples = table["rgb"].to_numpy() if "rgb" in table else np.full(len(table), WHOLE)
         return cls(info, index.rows(info), table.path.to_numpy(dtype=object), pages.to_numpy(), samples)
 
     @property

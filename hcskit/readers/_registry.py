@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from hcskit.errors import ReaderError
+from hcskit.readers._formats import name_format
 from hcskit.readers._presets import presets
 from hcskit.readers.toolkit import IMAGE_SUFFIXES, FilePattern, ImageIndex, Reader, list_files
 
@@ -171,6 +172,8 @@ def _named(known: Mapping[str, Reader], reader: str | Path) -> Reader:
 
 def _advice(files: Sequence[Path]) -> str:
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    if not images and (named := name_format(files)):
+        return named
     if not images:
         return f"it holds no image file ({', '.join(sorted(IMAGE_SUFFIXES))}), and neither do its subfolders"
     return (

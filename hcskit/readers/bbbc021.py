@@ -118,7 +118,9 @@ def _homes(source: Path, table: pd.DataFrame, files: Sequence[Path]) -> dict[str
     for path in pd.unique(table[_PATHS].to_numpy().ravel()):
         found = sorted(folders.get(inside(source.parent, path).name.casefold(), ()))
         if len(found) > 1:
-            raise ReaderError(f"{source}: the folder {path} is there twice, {found[0]} and {found[1]}; remove one")
+            raise ReaderError(
+                f"{source}: the folder {path} is there twice, {found[0]} and {found[1]}; move the copy elsewhere"
+            )
         if found:
             homes[path] = found[0]
     return homes

@@ -34,6 +34,7 @@ from hcskit.readers.toolkit import (
     read_xml,
     strayed_fields,
     well_name,
+    without_projections,
 )
 
 __all__ = ["claim", "index"]
@@ -111,7 +112,8 @@ def _plate(path: Path, files: Sequence[Path], find: Callable[[Path], Path]) -> I
         excitation=_each(channels, optics, lambda channel: _wavelength(channel, setting)),
         emission=_each(channels, optics, _band),
         positions=field_positions(images),
-        notes=(*left_out, *projections, *repeated, *strayed_fields(images), *absent),
+        left_out={"projection(s) of planes that are there": projections},
+        notes=(*left_out, *repeated, *strayed_fields(images), *absent),
     )
 
 
@@ -138,20 +140,20 @@ def _records(path: Path, find: Callable[[Path], Path]) -> tuple[pd.DataFrame, li
         processing, file = record.get("ZImageProcessing", ""), find(inside(path.parent, name))
         rows.append((well_name(row, column, path), *labels, *places, processing, str(file)))
     table = pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(_PLACES.values(), float))
+    table = table.drop_duplicates(ignore_index=True)  # a measurement that was stopped may say its last images twice
     return table, [f"{count} record(s) {why} left out" for why, count in sorted(left_out.items())]
 
 
-def _without_projections(records: pd.DataFrame, optics: Mapping[str, Element]) -> tuple[pd.DataFrame, list[str]]:
+def _without_projections(records: pd.DataFrame, optics: Mapping[str, Element]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Leave out projections of planes that are there too; a projection has a channel number of its own."""
     light = {
         ch: f"{optics[ch].get('Target')} {optics[ch].get('Acquisition')}" if ch in optics else ch
         for ch in map(str, set(records.ch))
     }
-    place = records[["well", "field", "time"]].assign(light=records.ch.astype(str).map(light))
-    stacks, projected = pd.MultiIndex.from_frame(place), records.processing.to_numpy() != ""
-    needless = projected & stacks.isin(stacks[~projected])
-    kinds = ", ".join(sorted(set(records.processing[needless])))
-    return records[~needless], [f"{needless.sum()} projection(s) ({kinds}) left out"] if kinds else []
+    place = records[["well", "field", "time"]].assign(light=records.ch.astype(str).map(light), path=records.path)
+    projected = records.processing != ""
+    kept, left_out = without_projections(place, projected, ["well", "field", "time", "light"])
+    return records.loc[kept.index], left_out
 
 
 def _with_channels(images: pd.DataFrame, optics: Mapping[str, Element]) -> tuple[pd.DataFrame, list[str]]:

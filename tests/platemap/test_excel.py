@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_a_formula_is_its_saved_value(workbook: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("sheets", "message"),
     [
-        ({"Plate 1": ROWS, "Plate 2": ROWS}, "several sheets look like plate maps: Plate 1, Plate 2; leave one"),
+        ({"Plate 1": ROWS, "Plate 2": ROWS}, r"is the map of 2 plate\(s\): Plate 1, Plate 2; say which"),
         ({"List": ROWS, **DRAWN}, "several sheets look like plate maps: List, Compound, Concentration, Role"),
         ({"Notes": [("Dear", "colleague")]}, "holds no plate map: found 'Dear | colleague'"),
         ({"Sheet1": []}, "it is empty"),
@@ -149,3 +150,31 @@ def test_a_bomb_in_a_workbook_does_not_go_off(workbook: Callable[..., Path]) -> 
             part.write(bytes(1_000_000))
     with pytest.raises(PlateMapError, match=r"unpacks to 201,\d+,\d+ bytes; a plate map is far smaller"):
         read_plate_map(path)
+
+
+def test_a_sheet_for_each_plate(workbook: Callable[..., Path]) -> None:
+    other = [HEADER, ("A1", "Taxol", 1, "uM", "sample")]
+    path = workbook({"P1": ROWS, "P2": other})
+    assert read_plate_map(path, "P2")["compound"].to_list() == ["Taxol"]
+    assert len(read_plate_map(path, "P1")) == 5
+    drawn = [row for rows in ([(name, *rows[0][1:]), *rows[1:], ()] for name, rows in DRAWN.items()) for row in rows]
+    other = [tuple("Taxol" if cell == "Wortmannin" else cell for cell in row) for row in drawn]
+    path = workbook({"P1": drawn, "P2": other})
+    assert set(read_plate_map(path, "P2")["compound"]) == {"DMSO", "Taxol", "LY294002", ""}
+
+
+def test_merged_cells_are_of_each_of_their_wells(workbook: Callable[..., Path]) -> None:
+    path = workbook({"Map": [(*HEADER, "MoA"), *((*row, None) for row in ROWS[1:])]})
+    book = openpyxl.load_workbook(path)
+    book["Map"]["F3"] = "PI3K"
+    book["Map"].merge_cells("F3:F4")
+    book.save(path)
+    assert read_plate_map(path)["moa"].to_list() == ["", "PI3K", "PI3K", "", ""]
+
+
+def test_dates_are_refused_where_a_map_has_none(workbook: Callable[..., Path]) -> None:
+    rows = [(*HEADER, "made on"), ("A1", "SEPT2", 1, "uM", "sample", datetime(2024, 5, 7))]
+    assert read_plate_map(workbook({"Map": rows}))["made on"].item() == "2024-05-07"
+    rows[1] = ("A1", datetime(2024, 3, 1), 1, "uM", "sample", None)
+    with pytest.raises(PlateMapError, match=r"cell B2: 2024-03-01, in the column compound, is a date\n.* as text"):
+        read_plate_map(workbook({"Map": rows}))

@@ -179,7 +179,6 @@ def test_a_decimal_comma(tmp_path: Path, separator: str, quote: str) -> None:
             "no plate map: found 'Dear colleague | '; expected a header",
         ),
         (bytes(range(256)) * 8, "UTF-8"),
-        ((HEADER + "A01,Säure,1,nM,treatment\n").encode("latin-1"), "UTF-8"),
         (HEADER + 'A01,"X,1,nM,treatment\n', "cannot be read as CSV: unexpected end of data"),
         (HEADER + "A01,X,1,nM,treatment,extra\nA02,X,1,nM,treatment,extra\n", "column 6 has cells, but no name"),
         (HEADER + "A01,X,1,nM,treatment\nA02,X,0,5,nM,treatment\n", "quotation marks around a cell that has a comma"),
@@ -213,7 +212,10 @@ def test_a_decimal_comma(tmp_path: Path, separator: str, quote: str) -> None:
         (HEADER + "A01,X,1,,treatment\n", "well A01: concentration 1 has no concentration_unit"),
         (HEADER + "A01,,1,nM,treatment\n", "well A01: a treatment needs a compound"),
         (HEADER + "A01,X,1,nmolar,treatment\n", "well A01: unknown unit of concentration 'nmolar'"),
-        (HEADER + "A01,X,1,nM,treatment\nA02,X,1,uM,treatment\n", r"compound X is given in several units \(nM, uM\)"),
+        (
+            HEADER + "A01,X,1,nM,treatment\nA02,X,1,ug/mL,treatment\n",
+            r"compound X is given in several units \(nM, ug/mL\) that do not convert",
+        ),
     ],
 )
 def test_a_bad_map_is_refused_with_its_fault(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -221,6 +223,61 @@ def test_a_bad_map_is_refused_with_its_fault(tmp_path: Path, text: str | bytes, 
         read(tmp_path, text)
     assert "map.csv" in str(caught.value)
     assert len(str(caught.value)) < 1000
+
+
+def test_one_compound_in_several_units(tmp_path: Path) -> None:
+    rows = (
+        "A01,X,1,uM,treatment\nA02,X,300,nM,treatment\nA03,X,0.002,mM,treatment\nA04,Y,5,nM,treatment\nA05,X,3,uM,trt\n"
+    )
+    table = read(tmp_path, HEADER + rows)
+    assert table.concentration.to_list() == [1.0, 0.3, 2.0, 5.0, 3.0]
+    assert table.concentration_unit.to_list() == ["uM", "uM", "uM", "nM", "uM"]
+
+
+def test_compounds_that_differ_in_case_and_blanks_are_one_with_a_warning(tmp_path: Path) -> None:
+    rows = "A01,Cpd 1,1,uM,trt\nA02,cpd 1,2,uM,trt\nA03,Cpd  1 ,3,uM,trt\nA04,Cpd 10,3,uM,trt\n"
+    with pytest.warns(UserWarning, match=r"taken for one: 'Cpd  1' is 'Cpd 1', 'cpd 1' is 'Cpd 1'"):
+        table = read(tmp_path, HEADER + rows)
+    assert table["compound"].to_list() == ["Cpd 1", "Cpd 1", "Cpd 1", "Cpd 10"]
+
+
+def test_text_of_windows(tmp_path: Path) -> None:
+    table = read(tmp_path, (HEADER + "A01,Säure,1,µM,treatment\n").encode("cp1252"))
+    assert table.loc["A01", ["compound", "concentration_unit"]].to_list() == ["Säure", "uM"]
+
+
+@pytest.mark.parametrize(
+    ("names", "unit"),
+    [
+        ("Well,Drug,Dose (uM),Role", "uM"),
+        ("well,drug name,drug_conc_nM,role", "nM"),
+        ("well_position,broad_sample,mmoles_per_liter,pert_type", "mM"),
+        ("Metadata_Well,Metadata_pert_iname,Metadata_umoles_per_liter,Metadata_pert_type", "uM"),
+        ("well,cpd,ug_per_ml,role", "ug/mL"),
+        ("Destination Well,Sample Name,Final Concentration [uM],role", "uM"),
+    ],
+)
+def test_what_other_programs_call_the_columns(names: str, unit: str, tmp_path: Path) -> None:
+    table = read(tmp_path, f"{names}\nA1,X,2,trt\n")
+    found = table.loc["A01", ["compound", "concentration", "concentration_unit", "role"]].to_list()
+    assert found == ["X", 2.0, unit, "treatment"]
+
+
+def test_a_plate_map_of_a_cell_painting_project(tmp_path: Path) -> None:
+    text = (
+        "plate_map_name\twell_position\tbroad_sample\tmg_per_ml\tmmoles_per_liter\tsolvent\n"
+        "M1\tA01\t\t\t\tDMSO\nM1\tA02\tBRD-K1\t3.2\t10\tDMSO\n"
+    )
+    table = read(tmp_path, text, plate="BR00117")
+    assert table.role.to_list() == ["negative_control", "treatment"]
+    assert table.compound.to_list() == ["DMSO", "BRD-K1"]
+    assert (table.concentration["A02"], table.concentration_unit["A02"], table.mg_per_ml["A02"]) == (10.0, "mM", "3.2")
+
+
+def test_the_controls_of_jump(tmp_path: Path) -> None:
+    rows = "A01,a,1,trt,\nA02,b,1,control,poscon_cp\nA03,DMSO,0,control,negcon\n"
+    table = read(tmp_path, "well,compound,concentration (uM),pert_type,control_type\n" + rows)
+    assert table.role.to_list() == ["treatment", "positive_control", "negative_control"]
 
 
 def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:

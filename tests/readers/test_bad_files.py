@@ -1,5 +1,8 @@
 """Files that cannot be read: all are told at once, and they cost no other file, well or plate."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +43,17 @@ def test_all_are_listed_at_once_and_nothing_is_written(spoiled: Path, tmp_path: 
     assert [name in message for name in (EMPTY, CUT, FLOAT, SMALL)] == [True] * 4
     assert "--allow-missing" in message
     assert not (tmp_path / "screen").exists()
+
+
+def test_the_summary_counts_them(spoiled: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from hcskit.cli import main; main()", "import", spoiled, tmp_path / "screen"]
+    told = tmp_path / "summary.json"
+    done = subprocess.run([*command, "--summary", told], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    (row,) = json.loads(told.read_text())
+    wanted = {"plate": "P1", "wells": 3, "fields": 2, "channels": 2, "planes": 1, "times": 1, "images": 8, "missing": 0}
+    assert row == {**wanted, "left_out": 0, "bad": 4, "why": "4 bad file(s)"}
+    assert done.stdout.splitlines()[-1].split() == ["P1", "3", "2", "2", "1", "1", "8", "0", "0", "4"]
 
 
 def test_they_can_be_left_out_and_are_seen_to_be(spoiled: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from hcskit.errors import ReaderError
 from hcskit.plate import FORMATS, parse_well
 from hcskit.readers import ImageIndex, cellvoyager, list_files, read_folder, read_image
-from hcskit.testing import CASES, Label, StampedPlate, check_reader
+from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader
 
 NAMESPACE = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
@@ -170,7 +170,14 @@ def add(folder: Path, edit: Callable[..., Path]) -> Callable[..., Path]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_conformance(case: str, tmp_path: Path) -> None:
-    check_reader(cellvoyager, write, tmp_path, case)
+    light = {"exposure": (0.1, 0.2), "excitation": (405.0, 488.0), "emission": (445.0, 528.0)}
+    metadata = {name: dict(zip(("DNA", "Actin"), values, strict=True)) for name, values in light.items()}
+    written = Numbering(
+        more_channels=(),
+        metadata={"pixel_size": 0.325, "z_step": 3.0, **metadata},
+        position=lambda well, field: (-567.1 + 650 * (field - 1), 402.9),
+    )
+    check_reader(cellvoyager, write, tmp_path, case, written)
 
 
 def test_metadata(folder: Path) -> None:
@@ -239,7 +246,7 @@ def test_projections_of_planes_that_are_there_are_left_out(add: Callable[..., Pa
     edit("Protocol.mes", 'Target="561" bts:Acquisition="BP601/45"', 'Target="DNA" bts:Acquisition="BP445/45"')
     found = read(add("P1_B02_T0001F001L01A01Z01C03.tif", Ch=3, ZImageProcessing="Maximum"))
     assert (found.channels, len(found.table)) == (("DNA", "Actin"), 24)
-    assert found.notes == ("1 projection(s) (Maximum) left out",)
+    assert [len(files) for files in found.left_out.values()] == [1]
 
 
 def test_a_projection_whose_planes_were_not_kept_stays(add: Callable[..., Path]) -> None:

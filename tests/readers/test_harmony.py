@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -199,15 +200,28 @@ def own_pixels(found: ImageIndex, plate: StampedPlate) -> bool:
     )
 
 
+WRITTEN = Numbering(
+    more_channels=(),
+    metadata={
+        "pixel_size": 0.5979760809567617,
+        "z_step": 2.0,
+        "exposure": {"DNA": 0.06, "Actin": 0.2},
+        "excitation": {"DNA": 405.0, "Actin": 640.0},
+        "emission": {"DNA": 456.0, "Actin": 706.0},
+    },
+    position=lambda well, field: (320.0 * (field - 1), -160.0 * (field - 1)),
+)
+
+
 @pytest.mark.parametrize("version", ["V5", "V7"])
 @pytest.mark.parametrize("case", CASES)
 def test_conformance(case: str, version: str, tmp_path: Path) -> None:
-    check_reader(harmony, partial(write, version=version), tmp_path, case, Numbering(time=0))  # type: ignore[arg-type]
+    check_reader(harmony, partial(write, version=version), tmp_path, case, replace(WRITTEN, time=0))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_conformance_of_columbus(case: str, tmp_path: Path) -> None:
-    check_reader(harmony, write_columbus, tmp_path, case)
+    check_reader(harmony, write_columbus, tmp_path, case, WRITTEN)  # type: ignore[arg-type]
 
 
 def test_the_files_of_an_opera(tmp_path: Path) -> None:

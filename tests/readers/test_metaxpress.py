@@ -13,6 +13,7 @@ import tifffile
 from hcskit.errors import ReaderError
 from hcskit.plate import parse_well
 from hcskit.readers import ImageIndex, Reader, list_files, metaxpress, read_folder
+from hcskit.store import import_plates
 from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader
 
 GUID = "6E3D1F9A-45E4-450A-9919-257C714278F7"
@@ -146,16 +147,14 @@ def test_the_real_database(shared_data: Path) -> None:
     assert claim is not None
     assert claim.names == 12
     index = only_plate(folder)
-    assert index.plate == "1334"
+    assert index.plate == "Projection-Mix"
     assert labels_of(index) == {(w, s, 1, "w1", z) for w in ("E07", "E08") for s in (1, 2) for z in (1, 2)}
     assert Path(index.table.query("well == 'E08' and field == 1 and z == 2").path.item()).name.startswith(
         "Projection-Mix_E08_s14864BA30"
     )
     assert index.info().pixel_size == pytest.approx(1.3668)
-    assert index.notes == (
-        "12 thumbnail(s) left out",
-        "4 projection(s) left out; the reader metaxpress-projections takes them",
-    )
+    left_out = {reason.partition(" ")[0]: len(files) for reason, files in index.left_out.items()}
+    assert left_out == {"thumbnail(s)": 12, "projection(s)": 4}
 
 
 def test_the_projections_of_the_real_database(shared_data: Path) -> None:
@@ -165,7 +164,7 @@ def test_the_projections_of_the_real_database(shared_data: Path) -> None:
     index = only_plate(folder, reader)
     assert labels_of(index) == {(w, s, 1, "w1", 1) for w in ("E07", "E08") for s in (1, 2)}
     assert {Path(path).parent.name for path in index.table.path} == {"1334"}
-    assert "8 image(s) of single planes left out; the reader metaxpress takes them" in index.notes
+    assert len(index.left_out["image(s) of single planes; the reader metaxpress takes them"]) == 8
 
 
 def test_the_real_export(shared_data: Path) -> None:
@@ -187,6 +186,7 @@ def test_the_real_export(shared_data: Path) -> None:
         (f"Plate_B02_w3{GUID.lower()}.tif", ("B02", 1, 1, "w3", 1)),
         (f"Plate_B02_s3_w1[{GUID}].tif", ("B02", 3, 1, "w1", 1)),
         (f"Plate_A01_s1_[{GUID}].tif", ("A01", 1, 1, "w1", 1)),
+        ("B02_s1_w1_z3.tif", ("B02", 1, 1, "w1", 3)),
         (f"G10_s1_w4{GUID}.tif", ("G10", 1, 1, "w4", 1)),
         (f"Week7_7__A01_AF48_s1_w2{GUID}.TIFF", ("AF48", 1, 1, "w2", 1)),
         (f"mcf-z-stacks-03212011_p23_s2_w2{GUID.lower()}.tif", ("P23", 2, 1, "w2", 1)),  # BBBC006
@@ -195,10 +195,12 @@ def test_the_real_export(shared_data: Path) -> None:
     ],
 )
 def test_names_in_the_field(name: str, label: tuple[str, int, int, str, int], tmp_path: Path) -> None:
+    plates = ("mcf-z-stacks-03212011", "Week7_7__A01", "Plate")
+    plate = next((plate for plate in plates if f"{plate}_" in name), "1075")
     file = write_image(tmp_path / "1075" / name)
     assert metaxpress.claim(tmp_path, [file]) is not None
     index = only_plate(tmp_path)
-    assert (index.plate, labels_of(index)) == ("1075", {label})
+    assert (index.plate, labels_of(index)) == (plate, {label})
 
 
 @pytest.mark.parametrize("name", [f"Plate_B02_w1_thumb{GUID}.tif", "Plate_B02_s1_w1.tif", "s_C001.tif", "B2.tif"])
@@ -220,10 +222,13 @@ def test_a_wave_with_one_plane_sits_at_the_first(tmp_path: Path) -> None:
         write_image(home / f"ZStep_{z}" / f"P_B02_w1{guid()}.tif")
     write_image(home / f"P_B02_w1{guid()}.tif")
     write_image(home / f"P_B02_w2{guid()}.tif")
-    write_image(home / f"P_B03_w1{guid()}.tif")  # its planes are lost: a projection all the same
+    alone = write_image(home / f"P_B03_w1{guid()}.tif")  # a projection or not: there is nothing else of B03
     index = only_plate(tmp_path)
-    assert labels_of(index) == {("B02", 1, 1, "w1", 2), ("B02", 1, 1, "w1", 3), ("B02", 1, 1, "w2", 2)}
-    assert index.notes == ("2 projection(s) left out; the reader metaxpress-projections takes them",)
+    stack = {("B02", 1, 1, "w1", 2), ("B02", 1, 1, "w1", 3), ("B02", 1, 1, "w2", 2)}
+    assert labels_of(index) == {*stack, ("B03", 1, 1, "w1", 2)}
+    assert index.table.path[index.table.well == "B03"].item() == str(alone)
+    (left_out,) = (files for reason, files in index.left_out.items() if reason.startswith("projection"))
+    assert [Path(path).parent.name for path in left_out] == ["1334"]
     flat = only_plate(tmp_path, metaxpress.projections)
     assert labels_of(flat) == {("B02", 1, 1, "w1", 1), ("B02", 1, 1, "w2", 1), ("B03", 1, 1, "w1", 1)}
 
@@ -278,10 +283,38 @@ def test_a_name_that_is_cut_off_is_no_name(tmp_path: Path) -> None:
     assert only_plate(tmp_path).channels == ("DAPI", "w2")
 
 
-def test_wells_without_images_are_noted(tmp_path: Path) -> None:
-    (tmp_path / "P.HTD").write_bytes(htd(["DAPI"], wells=["A01", "B02", "H12"]))
-    write_image(tmp_path / "P_B02.TIF")
-    assert only_plate(tmp_path).notes == ("2 of the wells that P.HTD selects have no image: A01, H12",)
+def test_what_an_htd_says_is_there_is_compared_with_what_is(tmp_path: Path) -> None:
+    wells = ["A01", "B02"]
+    (tmp_path / "P.HTD").write_bytes(htd(["DAPI", "GFP", "Cy5"], wells=[*wells, "H12"], sites=2))
+    for well in wells:
+        for site in (1, 2):
+            for wave in (1, 2):
+                if (well, site, wave) != ("B02", 2, 2):
+                    write_image(tmp_path / "TimePoint_1" / f"P_{well}_s{site}_w{wave}.TIF")
+    index = only_plate(tmp_path)
+    lost = {(well, site, 3) for well in wells for site in (1, 2)} | {("B02", 2, 2)}
+    lost |= {("H12", site, wave) for site in (1, 2) for wave in (1, 2, 3)}
+    assert set(index.absent) == {f"well {w}, site {s}, wave {wave}, by P.HTD" for w, s, wave in lost}
+    assert len(index.absent) == len(lost)
+    with pytest.raises(ReaderError, match=r"11 image\(s\) of plate .* are not there:(.|\n)*--allow-missing"):
+        import_plates([index], tmp_path / "screen", progress=False)
+
+
+def test_planes_and_time_points_that_an_htd_says_are_there(tmp_path: Path) -> None:
+    (tmp_path / "P.HTD").write_bytes(htd(["DAPI", "GFP"], wells=["A01"], planes=3, times=2))
+    for time, z in ((1, 1), (1, 2), (1, 3), (2, 1), (2, 3)):
+        write_image(tmp_path / f"TimePoint_{time}" / f"ZStep_{z}" / "P_A01_w1.TIF")
+    for time in (1, 2):
+        write_image(tmp_path / f"TimePoint_{time}" / "P_A01_w2.TIF")  # a wave in 2-D
+    assert only_plate(tmp_path).absent == ("well A01, site 1, wave 1, plane 2, time point 2, by P.HTD",)
+
+
+def test_a_plate_of_the_database_is_called_as_its_files_are(tmp_path: Path) -> None:
+    for barcode, number in (("PLATE7", "1334"), ("PLATE8", "1335")):
+        write_image(tmp_path / barcode / "2023-02-21" / number / f"{barcode}_B02_s1_w1{guid()}.tif")
+    assert set(plates_of(tmp_path)) == {"PLATE7", "PLATE8"}
+    write_image(tmp_path / "PLATE8" / "2023-02-22" / "1340" / f"PLATE8_B02_s1_w1{guid()}.tif")
+    assert set(plates_of(tmp_path)) == {"PLATE7", "PLATE8-1335", "PLATE8-1340"}
 
 
 def test_a_plate_is_never_smaller_than_its_wells(tmp_path: Path) -> None:
@@ -329,7 +362,7 @@ def test_folders_of_wells_below_a_plate_that_an_htd_describes(tmp_path: Path) ->
 def test_an_image_that_is_there_twice(tmp_path: Path) -> None:
     for _ in range(2):
         write_image(tmp_path / "1334" / f"P_B02_s1_w1{guid()}.tif")
-    with pytest.raises(ReaderError, match=r"1 image\(s\) are there more than once; plate 1334, well B02, field 1"):
+    with pytest.raises(ReaderError, match=r"1 image\(s\) are there more than once; plate P, well B02, field 1"):
         metaxpress.index(tmp_path, list_files(tmp_path))
 
 

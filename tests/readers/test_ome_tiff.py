@@ -43,9 +43,10 @@ def plate_xml(name: str, format: PlateFormat, samples: dict[Sample, int], fields
     wells: dict[str, str] = defaultdict(str)
     references = ""
     for (well, number), image in samples.items():
+        field = number % (fields or 100)
         wells[well] += (
-            f'<WellSample ID="WellSample:0:{image}" Index="{number}" PositionX="{100.5 * number}" PositionXUnit="µm" '
-            f'PositionY="{-0.2 * number}" PositionYUnit="mm"><ImageRef ID="Image:{image}"/></WellSample>'
+            f'<WellSample ID="WellSample:0:{image}" Index="{number}" PositionX="{100.5 * field}" PositionXUnit="µm" '
+            f'PositionY="{-0.2 * field}" PositionYUnit="mm"><ImageRef ID="Image:{image}"/></WellSample>'
         )
         references += f'<WellSampleRef ID="WellSample:0:{image}"/>'
     listed = "".join(
@@ -125,15 +126,32 @@ def write_embedded(folder: Path, plate: StampedPlate) -> None:
     """Write the whole OME-XML into each file, one file a well; Index counts over the plate."""
     wells = list(dict.fromkeys(label.well for label in plate.images))
     places = dict.fromkeys((label.well, label.field) for label in plate.images)
-    samples = {(well, 4 * wells.index(well) + field): image for image, (well, field) in enumerate(places)}
-    described = plate_xml(plate.name, plate.format, samples, fields=4)
+    most = max(4, *(1 + field for _, field in places))
+    samples = {(well, most * wells.index(well) + field): image for image, (well, field) in enumerate(places)}
+    described = plate_xml(plate.name, plate.format, samples, fields=most)
     write_files(folder, plate, lambda at: f"{plate.name}_{at.well}.ome.tif", embedded=described)
+
+
+CHANNELS = ("DNA", "Actin", "Tubulin")
+WRITTEN = Numbering(
+    field=0,
+    time=0,
+    z=0,
+    metadata={
+        "pixel_size": 0.65,
+        "z_step": 2.0,
+        "exposure": {name: 0.1 * (c + 1) for c, name in enumerate(CHANNELS)},
+        "excitation": {name: 405.0 + 83 * c for c, name in enumerate(CHANNELS)},
+        "emission": {name: 450.0 + 50 * c for c, name in enumerate(CHANNELS)},
+    },
+    position=lambda well, field: (100.5 * field, 200.0 * field),
+)
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("write", [write_companion, write_embedded])
 def test_conformance(write: Callable[[Path, StampedPlate], None], case: str, tmp_path: Path) -> None:
-    check_reader(ome_tiff, write, tmp_path, case, Numbering(field=0, time=0, z=0))
+    check_reader(ome_tiff, write, tmp_path, case, WRITTEN)
 
 
 def indexed(folder: Path) -> list[ImageIndex]:

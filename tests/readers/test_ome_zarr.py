@@ -122,7 +122,9 @@ def test_conformance(case: str, version: str, tmp_path: Path) -> None:
     def write(folder: Path, plate: StampedPlate) -> None:
         write_plate(folder, plate, version, depth=1)  # to be quick
 
-    check_reader(ome_zarr, write, tmp_path, case, Numbering(field=0, time=0, z=0))
+    check_reader(
+        ome_zarr, write, tmp_path, case, Numbering(field=0, time=0, z=0, metadata={"pixel_size": 0.65, "z_step": 2.0})
+    )
 
 
 def small(

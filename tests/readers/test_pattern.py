@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
+import xarray as xr
 
+from hcskit import open_screen
 from hcskit.errors import ReaderError
-from hcskit.readers import FilePattern, presets, read_folder
+from hcskit.readers import FilePattern, file_images, list_files, presets, read_folder
+from hcskit.store import import_plates, open_plate
 
 PATTERN = r"(?P<well>[A-Z]+\d+)-(?P<field>\w+)-(?P<channel>\w+)\.tif"
 
@@ -155,7 +160,7 @@ def test_the_real_plate_is_found_whole(shared_data: Path) -> None:
 def test_imagexpress_hcs_from_any_of_its_folders(inside: str, plate: str, tmp_path: Path) -> None:
     home = "Run_1/experiment/timepoint0"
     touch(
-        tmp_path, f"{home}/4X_t3_B03_s1_w0_z0.tif", f"{home}/4X_projection_t0_B03_s1_w0_z0.tif", "Run_1/autofocus/x.tif"
+        tmp_path, f"{home}/4X_t3_B03_s1_w0_z0.tif", f"{home}/4X_projection_t3_B03_s1_w0_z0.tif", "Run_1/autofocus/x.tif"
     )
     (index,) = read_folder(tmp_path / inside)
     assert index.table.drop(columns="path").to_numpy().tolist() == [["B03", 1, 3, "w0", 0, 0]]
@@ -163,7 +168,157 @@ def test_imagexpress_hcs_from_any_of_its_folders(inside: str, plate: str, tmp_pa
 
 
 def test_the_layouts_that_are_shipped() -> None:
-    assert list(presets()) == ["bbbc013", "harmony-names", "imagexpress-hcs", "incell", "simulated"]
+    assert {"bbbc013", "harmony-names", "imagexpress-hcs", "incell", "scanr", "incucyte", "simulated"} <= set(presets())
+
+
+@pytest.mark.parametrize(
+    ("name", "reader", "label"),
+    [
+        ("A - 01(fld 1 wv UV - DAPI z 3 time 2 - 5272ms).tif", "incell", ("A01", 1, 2, "UV - DAPI", 3)),
+        ("Plate 1_P - 24(fld 09 wv Green - dsRed).tif", "incell", ("P24", 9, 1, "Green - dsRed", 1)),
+        ("A - 13(fld 2).tif", "incell", ("A13", 2, 1, "1", 1)),
+        ("A1--W00001--P00002--Z00003--T00004--DAPI.tif", "scanr", ("A01", 2, 4, "DAPI", 3)),
+        ("A1--W00001--P00002--Z00003--T00004--GFP.ome.tif", "scanr", ("A01", 2, 4, "GFP", 3)),
+        ("s-1uM--B2--B2--W0014--P001--T00001--Z001--C02.ome.jpeg", "embl", ("B02", 1, 1, "02", 1)),
+        ("-B012--PO03--LO002--CO6--SL004--PX32500--PW0080--WE00024.tif", "acquifer", ("B12", 3, 2, "CO6", 4)),
+        ("B2_01_1_3_DAPI_001.tif", "cytation", ("B02", 3, 1, "DAPI", 1)),
+        ("B12_-1_2_1_Stitched[GFP 469,525]_002.tif", "cytation", ("B12", 1, 2, "GFP 469,525", 1)),
+        ("MFGTMP_200101120000_A01f00d0.tif", "cellinsight", ("A01", 0, 1, "d0", 1)),
+        ("P1_B03_T0002F003L01A01Z04C05.tif", "cellvoyager-names", ("B03", 3, 2, "C05", 4)),
+        ("HUVEC-01/Plate1/B02_s1_w4.png", "rxrx1", ("B02", 1, 1, "w4", 1)),
+        ("P/B03-Site_0/img_000000002_DAPI_004.tif", "micromanager", ("B03", 0, 2, "DAPI", 4)),
+        ("P_a01_s1_w2.tif", "imagexpress-sites", ("A01", 1, 1, "w2", 1)),
+        ("B02_s1_w1_z3.tif", "metaxpress", ("B02", 1, 1, "w1", 3)),
+    ],
+)
+def test_names_in_the_field(name: str, reader: str, label: tuple[object, ...], tmp_path: Path) -> None:
+    found = read_folder(touch(tmp_path, name))
+    (index,) = found
+    assert found.reader == reader
+    assert index.table[["well", "field", "time", "channel", "z"]].to_numpy().tolist() == [list(label)]
+
+
+@pytest.mark.parametrize("channel", ["UV - DAPI bin 2 foo 3", "DAPI) (x"])
+def test_what_an_incell_name_has_more_is_not_taken_into_the_channel(channel: str, tmp_path: Path) -> None:
+    touch(tmp_path, f"A - 01(fld 1 wv {channel}).tif", "A - 02(fld 1 wv DAPI time 1 z 2).tif")
+    with pytest.raises(ReaderError):
+        read_folder(tmp_path)
+
+
+def test_times_in_words_are_ordered_and_kept(tmp_path: Path) -> None:
+    names = ("VID1_B2_1_2020y03m05d_12h00m.tif", "VID1_B2_1_2020y03m04d_23h30m.tif", "VID1_B3_1_2020y03m05d_12h00m.tif")
+    for number, name in enumerate(names):
+        tifffile.imwrite(tmp_path / name, np.full((4, 5), number, np.uint16))
+    plate = open_screen(tmp_path)["VID1"].to_dataset()
+    assert plate.elapsed.to_numpy().tolist() == [0.0, 45000.0]
+    assert plate.elapsed.attrs["units"] == "s"
+    assert plate.image.sel(well="B02", time=1).to_numpy().max() == 1
+    assert not plate.present.sel(well="B03", time=1).any()
+    (path,) = import_plates(read_folder(tmp_path), tmp_path / "screen", progress=False)
+    xr.testing.assert_equal(open_plate(path).elapsed, plate.elapsed)
+
+
+def test_wells_that_are_only_counted(tmp_path: Path) -> None:
+    layout = FilePattern(
+        name="mine",
+        pattern=r"W(?P<well_number>\d+)\.tif",
+        wells={"format": 384, "order": "columns", "first": 0},
+    )
+    touch(tmp_path, "W17.tif", "W383.tif")
+    (index,) = layout.index(tmp_path, sorted(tmp_path.iterdir()))
+    assert (list(index.table.well), index.plate_format) == (["B02", "P24"], 384)
+    touch(tmp_path, "W384.tif")
+    with pytest.raises(ReaderError, match=r"W384.tif: well number 384 is not on a plate of 384 wells counted from 0"):
+        layout.index(tmp_path, sorted(tmp_path.iterdir()))
+
+
+def test_wells_that_their_names_do_not_tell_apart(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"A1--W{number:05d}--P00001--Z00000--T00000--DAPI.tif" for number in (1, 2, 13)))
+    (index,) = read_folder(tmp_path)
+    assert list(index.table.well) == ["A01", "A02", "B01"]
+    assert index.notes == ("well A01 has several running numbers, so the wells are those of the numbers",)
+
+
+def test_grey_images_that_were_saved_as_rgb(tmp_path: Path) -> None:
+    image = np.stack([np.full((4, 5), value, np.uint8) for value in (1, 2, 3)], axis=-1)
+    tifffile.imwrite(tmp_path / "A01.tif", image, photometric="rgb")
+    pattern = {"name": "mine", "pattern": r"(?P<well>\w+)\.tif"}
+    for options, expected in (
+        ({"sample": 1}, {"1": 2}),
+        ({"samples": {2: "DNA", 0: "Actin"}}, {"DNA": 3, "Actin": 1}),
+    ):
+        (index,) = FilePattern(**pattern, **options).index(tmp_path, [tmp_path / "A01.tif"])
+        info = index.info()
+        pixels = file_images(index, info).variable(info.dims).to_numpy()
+        assert dict(zip(info.channels, pixels[0, 0, :, 0, 0].tolist(), strict=True)) == expected
+    (index,) = FilePattern(**pattern).index(tmp_path, [tmp_path / "A01.tif"])
+    with pytest.raises(ReaderError, match="is in colour"):
+        index.info()
+
+
+@pytest.mark.parametrize(("pages", "axis"), [("channel", "channel"), ("z", "z"), ("time", "time")])
+def test_files_of_several_images(pages: str, axis: str, tmp_path: Path) -> None:
+    stack = np.stack([np.full((4, 5), value, np.uint16) for value in (7, 8, 9)])
+    tifffile.imwrite(tmp_path / "A01.tif", stack, photometric="minisblack")
+    channels = {"1": "DNA", "2": "Actin", "3": "Tubulin"} if pages == "channel" else {}
+    layout = FilePattern(name="mine", pattern=r"(?P<well>\w+)\.tif", pages=pages, channels=channels)
+    (index,) = layout.index(tmp_path, [tmp_path / "A01.tif"])
+    info = index.info()
+    image = file_images(index, info).variable(info.dims)
+    assert image.sizes[axis] == 3
+    assert image.isel(y=0, x=0).to_numpy().ravel().tolist() == [7, 8, 9]
+
+
+def test_a_treatment_in_the_name_makes_the_plate_map(tmp_path: Path) -> None:
+    touch(tmp_path, "P--fsk--0.32--W0013--P001--T0000--C00.tif", "P--fsk--2--W0001--P001--T0000--C00.tif")
+    (index,) = read_folder(tmp_path)
+    assert index.plate_map is not None
+    assert index.plate_map.loc["B01", ["compound", "concentration", "concentration_unit", "role"]].to_list() == [
+        "fsk",
+        0.32,
+        "uM",
+        "treatment",
+    ]
+
+
+def test_projections_are_told_from_planes_at_each_place(tmp_path: Path) -> None:
+    home = "Run_1/experiment/timepoint0/4X"
+    touch(tmp_path, f"{home}_t0_B03_s1_w0_z1.tif", f"{home}_projection_t0_B03_s1_w0_z0.tif")
+    touch(tmp_path, f"{home}_projection_t0_B04_s1_w0_z0.tif")
+    (index,) = read_folder(tmp_path)
+    found = sorted(
+        (well, z, "projection" in Path(path).name) for well, z, path in index.table[["well", "z", "path"]].to_numpy()
+    )
+    assert found == [
+        ("B03", 1, False),
+        ("B04", 1, True),
+    ]
+    assert [len(files) for files in index.left_out.values()] == [1]
+
+
+def test_the_parts_of_a_plate_are_no_plates(tmp_path: Path) -> None:
+    layout = FilePattern(name="mine", pattern=r"(?P<well>[A-P]\d\d)_(?P<z>\d)\.tif")
+    touch(tmp_path, "Plate1/B02/ZStep_1/B02_1.tif", "Plate1/B02/ZStep_2/B02_2.tif", "Plate1/B03/ZStep_1/B03_1.tif")
+    assert [index.plate for index in layout.index(tmp_path, list_files(tmp_path))] == [tmp_path.name]
+    touch(tmp_path, "Plate2/B03/ZStep_1/B03_1.tif")
+    assert [index.plate for index in layout.index(tmp_path, list_files(tmp_path))] == ["Plate1", "Plate2"]
+    whole = layout.model_copy(update={"one_plate": True})
+    with pytest.raises(ReaderError, match="if these are two plates"):
+        whole.index(tmp_path, list_files(tmp_path))
+
+
+def test_a_format_that_no_reader_opens_is_named_with_the_way_round(tmp_path: Path) -> None:
+    with pytest.raises(ReaderError, match=r"are of Nikon NIS-Elements \(\.nd2\); .*bioformats2raw"):
+        read_folder(touch(tmp_path, "x/WellA01_ChannelDAPI_Seq0000.nd2"))
+
+
+def test_real_plates_whose_names_say_everything(shared_data: Path) -> None:
+    plates = {name: read_folder(shared_data / "vendor" / name) for name in ("scanr", "embl_almf")}
+    assert {name: found.reader for name, found in plates.items()} == {"scanr": "scanr", "embl_almf": "embl"}
+    plate = open_screen(shared_data / "fis_organoid")["demoplate_01"].to_dataset()
+    assert (plate.sizes["well"], plate.sizes["time"], set(plate.role.to_numpy())) == (64, 2, {"treatment"})
+    image = tifffile.imread(next((shared_data / "fis_organoid" / "images").glob("*W0014--P001--T0000*")))
+    np.testing.assert_array_equal(plate.image.sel(well="B02", time=0).squeeze(), image[..., 1])
 
 
 def test_folders_whose_names_do_not_say_the_plate_are_a_plate_each(tmp_path: Path) -> None:

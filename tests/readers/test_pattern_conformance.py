@@ -12,7 +12,7 @@ from hcskit.testing import CASES, Numbering, StampedPlate, check_reader
 EVERYTHING = FilePattern(
     name="everything",
     pattern=r"(?P<plate>[^/]+)/T(?P<time>\d+)/(?P<well>[A-Z]+\d+)_(?P<field>\d+)_(?P<channel>\d)_(?P<z>\d+)\.tif",
-    channels={"0": "DNA", "1": "Actin"},
+    channels={"0": "DNA", "1": "Actin", "2": "Tubulin"},
 )
 
 
@@ -51,6 +51,54 @@ PRESETS = {
         "{plate}_{row} - {column:02d}(fld {field} wv {channel} wix {number} z {z} - time {time:02d} - 0 ms).tif",
         Numbering(("390 - Blue", "TL-Phase Contrast - Cy3")),
     ),
+    "incell without wavelengths and time points": (
+        "{plate}_{row} - {column:02d}(fld {field} wv {channel} z {z} time {time} - 2636ms).tif",
+        Numbering(("Green - FITC", "UV - DAPI")),
+    ),
+    "scanr": (
+        "{row}{column}--W{place:05d}--P{field:05d}--Z{z:05d}--T{time:05d}--{channel}.tif",
+        Numbering(("DAPI", "GFP"), field=1, time=0, z=0, without=("plate",)),
+    ),
+    "scanr-numbers": (
+        "W{place:05d}--P{field:05d}--Z{z:05d}--T{time:05d}--{channel}.tif",
+        Numbering(("DAPI", "GFP"), field=1, time=0, z=0, without=("plate", "formats")),
+    ),
+    "embl": (
+        "{plate}--{row}{column}--{row}{column}--W{place:04d}--P{field:03d}--T{time:05d}--Z{z:03d}--C{channel}.tif",
+        Numbering(("01", "02")),
+    ),
+    "acquifer": (
+        "-{row}{column:03d}--PO{field:02d}--LO{time:03d}--{channel}--SL{z:03d}--PX32500--PW0080--IN0020--TM244--X1.tif",
+        Numbering(("CO4", "CO6"), without=("plate", "formats")),
+    ),
+    "incucyte": (
+        "{plate}_{row}{column}_{field}_{time:02d}d00h00m.tif",
+        Numbering(("1",), without=("z", "formats", "channels")),
+    ),
+    "cytation": (
+        "{row}{column}_01_{number}_{field}Z{z}_{channel}_{time:03d}.tif",
+        Numbering(("DAPI", "GFP"), without=("plate", "formats")),
+    ),
+    "cellinsight": (
+        "{plate}_{row}{column:02d}f{field:02d}{channel}.tif",
+        Numbering(("d0", "d1"), field=0, without=("time", "z", "formats")),
+    ),
+    "cellvoyager-names": (
+        "{plate}_{row}{column:02d}_T{time:04d}F{field:03d}L01A{number:02d}Z{z:02d}{channel}.tif",
+        Numbering(("C01", "C02"), without=("formats",)),
+    ),
+    "micromanager": (
+        "{plate}/{row}{column:02d}-Site_{field}/img_{time:09d}_{channel}_{z:03d}.tif",
+        Numbering(("Cy5", "DAPI"), field=0, time=0, z=0, without=("formats",)),
+    ),
+    "micromanager-names": (
+        "{row}{column:02d}-Site_{field}/img_{channel}_position000_time{time:09d}_z{z:03d}.tif",
+        Numbering(("channel000", "channel001"), field=0, time=0, z=0, without=("plate", "formats")),
+    ),
+    "imagexpress-sites": (
+        "{plate}_{row}{column:02d}_s{field}_{channel}.tif",
+        Numbering(("w1", "w2"), without=("time", "z", "formats")),
+    ),
     "simulated": (
         "{plate}_{row}{column:02d}_f{field:02d}_{channel}.tif",
         Numbering(("Actin", "DNA"), without=("time", "z")),
@@ -76,4 +124,4 @@ def test_a_preset(name: str, case: str, tmp_path: Path) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(file, plate.pixels(label))
 
-    check_reader(presets()[name], write, tmp_path, case, numbering)
+    check_reader(presets()[name.partition(" ")[0]], write, tmp_path, case, numbering)

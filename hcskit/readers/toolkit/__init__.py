@@ -9,7 +9,7 @@ The rest helps to read what a stranger wrote, and refuses what would put an imag
 - files: `inside` (a name from an index becomes a path), `on_disk` (names in another spelling), `IMAGE_SUFFIXES`,
   `read_header`, `read_image`;
 - labels: `label`, `number`, `well_name`, `plate_size`, `distinct`, `only`;
-- places: `field_positions`, `strayed_fields`, `plane_distance`;
+- places: `field_positions`, `strayed_fields`, `plane_distance`, `without_projections`;
 - XML: `read_xml`, `parse_xml`; Zarr: `read_zarr_attributes`, `read_zarr_array`, `is_zarr_empty`.
 
 `hcskit.testing.check_reader` tests the result.
@@ -23,6 +23,7 @@ from hcskit.readers.toolkit._labels import distinct, label, number, only, plate_
 from hcskit.readers.toolkit._paths import inside, list_files, on_disk
 from hcskit.readers.toolkit._pattern import FilePattern
 from hcskit.readers.toolkit._places import field_positions, plane_distance, strayed_fields
+from hcskit.readers.toolkit._projections import without_projections
 from hcskit.readers.toolkit._reader import Claim, Reader
 from hcskit.readers.toolkit._xml import parse_xml, read_xml
 from hcskit.readers.toolkit._zarr_json import (
@@ -64,4 +65,5 @@ __all__ = [
     "read_zarr_attributes",
     "strayed_fields",
     "well_name",
+    "without_projections",
 ]

@@ -62,7 +62,7 @@ def find_bad_files(headers: _Headers, table: pd.DataFrame, plate: str) -> dict[s
         return bad
     usual = usual_form(list(good.values()))
     _check_channels(good, table, usual, plate)
-    in_colour = "sample" in table
+    in_colour = "rgb" in table
     for path, last in table.groupby("path").page.max().items():
         header = good.get(str(path))
         if header is None:

@@ -40,7 +40,7 @@ class ImageIndex:
     table : pandas.DataFrame
         One row an image: ``well`` (``A01``), ``field``, ``channel`` (its name) and ``path``; ``time`` and ``z`` where
         they are told apart, as the export numbers them, ``page`` (from 0) where a file holds several images, and
-        ``sample`` (from 0) where grey images were saved as RGB.
+        ``rgb`` (0, 1 or 2) where grey images were saved as RGB.
     channels : tuple of str
         Channel names in order.
     source : str
@@ -102,7 +102,7 @@ class ImageIndex:
             object.__setattr__(self, "plate", safe)
         missing = {"time": 1, "z": 1, "page": 0}
         table = self.table.assign(**{name: first for name, first in missing.items() if name not in self.table})
-        place = ["path", "page", *(["sample"] if "sample" in table else [])]
+        place = ["path", "page", *(["rgb"] if "rgb" in table else [])]
         numbers = dict.fromkeys(("field", "time", "z", *place[1:]), int)
         table = table[[*KEYS, *place]].astype({**numbers, "path": str})
         table["well"] = table["well"].map({name: parse_well(name).name for name in table["well"].unique()})

@@ -1,0 +1,51 @@
+"""Which folders are plates, where no file name says the plate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["plate_folder", "plate_names"]
+
+# A folder of a plate's parts: a well, row, site, wave, plane, time point or the images themselves.
+_PART = re.compile(
+    r"[A-P]\d{1,2}|r\d+(c\d+)?(f\d+)?|c\d+|"
+    r"(well|row|col(umn)?|site|field|pos(ition)?|time[ _-]?(point|step)?|z[ _-]?(step|plane|slice)?|"
+    r"w|s|f|t|p|ch(annel)?|wave(length)?|cycle|loop)[ _-]?\d+",
+    re.IGNORECASE,
+)
+_GENERIC = re.compile(r"images?|data|tiffs?|raw|export", re.IGNORECASE)
+
+
+def plate_folder(folder: Path, home: Path) -> Path:
+    """Return the folder of a plate that has images in `home`: above those named like a well, a plane or a time point.
+
+    Examples
+    --------
+    >>> plate_folder(Path("run"), Path("run/Plate1/B02/TimePoint_1")).as_posix()
+    'run/Plate1'
+    """
+    while home != folder and _PART.fullmatch(home.name):
+        home = home.parent
+    return home
+
+
+def plate_names(folder: Path, homes: Sequence[Path]) -> dict[Path, str]:
+    """Call each of several folders by its name, or by those above it too where two have one name.
+
+    Examples
+    --------
+    >>> plate_names(Path("run"), [Path("run/P1/Images"), Path("run/P2/Images")]).values()
+    dict_values(['P1', 'P2'])
+    """
+    if len(homes) == 1:
+        return {homes[0]: folder.name}
+    parts = {home: home.relative_to(folder).parts for home in homes}
+    told = {home: [part for part in names if not _GENERIC.fullmatch(part)] for home, names in parts.items()}
+    last = {home: "-".join(names[-1:]) for home, names in told.items()}
+    whole = {home: "-".join(names) for home, names in told.items()}
+    for names in (last, whole):
+        if all(names.values()) and len(set(names.values())) == len(homes):
+            return names
+    return {home: "-".join(parts[home]) or folder.name for home in homes}
