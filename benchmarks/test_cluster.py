@@ -12,14 +12,15 @@ import pandas as pd
 import psutil
 import pytest
 
-from hcskit.cluster import ClusterConfig, train
+from hcskit.actions import import_plates, train
+from hcskit.cluster import ClusterConfig
 from hcskit.platemap import read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
 from hcskit.recipe import Recipe
 from hcskit.results import write_profile
 from hcskit.simulation import PlateDesign, simulate_plate
-from hcskit.store import import_plates, open_plates
+from hcskit.store import open_plates
 
 ROUNDS = 3
 TWO = ClusterConfig(workers=2)
@@ -48,7 +49,7 @@ def _train(screen: Path, out: Path, *, kill_after: int | None = None) -> tuple[f
     ended: list[float] = []
 
     def run() -> None:
-        train(screen, RECIPE, out, TWO, say=lambda _: None, progress=False)
+        train(screen, RECIPE, out, cluster=TWO, say=lambda _: None, progress=False)
         ended.append(time.perf_counter())
 
     started = time.perf_counter()

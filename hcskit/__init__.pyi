@@ -1,7 +1,10 @@
 from . import (
+    actions,
     assay,
     cluster,
     data,
+    export,
+    fetch,
     inference,
     models,
     pipeline,
@@ -18,21 +21,35 @@ from . import (
     training,
     views,
 )
+from .actions import assess, cross_validate, embed, import_plates, predict, train
+from .cluster import open_cluster, tune_ranks
 from .store import open_plates, open_screen
+from .training import lr_range, open_model
 from .version import __version__
 
 __all__ = [
     "__version__",
+    "actions",
     "assay",
+    "assess",
     "cluster",
+    "cross_validate",
     "data",
+    "embed",
+    "export",
+    "fetch",
+    "import_plates",
     "inference",
+    "lr_range",
     "models",
+    "open_cluster",
+    "open_model",
     "open_plates",
     "open_screen",
     "pipeline",
     "planning",
     "platemap",
+    "predict",
     "preprocess",
     "readers",
     "recipe",
@@ -41,6 +58,8 @@ __all__ = [
     "results",
     "simulation",
     "store",
+    "train",
     "training",
+    "tune_ranks",
     "views",
 ]

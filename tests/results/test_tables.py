@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from hcskit.actions import import_plates
 from hcskit.errors import NotAScreenError, StoreError
 from hcskit.platemap import check_plate_map
 from hcskit.readers import read_folder
 from hcskit.results import read_profiles, read_result, result_path, write_profile, write_result, write_table
-from hcskit.store import import_plates, open_plate, open_screen
+from hcskit.store import open_plate, open_screen
 
 
 @pytest.fixture

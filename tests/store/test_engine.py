@@ -13,10 +13,10 @@ import tifffile
 import xarray as xr
 
 import hcskit
+from hcskit.actions import import_plates
 from hcskit.errors import InputError, NotAScreenError, ReaderError
 from hcskit.readers import read_folder
 from hcskit.results import write_result
-from hcskit.store import import_plates
 
 LABELS = [(well, field, channel) for well in ("A01", "A02", "B07") for field in (1, 2) for channel in ("DNA", "GFP")]
 LABELS.remove(("A01", 2, "GFP"))

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from hcskit.actions import import_plates
 from hcskit.cluster.ranks._rendezvous import rendezvous
 from hcskit.platemap import read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
 from hcskit.results import write_profile
 from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate_plate
-from hcskit.store import import_plates, open_plates
+from hcskit.store import open_plates
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
 #: Ranks share the cores: one thread each, as a cluster would set it.
