@@ -71,14 +71,15 @@ def feature_network(model: Any) -> Any:
         If the layer before the output has more axes than (batch, feature).
     """
     keras = backend.keras
-    if not any(isinstance(layer, keras.Model) for layer in model.layers):
+    networks = sum(isinstance(layer, keras.Model) for layer in model.layers)
+    if networks == 0:
         return _without_output(model)
 
     def cut(layer: Any) -> Any:
         if isinstance(layer, keras.Model):
             return _without_output(layer)
-        # An average at the end is that over networks; any other is over views.
-        if layer is model.layers[-1]:
+        # The average over several networks comes last; any other is over views.
+        if networks > 1 and layer is model.layers[-1]:
             return keras.layers.Concatenate(name=layer.name, dtype="float32")
         return type(layer).from_config(layer.get_config())
 
