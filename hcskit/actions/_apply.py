@@ -37,8 +37,9 @@ from hcskit.training import ModelCard, TrainedModel, load_model, open_model
 __all__ = ["embed", "predict"]
 
 _FIELDS = 16  # in a job: seconds of work, so that little is lost with a worker, and all workers end together
-# Threads read side by side; the network takes one field at a time, with all its threads. Four at once gave the same
-# numbers on two cores, a tenth to a third faster, but Keras does not promise it, and memory is held fourfold.
+# Threads read side by side. They open one by one: pandas may miss a label when several threads look first
+# (pandas-dev/pandas#21150). The network takes a few fields at a time, with all its threads. Four threads at once gave
+# the same numbers on two cores, a tenth to a third faster, but Keras does not promise it, and memory is held fourfold.
 _opening, _computing = Lock(), Lock()
 
 _Arrays = list[npt.NDArray[np.float32]]
@@ -178,7 +179,12 @@ def _apply(
 
 
 def _apply_to_part(part: pd.DataFrame, *, data: LabelledData, network: Any, card: ModelCard) -> _Arrays:
-    return apply_network(data.source(part, card.channels, card.binning), network, card, turn=_computing)
+    if isinstance(data, ScreenData):  # other plates may have images of another size
+        plate = part["plate"].iloc[0]
+        data = ScreenData({plate: data.plates[plate]}, data.profiles)
+    with _opening:
+        source = data.source(part, card.channels, card.binning)
+    return apply_network(source, network, card, turn=_computing)
 
 
 @dataclass(frozen=True)
@@ -196,8 +202,7 @@ def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[An
         applied, card = _network(place.model, place.sha256, network)
         data = _data(place)
         if isinstance(data, ScreenData):
-            plate = part["plate"].iloc[0]
-            data = ScreenData({plate: data.plates[plate]}, _profile(place, plate))
+            data = ScreenData(data.plates, _profile(place, part["plate"].iloc[0]))
     return _apply_to_part(part, data=data, network=applied, card=card)
 
 

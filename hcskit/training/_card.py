@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hcskit import models
 from hcskit.data._fields import Normalisation
 from hcskit.errors import InputError, NotAScreenError
 from hcskit.files import replacing, write_text
@@ -110,8 +111,9 @@ def load_card(folder: str | Path) -> ModelCard:
 
 def load_model(folder: str | Path) -> tuple[Any, ModelCard]:
     """Load a network and its card; runs no code from the file. Raises what `load_card` raises."""
-    card = load_card(folder)
-    return backend.keras.models.load_model(Path(folder) / "model.keras", compile=False, safe_mode=True), card
+    card, path = load_card(folder), Path(folder) / "model.keras"
+    layers = {"PooledConvolutions": models.PooledConvolutions}  # so it is registered, where no network was built yet
+    return backend.keras.models.load_model(path, custom_objects=layers, compile=False, safe_mode=True), card
 
 
 def _sha256(path: Path) -> str:

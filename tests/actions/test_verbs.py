@@ -61,7 +61,6 @@ def test_one_cluster_serves_every_verb_and_writes_what_this_process_does(
         told = work(
             there, Cluster(cluster.client, cluster.config.model_copy(update={"workers": 1})), tmp_path / "model"
         )
-        assert not cluster.client.futures
     assert "training with 1 rank on 1 worker" in told
     said = work(here, None, tmp_path / "model")
     ours = [line for line in told if not line.startswith(("training", "["))]
@@ -95,8 +94,11 @@ def test_an_assessment_is_that_of_its_parts_and_the_same_again(screen: Path) -> 
 @pytest.mark.slow
 def test_folds_are_trained_here_as_on_a_cluster(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
     one, options = ClusterConfig(cores=1), {"say": lambda _: None, "progress": False}
-    here = cross_validate(screen, recipe, tmp_path / "here", 2, **options)
-    there = cross_validate(screen, recipe, tmp_path / "there", 2, cluster=one, **options)
+    given = recipe.model_dump() | {"split": {"validation": 0}, "prediction": {"weights": "last"}}
+    given["prediction"]["calibrate"] = False
+    how = Recipe.model_validate(given)  # of three wells of each control, none can be spared to validate on
+    here = cross_validate(screen, how, tmp_path / "here", 2, **options)
+    there = cross_validate(screen, how, tmp_path / "there", 2, cluster=one, **options)
     np.testing.assert_allclose(here.history["loss"], there.history["loss"], rtol=1e-3)
     keys = ["plate", "well", "field", "label", "fold", "phenotype"]
     pd.testing.assert_frame_equal(here.predictions[keys], there.predictions[keys])
