@@ -12,14 +12,15 @@ import pandas as pd
 import psutil
 import pytest
 
-from hcskit.cluster import ClusterConfig, train
+from hcskit.actions import import_plates, train
+from hcskit.cluster import ClusterConfig
 from hcskit.platemap import read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
 from hcskit.recipe import Recipe
 from hcskit.results import write_illumination
-from hcskit.simulation import PlateDesign, simulate_plate
-from hcskit.store import import_plates, open_plates
+from hcskit.simulation import PlateDesign, simulate
+from hcskit.store import open_plates
 
 ROUNDS = 3
 TWO = ClusterConfig(workers=2)
@@ -35,7 +36,7 @@ RECIPE = Recipe.model_validate(
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("screen")
-    export = simulate_plate(folder / "export", PlateDesign(image_size=(128, 128)))
+    export = simulate(folder / "export", PlateDesign(image_size=(128, 128)))
     found = read_folder(export.images)
     import_plates(found, folder, {index.plate: read_plate_map(export.plate_map, index.plate) for index in found})
     for name, plate in open_plates(folder).items():
@@ -48,7 +49,7 @@ def _train(screen: Path, out: Path, *, kill_after: int | None = None) -> tuple[f
     ended: list[float] = []
 
     def run() -> None:
-        train(screen, RECIPE, out, TWO, say=lambda _: None, progress=False)
+        train(screen, RECIPE, out, cluster=TWO, say=lambda _: None, progress=False)
         ended.append(time.perf_counter())
 
     started = time.perf_counter()

@@ -20,7 +20,7 @@ from zarr.codecs import BloscCodec
 
 from hcskit.plate import FORMATS, Well
 from hcskit.readers import Export, read_folder
-from hcskit.store import import_plates
+from hcskit.store import convert_plates
 
 SHAPE = (1080, 1080)
 CHANNELS = ("DNA", "ER", "RNA", "AGP")
@@ -73,7 +73,7 @@ def test_import(
         if what == "bare":
             _bare(export, tmp_path / "out")
         else:
-            import_plates(export, tmp_path / "out", progress=False)
+            convert_plates(export, tmp_path / "out", progress=False)
 
     amount = len(export.plates[0].table) * np.prod(SHAPE) * 2 / 1e6
     benchmark.group = f"import, {cores} core(s)"
@@ -86,8 +86,8 @@ def test_import(
 PEAK = """
 import re, sys
 from hcskit.readers import read_folder
-from hcskit.store import import_plates
-import_plates(read_folder(sys.argv[1]), sys.argv[2], progress=False)
+from hcskit.store import convert_plates
+convert_plates(read_folder(sys.argv[1]), sys.argv[2], progress=False)
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """
 

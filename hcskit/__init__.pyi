@@ -1,9 +1,14 @@
 from . import (
+    actions,
     assay,
     cluster,
     data,
+    export,
+    fetch,
     inference,
     models,
+    optimisers,
+    parallel,
     pipeline,
     planning,
     platemap,
@@ -13,38 +18,85 @@ from . import (
     reporting,
     response,
     results,
+    schedules,
     simulation,
     store,
+    testing,
     training,
     views,
 )
+from .actions import assess, cross_validate, embed, import_plates, predict, train
+from .cluster import ClusterConfig, open_cluster, tune_ranks
+from .data import open_data
+from .export import export_screen
+from .fetch import fetch_bbbc013, fetch_bbbc021
+from .models import get_model, list_models
+from .pipeline import run_pipeline
+from .planning import plan
+from .platemap import read_plate_map
+from .readers import read_folder
+from .recipe import Recipe
 from .reporting import report
+from .response import fit_responses
 from .run import open_run
+from .simulation import simulate
 from .store import open_plates, open_screen
+from .training import lr_range, open_model
 from .version import __version__
 
 __all__ = [
+    "ClusterConfig",
+    "Recipe",
     "__version__",
+    "actions",
     "assay",
+    "assess",
     "cluster",
+    "cross_validate",
     "data",
+    "embed",
+    "export",
+    "export_screen",
+    "fetch",
+    "fetch_bbbc013",
+    "fetch_bbbc021",
+    "fit_responses",
+    "get_model",
+    "import_plates",
     "inference",
+    "list_models",
+    "lr_range",
     "models",
+    "open_cluster",
+    "open_data",
+    "open_model",
     "open_plates",
     "open_run",
     "open_screen",
+    "optimisers",
+    "parallel",
     "pipeline",
+    "plan",
     "planning",
     "platemap",
+    "predict",
     "preprocess",
+    "read_folder",
+    "read_plate_map",
     "readers",
     "recipe",
     "report",
     "reporting",
     "response",
     "results",
+    "run_pipeline",
+    "schedules",
+    "simulate",
     "simulation",
     "store",
+    "testing",
+    "train",
     "training",
+    "tune_ranks",
     "views",
 ]

@@ -46,6 +46,11 @@ class YamlFile(Section):
         except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
             raise cls.fault(f"{path} is not {cls.content}: {what_is_wrong(error)}") from error
 
+    @classmethod
+    def of(cls, given: Self | str | Path) -> Self:
+        """Return what is given, or read the file if it is a path; raises what `from_yaml` raises."""
+        return cls.from_yaml(given) if isinstance(given, str | Path) else given
+
     def to_yaml(self, path: str | Path) -> None:
         """Write the file, with every default spelled out."""
         write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))

@@ -18,7 +18,7 @@ from hcskit.platemap import check_plate_map, read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
 from hcskit.results import write_illumination
-from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate_plate
+from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate
 from hcskit.store import import_plates, open_plates
 
 # TensorFlow reads it once, when it is first imported.
@@ -110,7 +110,7 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
         concentrations=dilution_series(3000.0, 4.0, 3),
         image_size=(64, 64),
     )
-    export = simulate_plate(folder / "export", design, seed=3)
+    export = simulate(folder / "export", design, seed=3)
     found = read_folder(export.images)
     import_plates(found, folder, {index.plate: read_plate_map(export.plate_map, index.plate) for index in found})
     for name, plate in open_plates(folder).items():

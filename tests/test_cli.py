@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hcskit.cli import main
-from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, simulate_plate
+from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, simulate
 from hcskit.version import __version__
 
 DESIGN = PlateDesign(
@@ -37,7 +37,7 @@ def hcskit() -> Iterator[Any]:
 
 @pytest.fixture
 def export(tmp_path: Path) -> SimulatedPlate:
-    return simulate_plate(tmp_path / "export", DESIGN)
+    return simulate(tmp_path / "export", DESIGN)
 
 
 def test_what_is_imported_is_what_info_tells(hcskit: Any, export: SimulatedPlate, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_simulated_plate_can_be_imported(hcskit: Any, tmp_path: Path) -> None:
     done = hcskit("simulate", tmp_path / "export", "--seed", "7")
     assert done.exit_code == 0, done.stderr
     paths = dict(line.split(maxsplit=1) for line in done.stdout.replace("plate map", "map").splitlines())
-    assert simulate_plate(tmp_path / "same", seed=7).plate_map.read_bytes() == Path(paths["map"]).read_bytes()
+    assert simulate(tmp_path / "same", seed=7).plate_map.read_bytes() == Path(paths["map"]).read_bytes()
     name = "demo_B02_f01_DNA.tif"
     assert (tmp_path / "same" / "images" / name).read_bytes() == Path(paths["images"], name).read_bytes()
     screen = tmp_path / "screen"

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hcskit.actions import import_plates
 from hcskit.errors import InputError, NotAScreenError, StoreError
 from hcskit.export import export_screen
 from hcskit.platemap import check_plate_map
 from hcskit.readers import read_folder
 from hcskit.response import fit_responses
 from hcskit.results import PREDICTIONS, PROFILES, QUALITY, READOUTS, RESPONSES, Table, write_table
-from hcskit.store import import_plates
 
 WELLS = ("A01", "A02", "B01")
 #: A table of the lab's own.

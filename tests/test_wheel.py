@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hcskit.simulation import Compound, PlateDesign, simulate_plate
+from hcskit.simulation import Compound, PlateDesign, simulate
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = "hcskit/pipeline/shipped/"
@@ -149,7 +149,7 @@ def test_nothing_leads_back_to_the_repository(installed: Installed) -> None:
 
 
 def test_a_plate_is_evaluated_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:
-    export = simulate_plate(tmp_path / "export", DESIGN, seed=3)
+    export = simulate(tmp_path / "export", DESIGN, seed=3)
     (installed.folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     given = [f"source={export.images}", f"plate_map={export.plate_map}", "recipe=recipe.yaml"]
     installed.hcskit("run", "dose_response", *[part for pair in given for part in ("-p", pair)], "--out", "run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,11 @@ import click
 from hcskit.errors import HcskitError, InputError
 from hcskit.version import __version__
 
-__all__ = ["FILE", "debug_option", "example", "main"]
+__all__ = ["FILE", "cluster_option", "debug_option", "example", "main", "say_aside"]
 
 FILE = click.Path(path_type=Path)
 _DEBUG = "hcskit.debug"
-_GO_ON = ("run", "import", "fetch", "train", "cross-validate")
+_RESUMED = ("run", "import", "fetch", "train", "cross-validate")
 
 
 class _BadInput(click.ClickException):
@@ -37,8 +38,8 @@ class _Commands(click.Group):
             told = "\n".join([str(error), *getattr(error, "__notes__", ())])
             raise (_BadInput if isinstance(error, InputError) else click.ClickException)(told) from error
         except KeyboardInterrupt:
-            goes_on = " The same command, given again, goes on where this one was."
-            click.echo(f"\nStopped.{goes_on if ctx.invoked_subcommand in _GO_ON else ''}", err=True)
+            resumes = " The same command, given again, resumes where this one stopped."
+            click.echo(f"\nStopped.{resumes if ctx.invoked_subcommand in _RESUMED else ''}", err=True)
             raise click.exceptions.Exit(130) from None
 
 
@@ -50,6 +51,16 @@ def _remember(ctx: click.Context, _: click.Parameter, debug: bool) -> None:
 debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, callback=_remember, help="Show the whole traceback of an error."
 )
+
+
+cluster_option = click.option("--cluster", type=FILE, help="YAML file of a cluster. Default: this machine.")
+
+
+def say_aside(line: str) -> None:
+    """Print what happens to standard error, above a progress bar; standard output is for the result."""
+    from tqdm import tqdm  # not at the top: `hcskit --help` must answer at once
+
+    tqdm.write(line, file=sys.stderr)
 
 
 def example(text: str) -> Callable[..., Any]:

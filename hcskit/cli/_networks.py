@@ -1,33 +1,23 @@
-"""Commands that train networks and predict with them."""
+"""Commands that train networks and apply them."""
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from hcskit.cli._main import FILE, debug_option, example, main
-from hcskit.errors import InputError
-
-if TYPE_CHECKING:
-    from hcskit.cluster import ClusterConfig
-
-# Imports of what a command needs are inside it: `hcskit --help` must answer at once.
-
-cluster_option = click.option("--cluster", type=FILE, help="YAML file of a cluster. Default: this machine.")
-
-
-def cluster_config(path: Path | None) -> ClusterConfig:
-    from hcskit.cluster import ClusterConfig
-
-    return ClusterConfig() if path is None else ClusterConfig.from_yaml(path)
-
+import hcskit
+from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, say_aside
 
 data_option = click.option(
     "--data", type=FILE, required=True, help="Folder of a screen, or of images in subfolders called what they show."
+)
+result_option = click.option(
+    "--out",
+    type=FILE,
+    help="Of a screen: folder of a screen or a run to write the results to; default: DATA. Of images: a CSV file.",
 )
 
 
@@ -35,20 +25,12 @@ data_option = click.option(
 @main.command()
 @click.argument("recipe", type=FILE)
 @data_option
-@click.option("--out", type=FILE, required=True, help="Folder of the model. A training that was stopped goes on there.")
+@click.option("--out", type=FILE, required=True, help="Folder of the model. A training that was stopped there resumes.")
 @cluster_option
 @debug_option
 def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
     """Train a network by a RECIPE on labelled wells or images, on one machine or many."""
-    from tqdm.auto import tqdm
-
-    from hcskit.cluster import train
-    from hcskit.recipe import Recipe
-    from hcskit.training import load_card
-
-    config = cluster_config(cluster)
-    train(data, Recipe.from_yaml(recipe), out, config, say=partial(tqdm.write, file=sys.stderr))
-    found = load_card(out).metrics
+    found = hcskit.train(data, recipe, out, cluster=cluster, say=say_aside).card.metrics
     click.echo(f"model      {out}")
     if "held_out_accuracy" in found:
         click.echo(
@@ -61,52 +43,37 @@ def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
 @main.command()
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
-@click.option(
-    "--out",
-    type=FILE,
-    help="Of a screen: folder of a screen or a run to write the results to; default: DATA. Of images: a CSV file.",
-)
+@result_option
 @cluster_option
 @debug_option
 def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> None:
     """Read the phenotypes of DATA, a screen or a folder of images, with a trained MODEL (its folder)."""
-    from hcskit.cluster import open_cluster, predict
-    from hcskit.data import ImageFolder, open_data
-    from hcskit.inference import predict_images, write_predictions
-    from hcskit.results import write_csv
-    from hcskit.training import load_card, load_model
+    hcskit.predict(data, model, out or data, cluster=cluster, say=click.echo)
 
-    images, config = open_data(data), cluster_config(cluster)
-    if isinstance(images, ImageFolder):
-        if out is None or cluster is not None:
-            raise click.UsageError("of a folder of images: '--out' names a CSV file, and there is no '--cluster'.")
-        if not out.parent.is_dir():
-            raise InputError(f"there is no folder {out.parent} to write {out.name} into")
-        write_csv(out, predict_images(images, *load_model(model)))
-        click.echo(f"wrote {out}")
-        return
-    with open_cluster(config) as client:
-        predictions = predict(client, data, model, patience=config.start_timeout)
-    for path in write_predictions(out or data, images.plates, predictions, load_card(model)):
-        click.echo(f"wrote {path}")
+
+@example("hcskit embed runs/plate3/model screens/plate7 --cluster slurm.yaml")
+@main.command()
+@click.argument("model", type=FILE)
+@click.argument("data", type=FILE)
+@result_option
+@cluster_option
+@debug_option
+def embed(model: Path, data: Path, out: Path | None, cluster: Path | None) -> None:
+    """Describe each well of DATA by the features that a trained MODEL has before its output layer."""
+    hcskit.embed(data, model, out or data, cluster=cluster, say=click.echo)
 
 
 @example("hcskit cross-validate pipelines/recipes/controls.yaml --data screens/all --out runs/folds --folds 5")
 @main.command("cross-validate")
 @click.argument("recipe", type=FILE)
 @data_option
-@click.option("--out", type=FILE, required=True, help="Folder of the folds. What was stopped there goes on.")
+@click.option("--out", type=FILE, required=True, help="Folder of the folds. What was stopped there resumes.")
 @click.option("--folds", default=4, show_default=True, help="How many times to train, each without another part.")
 @cluster_option
 @debug_option
 def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Path | None) -> None:
     """Say how well a RECIPE does on parts of the data that its network has not seen; its split.by says which."""
-    from hcskit.cluster import cross_validate, open_cluster
-    from hcskit.recipe import Recipe
-
-    how, config = Recipe.from_yaml(recipe), cluster_config(cluster)
-    with open_cluster(config) as client:
-        found = cross_validate(client, data, how, out, folds, config, say=click.echo, patience=config.start_timeout)
+    found = hcskit.cross_validate(data, recipe, out, folds, cluster=cluster, say=click.echo)
     click.echo(found.summary.round(3).to_string())
     if not found.controls.empty:
         shown = found.controls.set_index(["plate", "readout"])[["z_prime", "ssmd", "n_negative", "n_positive"]]
@@ -125,15 +92,10 @@ def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Pat
 @debug_option
 def lr_range(recipe: Path, data: Path, out: Path, **options: Any) -> None:
     """Find the learning rate of a RECIPE: train while it rises, and look at the loss."""
-    from hcskit.data import open_data
-    from hcskit.recipe import Recipe
-    from hcskit.training import lr_range
-    from hcskit.views import range_curve, write_html
-
-    test = lr_range(open_data(data), Recipe.from_yaml(recipe), **options)
+    test = hcskit.lr_range(data, recipe, **options)
     out.mkdir(parents=True, exist_ok=True)
     test.table.to_csv(out / "lr_range.csv", index=False)
-    plot = write_html(out / "lr_range.html", range_curve(*test), "hcskit lr-range")
+    plot = hcskit.views.write_html(out / "lr_range.html", hcskit.views.range_curve(*test), "hcskit lr-range")
     click.echo(f"plot       {plot}\nSuggested, in the recipe (a tenth of the rate of least loss):")
     click.echo(f"  optimiser: {{learning_rate: {test.suggested:.2g}, reference_batch: null}}")
 
@@ -147,11 +109,7 @@ def lr_range(recipe: Path, data: Path, out: Path, **options: Any) -> None:
 @debug_option
 def tune_ranks(recipe: Path, data: Path, cluster: Path | None, seconds: float) -> None:
     """Measure how many ranks per worker train a RECIPE fastest, and recommend a number."""
-    from hcskit.cluster import tune_ranks
-    from hcskit.recipe import Recipe
-
-    config = cluster_config(cluster)
-    table = tune_ranks(data, Recipe.from_yaml(recipe), config, seconds=seconds, say=partial(click.echo, err=True))
+    table = hcskit.tune_ranks(data, recipe, cluster=cluster, seconds=seconds, say=partial(click.echo, err=True))
     click.echo("ranks per worker  threads each  images/s  relative")
     for _, row in table.iterrows():
         line = f"{row['threads_per_rank']!s:>12}  {row['images_per_second']:8.3g}  {row['relative']:8.2f}"
@@ -173,9 +131,5 @@ def plan(recipe: Path, data: Path, images_per_second: float | None, ranks_per_no
 
     DATA is a screen, or a folder of images in subfolders called what they show.
     """
-    from hcskit.planning import Hosts
-    from hcskit.planning import plan as work_out
-    from hcskit.recipe import Recipe
-
-    hosts = None if images_per_second is None else Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
-    click.echo(work_out(data, Recipe.from_yaml(recipe), hosts, ranks_per_node=ranks_per_node))
+    hosts = images_per_second and hcskit.planning.Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
+    click.echo(hcskit.plan(data, hcskit.Recipe.from_yaml(recipe), hosts or None, ranks_per_node=ranks_per_node))

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from hcskit.cli._main import FILE, debug_option, example, main
+import hcskit
+from hcskit.cli._main import FILE, cluster_option, debug_option, example, main
 from hcskit.errors import InputError
-
-# Imports of what a command needs are inside it: `hcskit --help` must answer at once.
+from hcskit.files import write_text
 
 
 @example("hcskit run dose_response -p source=EXPORT -p plate_map=map.csv --out runs/plate7")
@@ -25,21 +25,19 @@ from hcskit.errors import InputError
 @debug_option
 def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, list_: bool) -> None:
     """Run a PIPELINE of notebooks into a folder: a name, or a YAML file."""
-    from hcskit.pipeline import Pipeline, run_pipeline
-
     if pipeline is None:
         if not list_:
             raise click.UsageError("Missing argument 'PIPELINE'; hcskit run --list shows those there are.")
         _list_pipelines()
         return
-    spec = Pipeline.open(pipeline)
+    spec = hcskit.pipeline.Pipeline.open(pipeline)
     if list_:
         for step, lines in spec.describe().items():
             click.echo("\n  ".join([step, *lines]))
         return
     if out is None:
         raise click.UsageError("Missing option '--out'.")
-    run_pipeline(spec, _pairs(parameters), out, say=click.echo, progress=sys.stderr)
+    hcskit.pipeline.run_pipeline(spec, _pairs(parameters), out, say=click.echo, progress=sys.stderr)
     report = out.resolve() / "report.html"
     if report.exists():
         opener = "open" if sys.platform == "darwin" else "xdg-open"
@@ -84,32 +82,28 @@ def new(folder: Path) -> None:
 @click.option(
     "--replace-plate-map", is_flag=True, help="Put this plate map in the place of the one that the plate has."
 )
+@cluster_option
 @debug_option
-def import_(
-    source: Path,
-    screen: Path,
-    plate_map: Path | None,
-    wells: str | None,
-    channels: str | None,
-    summary: Path | None,
-    **options: Any,
-) -> None:
+def import_(source: Path, screen: Path, wells: str | None, channels: str | None, **options: Any) -> None:
     """Import the images of a SOURCE folder into a SCREEN, as OME-Zarr plates."""
-    from hcskit.platemap import read_plate_map
-    from hcskit.readers import read_folder, summarise
-    from hcskit.store import import_plates
+    chosen = None if wells is None else wells.split(",")
+    only = None if channels is None else channels.split(",")
+    hcskit.import_plates(source, screen, wells=chosen, channels=only, say=click.echo, **options)
 
-    found = read_folder(source, options.pop("reader"), options.pop("plate"), screen, channels and channels.split(","))
-    click.echo(found.describe())
-    maps = None if plate_map is None else {index.plate: read_plate_map(plate_map, index.plate) for index in found}
-    try:
-        for path in import_plates(found, screen, maps, wells=wells and wells.split(","), **options):
-            click.echo(f"imported {path}")
-    finally:
-        table = summarise(found)
-        click.echo(f"\n{table.drop(columns='why').reset_index().to_string(index=False)}")
-        if summary is not None:
-            table.reset_index().to_json(summary, orient="records", indent=1)
+
+@example("hcskit assess screens/plate7 --cluster slurm.yaml")
+@main.command()
+@click.argument("screen", type=FILE)
+@click.option("--focus-z", type=float, help="Leave out fields whose focus is below this robust z-score. Default: -5.")
+@click.option(
+    "--saturation", type=float, help="Leave out fields above this fraction of saturated pixels. Default: 0.01."
+)
+@cluster_option
+@debug_option
+def assess(screen: Path, cluster: Path | None, **limits: float | None) -> None:
+    """Estimate the illumination of a SCREEN's plates, measure its images, and flag the fields to leave out."""
+    given = {name: value for name, value in limits.items() if value is not None}
+    hcskit.assess(screen, hcskit.preprocess.Limits(**given), cluster=cluster, say=click.echo)
 
 
 @main.group()
@@ -125,21 +119,17 @@ def platemap() -> None:
 @debug_option
 def check(file: Path, plate: str | None, html: Path | None) -> None:
     """Draw the plate as a plate map FILE was understood, or say what is wrong with it."""
-    from hcskit.platemap import draw_plate_map, plate_map_html, read_plate_map
-
-    table = read_plate_map(file, plate)
-    click.echo(draw_plate_map(table))
+    table = hcskit.platemap.read_plate_map(file, plate)
+    click.echo(hcskit.platemap.draw_plate_map(table))
     if html is not None:
-        html.write_text(plate_map_html(table, plate or file.name), encoding="utf-8")
+        write_text(html, hcskit.platemap.plate_map_html(table, plate or file.name))
 
 
 @main.command()
 @debug_option
 def readers() -> None:
     """List the layouts that can be imported."""
-    from hcskit.readers import readers
-
-    for name, reader in readers().items():
+    for name, reader in hcskit.readers.readers().items():
         about = str(getattr(reader, "description", None) or reader.__doc__ or "").strip().split("\n\n")[0]
         click.echo(f"{name:<24}{' '.join(about.replace('``', '').split())}")
 
@@ -150,8 +140,6 @@ def readers() -> None:
 @debug_option
 def info(screen: Path) -> None:
     """Say what is in a SCREEN, a run or a plate, or in a folder of images that was not imported."""
-    import hcskit
-
     for name, plate in hcskit.open_screen(screen).children.items():
         click.echo("\n".join([name, *(f"  {line}" for line in plate.to_dataset().hcs.describe())]))
 
@@ -164,9 +152,7 @@ def info(screen: Path) -> None:
 @debug_option
 def export(screen: Path, out: Path, format: str) -> None:
     """Write the results of a SCREEN or a run for other programs, into the folder OUT."""
-    from hcskit.export import export_screen
-
-    for path in export_screen(screen, out, format):
+    for path in hcskit.export.export_screen(screen, out, format):
         click.echo(f"wrote {path}")
 
 
@@ -182,9 +168,7 @@ def fetch() -> None:
 @debug_option
 def bbbc013(out: Path, base_url: str | None) -> None:
     """Fetch BBBC013: translocation of FKHR-GFP, 96 wells, two compounds."""
-    from hcskit.fetch import BASE_URL, fetch_bbbc013
-
-    folder = fetch_bbbc013(out, base_url=base_url or BASE_URL)
+    folder = hcskit.fetch.fetch_bbbc013(out, base_url=base_url or hcskit.fetch.BASE_URL)
     told = f"hcskit import {shlex.quote(str(folder))} SCREEN --plate-map {shlex.quote(str(out / 'platemap.csv'))}"
     click.echo(f"BBBC013 is in {folder}; import it with: {told}")
 
@@ -197,9 +181,7 @@ def bbbc013(out: Path, base_url: str | None) -> None:
 @debug_option
 def bbbc021(plates: str, out: Path, base_url: str | None) -> None:
     """Fetch plates of BBBC021: MCF-7 cells, 113 compounds at eight concentrations."""
-    from hcskit.fetch import BASE_URL, fetch_bbbc021
-
-    fetch_bbbc021(out, plates.split(","), base_url=base_url or BASE_URL)
+    hcskit.fetch.fetch_bbbc021(out, plates.split(","), base_url=base_url or hcskit.fetch.BASE_URL)
     click.echo(f"BBBC021 is in {out}; import it with: hcskit import {shlex.quote(str(out))} SCREEN")
 
 
@@ -210,11 +192,9 @@ def bbbc021(plates: str, out: Path, base_url: str | None) -> None:
 @debug_option
 def simulate(folder: Path, seed: int) -> None:
     """Write a simulated plate, with known effective concentrations, into a FOLDER."""
-    from tqdm import tqdm
+    from tqdm import tqdm  # not at the top: `hcskit --help` must answer at once
 
-    from hcskit.simulation import simulate_plate
-
-    plate = simulate_plate(folder, seed=seed, progress=partial(tqdm, unit="well", desc="simulate"))
+    plate = hcskit.simulation.simulate(folder, seed=seed, progress=partial(tqdm, unit="well", desc="simulate"))
     click.echo(f"images     {plate.images}\nplate map  {plate.plate_map}\ntruth      {plate.truth}")
 
 

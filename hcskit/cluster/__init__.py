@@ -1,23 +1,28 @@
-"""Dask clusters, and ranks of one training placed on them."""
+"""Dask clusters: jobs on their workers, and ranks of one training placed on them."""
 
 from hcskit.cluster._config import ClusterConfig
-from hcskit.cluster._folds import cross_validate
-from hcskit.cluster._open import open_cluster
-from hcskit.cluster._predict import predict
-from hcskit.cluster._train import train
+from hcskit.cluster._folds import train_folds
+from hcskit.cluster._jobs import job_runner, run_jobs
+from hcskit.cluster._memory import check_memory
+from hcskit.cluster._open import AnyCluster, Cluster, config_of, open_cluster
+from hcskit.cluster._train import train_on_ranks
 from hcskit.cluster._tune import tune_ranks
-from hcskit.cluster.ranks._gang import WorkerLostError, run_gang, wait_for_workers
-from hcskit.inference._scores import CrossValidation
+from hcskit.cluster._workers import WorkerLostError, wait_for_workers
+from hcskit.cluster.ranks import run_gang
 
 __all__ = [
+    "AnyCluster",
+    "Cluster",
     "ClusterConfig",
-    "CrossValidation",
     "WorkerLostError",
-    "cross_validate",
+    "check_memory",
+    "config_of",
+    "job_runner",
     "open_cluster",
-    "predict",
     "run_gang",
-    "train",
+    "run_jobs",
+    "train_folds",
+    "train_on_ranks",
     "tune_ranks",
     "wait_for_workers",
 ]

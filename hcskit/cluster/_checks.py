@@ -12,7 +12,7 @@ import psutil
 from distributed import Client
 
 from hcskit.cluster._config import ClusterConfig
-from hcskit.cluster.ranks._gang import ask
+from hcskit.cluster._workers import ask
 from hcskit.errors import InputError
 
 __all__ = ["check_versions", "check_workers", "meeting_place", "versions"]

@@ -10,16 +10,16 @@ from threading import Event
 
 from distributed import Client
 
-from hcskit.cluster.ranks._gang import Patience, WorkerLostError, workers_there
+from hcskit.cluster._workers import Patience, WorkerLostError, workers_there
 from hcskit.errors import RunError
 
-__all__ = ["one_each"]
+__all__ = ["run_fold_queue"]
 
 _POLL = 1.0
 _LOSSES_WITHOUT_PROGRESS = 3
 
 
-def one_each(
+def run_fold_queue(
     client: Client,
     folds: Sequence[int],
     do: Callable[[int, str, Callable[[], None]], None],
@@ -90,7 +90,7 @@ def _is_lost(fold: int, future: Future[None], say: Callable[[str], object]) -> b
     try:
         future.result()
     except WorkerLostError as error:
-        say(f"{error}; fold {fold} goes on elsewhere")
+        say(f"{error}; fold {fold} resumes elsewhere")
         return True
     except Exception as error:
         error.add_note(f"This was fold {fold}.")

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._gpus import gpu_directives, share_gpus
 from hcskit.errors import InputError, RunError
 
-__all__ = ["open_cluster"]
+__all__ = ["AnyCluster", "Cluster", "config_of", "open_cluster"]
 
 _LOOPBACK = "127.0.0.1"
 # A lost job is replaced this many seconds after its worker was last heard of; Dask's own 15 s are for idle clusters.
@@ -30,17 +31,37 @@ _LOST = "5s"
 _ORPHANED = 60
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """An open cluster, which serves every verb of hcskit.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        Dask's client of it, for work of your own too.
+    config : ClusterConfig
+        What it was opened with.
+    """
+
+    client: Client
+    config: ClusterConfig
+
+
+#: How a cluster may be given: open, by its description, or by the path of a file that holds it.
+AnyCluster = Cluster | ClusterConfig | str | Path
+
+
 @contextmanager
-def open_cluster(config: ClusterConfig | None = None, folder: str | Path | None = None) -> Iterator[Client]:
-    """Start a cluster and yield its client; jobs and processes end with the context, or with this process.
+def open_cluster(cluster: AnyCluster | None = None, folder: str | Path | None = None) -> Iterator[Cluster]:
+    """Start a cluster and yield it; jobs and processes end with the context, or with this process.
 
     Everything talks over TLS, with certificates made for this cluster alone; the dashboard listens on loopback. A
     scheduler that runs already (kind ``address``) is spoken to as Dask's own configuration says.
 
     Parameters
     ----------
-    config : ClusterConfig, optional
-        By default this machine, one worker.
+    cluster : ClusterConfig, path-like or Cluster, optional
+        By default this machine, one worker. One that is open already is yielded as it is, and stays open.
     folder : path-like, optional
         Of the jobs' own output; all nodes must see it. By default the configuration's, or else the current one.
 
@@ -49,18 +70,36 @@ def open_cluster(config: ClusterConfig | None = None, folder: str | Path | None 
     InputError
         If there is no such kind of cluster, this machine has too few GPUs for it, or the batch system refuses its jobs:
         its own words.
+
+    Examples
+    --------
+    One cluster for several steps:
+
+    >>> with open_cluster("slurm.yaml") as cluster:  # doctest: +SKIP
+    ...     hcskit.train("runs/plate7", "recipe.yaml", "runs/plate7/model", cluster=cluster)
+    ...     hcskit.predict("runs/plate7", "runs/plate7/model", "runs/plate7", cluster=cluster)
     """
-    config = config or ClusterConfig()
+    if isinstance(cluster, Cluster):
+        yield cluster
+        return
+    config = config_of(cluster)
     with dask.config.set({"distributed.deploy.lost-worker-timeout": _LOST}):
         if config.kind == "address":
             with _client(config.address, config) as client:
-                yield client
+                yield Cluster(client, config)
             return
         jobs = Path(config.log_directory or folder or Path.cwd())
-        with _local(config) if config.kind == "local" else _batch(config, jobs) as cluster:  # noqa: SIM117 - two lines
-            with _client(cluster, config) as client:
+        with _local(config) if config.kind == "local" else _batch(config, jobs) as place:  # noqa: SIM117 - two lines
+            with _client(place, config) as client:
                 share_gpus(client, config)
-                yield client
+                yield Cluster(client, config)
+
+
+def config_of(cluster: AnyCluster | None) -> ClusterConfig:
+    """Return the description of a cluster, however it is given; by default this machine, one worker."""
+    if cluster is None:
+        return ClusterConfig()
+    return cluster.config if isinstance(cluster, Cluster) else ClusterConfig.of(cluster)
 
 
 def _client(where: Any, config: ClusterConfig) -> Client:
@@ -120,7 +159,7 @@ def _start(cluster_class: Any, options: dict[str, Any]) -> Any:
 
 
 def _jobqueue_class(kind: str) -> Any:
-    # Its import takes Ctrl-C for itself, ending whatever runs, and fails where that cannot be (0.9.0, runner.py).
+    # Imported here, as it takes Ctrl-C for itself, and fails where that cannot be (0.9.0, runner.py).
     setting, signal.signal = signal.signal, lambda *_: None
     try:
         import dask_jobqueue

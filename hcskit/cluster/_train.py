@@ -1,4 +1,4 @@
-"""Training on a cluster, which goes on from the last whole epoch when a worker is lost."""
+"""Training on a cluster, which resumes after the last whole epoch when a worker is lost."""
 
 from __future__ import annotations
 
@@ -6,40 +6,39 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pandas as pd
 from distributed import Client
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
+from hcskit import training
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
-from hcskit.cluster._folder import alone, history
-from hcskit.cluster._memory import check_memory, neighbours, room
-from hcskit.cluster._open import open_cluster
-from hcskit.cluster.ranks._binding import variables
-from hcskit.cluster.ranks._gang import WorkerLostError, run_gang, wait_for_workers, workers_there
+from hcskit.cluster._memory import check_memory, image_memory, worker_memory
+from hcskit.cluster._open import AnyCluster, config_of, open_cluster
+from hcskit.cluster._workers import WorkerLostError, wait_for_workers, workers_there
+from hcskit.cluster.ranks import run_gang, variables
+from hcskit.data import open_data
 from hcskit.errors import InputError, RunError
 from hcskit.files import locked
+from hcskit.recipe import Recipe
+from hcskit.training import read_history, sole_writer
 
-if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
-    from hcskit.recipe import Recipe
-
-__all__ = ["train"]
+__all__ = ["train_on_ranks"]
 
 _LOSSES_WITHOUT_PROGRESS = 3
 
 
-def train(
+def train_on_ranks(
     data: str | Path,
     recipe: Recipe,
     out: str | Path,
-    config: ClusterConfig | None = None,
+    cluster: AnyCluster,
     *,
     say: Callable[[str], object] = tqdm.write,
     progress: bool = True,
-) -> pd.DataFrame:
-    """Train a network on labelled images, on one machine or many.
+) -> None:
+    """Train a network on the ranks of a cluster's workers.
 
     Where workers are lost, the ranks start again after the last whole epoch: on the replacements that the batch system
     gives in time, or else on the workers that are left.
@@ -52,18 +51,13 @@ def train(
         How to train. The result does not depend on the number of ranks, but for rounding.
     out : path-like
         Folder of the model, which all workers must see; the ranks' output is in ``logs/``. A training that was stopped
-        there goes on.
-    config : ClusterConfig, optional
-        Where; by default one rank on this machine.
+        there resumes.
+    cluster : Cluster, ClusterConfig or path-like
+        Where, and how many ranks.
     say : callable
         Takes what the ranks print, line by line, and what becomes of the workers.
     progress : bool
         Show a progress bar over epochs.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The history: one row an epoch.
 
     Raises
     ------
@@ -77,56 +71,54 @@ def train(
     StoreError
         If another process trains in `out`.
     """
-    config = config or ClusterConfig()
-    folder = Path(out).resolve()
+    config, folder = config_of(cluster), Path(out).resolve()
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    memory = partial(check_memory, data, recipe, config)
-    memory(config.workers)
+    check = partial(check_memory, open_data(data, illumination=False), recipe, config)
+    check(config.workers)
     arguments = {"data": str(Path(data).resolve()), "recipe": recipe.model_dump(mode="json"), "out": str(folder)}
     ranks: dict[str, Any] = {
         "ranks_per_worker": config.ranks_per_worker,
         "logs": folder / "logs",
         "environment": variables(recipe, config),
         "meet": meeting_place(config),
+        "say": say,
     }
     losses, last = 0, -1
     with (
         locked(folder),
         tqdm(total=recipe.optimiser.epochs, unit="epoch", desc="train", disable=not progress) as bar,
-        open_cluster(config, folder / "logs") as client,
+        open_cluster(cluster, folder / "logs") as there,
     ):
+        client = there.client
         addresses = wait_for_workers(client, config.workers, config.start_timeout)
         while True:
             try:
                 check_workers(client, addresses, folder)
                 number = len(addresses)
                 say(f"training with {_count(number * config.ranks_per_worker, 'rank')} on {_count(number, 'worker')}")
+                own = {**arguments, **worker_memory(client, addresses)}
                 tick = partial(_show, bar, folder)
-                own = {**arguments, **neighbours(client, addresses)}
-                run_gang(client, f"{__name__}:train_rank", own, addresses=addresses, say=say, tick=tick, **ranks)
+                run_gang(client, f"{__name__}:train_rank", own, addresses=addresses, tick=tick, **ranks)
             except WorkerLostError as error:
-                now = len(history(folder))
+                now = len(read_history(folder))
                 losses, last = (1 if now != last else losses + 1), now
                 if losses > _LOSSES_WITHOUT_PROGRESS:
                     raise RunError(
                         f"workers were lost {losses} times without a finished epoch between ({error}); {folder} keeps "
                         "what was done: give the jobs more time or memory, and start the same again"
                     ) from error
-                say(f"{error}; going on after epoch {now}")
-                addresses = _left_or_replaced(client, config, memory)
+                say(f"{error}; resuming after epoch {now}")
+                addresses = _left_or_replaced(client, config, check)
             else:
                 _show(bar, folder)
-                return history(folder)
+                return
 
 
-def train_rank(data: str, recipe: dict[str, object], out: str, beside: int, limit: int) -> None:
-    """Train in one rank; see `train`."""
-    from hcskit.data import open_data
-    from hcskit.recipe import Recipe
-    from hcskit.training import train as fit
-
-    with alone(out):
-        fit(open_data(data), Recipe.model_validate(recipe), out, memory=room(beside, limit), progress=False)
+def train_rank(data: str, recipe: dict[str, object], out: str, workers_on_host: int, worker_limit: int) -> None:
+    """Train in one rank; see `train_on_ranks`."""
+    how, memory = Recipe.model_validate(recipe), image_memory(workers_on_host, worker_limit)
+    with sole_writer(out):
+        training.fit(open_data(data), how, out, memory=memory, progress=False)
 
 
 def _count(number: int, name: str) -> str:
@@ -145,7 +137,7 @@ def _left_or_replaced(client: Client, config: ClusterConfig, check: Callable[[in
 
 
 def _show(bar: Any, folder: Path) -> None:
-    table = history(folder)
+    table = read_history(folder)
     if len(table) != bar.n and not table.empty:
         bar.n = len(table)
         shown = {name: f"{table[name].iloc[-1]:.3f}" for name in ("loss", "val_loss", "val_accuracy")}

@@ -6,20 +6,18 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from distributed import Client, Worker
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
-from hcskit.cluster._open import open_cluster
-from hcskit.cluster.ranks._binding import take_seat, variables
-from hcskit.cluster.ranks._gang import ask, run_gang, wait_for_workers
-
-if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
-    from hcskit.recipe import Recipe
+from hcskit.cluster._open import AnyCluster, Cluster, config_of, open_cluster
+from hcskit.cluster._workers import ask, wait_for_workers
+from hcskit.cluster.ranks import bind_rank, run_gang, variables
+from hcskit.recipe import Recipe
 
 __all__ = ["tune_ranks"]
 
@@ -28,9 +26,9 @@ _AS_GOOD = 0.95  # of the best rate: what repeated measurements differ by
 
 def tune_ranks(
     data: str | Path,
-    recipe: Recipe,
-    config: ClusterConfig | None = None,
+    recipe: Recipe | str | Path,
     *,
+    cluster: AnyCluster | None = None,
     seconds: float = 60.0,
     say: Callable[[str], object] = tqdm.write,
 ) -> pd.DataFrame:
@@ -43,9 +41,9 @@ def tune_ranks(
     ----------
     data : path-like
         Folder of a screen whose quality step has run, or of labelled images; the worker must see it.
-    recipe : Recipe
+    recipe : Recipe or path-like
         How to train.
-    config : ClusterConfig, optional
+    cluster : Cluster, ClusterConfig or path-like, optional
         Where; of a batch system, one worker is asked for. By default this machine.
     seconds : float
         How long to measure each number of ranks, after the first few steps.
@@ -68,18 +66,21 @@ def tune_ranks(
     RunError
         If the worker does not come.
     """
-    config = config or ClusterConfig()
-    batch = max(1, recipe.optimiser.batch // config.workers)
-    own = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"batch": batch})})
+    config, how = config_of(cluster), Recipe.of(recipe)
+    batch = max(1, how.optimiser.batch // config.workers)
+    own = how.model_copy(update={"optimiser": how.optimiser.model_copy(update={"batch": batch})})
     arguments = {"data": str(Path(data).resolve()), "recipe": own.model_dump(mode="json"), "seconds": seconds}
-    one = config.model_copy(update={"workers": 1}) if config.is_batch else config
+    one = cluster if isinstance(cluster, Cluster) else config
+    if isinstance(one, ClusterConfig) and one.is_batch:
+        one = one.model_copy(update={"workers": 1})
     shared = None if config.kind == "local" else config.log_directory or Path.cwd()
     rows: list[dict[str, Any]] = []
     failures: list[Exception] = []
     with (
         tempfile.TemporaryDirectory(prefix="tune-ranks-", dir=shared, ignore_cleanup_errors=True) as folder,
-        open_cluster(one, folder) as client,
+        open_cluster(one, folder) as there,
     ):
+        client = there.client
         addresses = wait_for_workers(client, 1, config.start_timeout)
         check_workers(client, addresses, Path(folder))
         cores = ask(client, addresses, _cores)[addresses[0]]
@@ -141,4 +142,4 @@ def _doubling(most: int) -> Iterator[int]:
 
 def _cores(dask_worker: Worker) -> int:
     """Return how many cores a worker has for its ranks."""
-    return take_seat((0, 1), (1, dask_worker.state.nthreads)).threads
+    return bind_rank((0, 1), (1, dask_worker.state.nthreads)).threads

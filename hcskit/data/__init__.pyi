@@ -1,5 +1,15 @@
-from ._batches import RandomCrops, Tiles, cut_tiles, own_errors
-from ._fields import NEGATIVE, Normalisation, OpenField, TrainingFields, label_fields, open_field, survey, tile_corners
+from ._batches import RandomCrops, Tiles, own_errors
+from ._fields import (
+    NEGATIVE,
+    Normalisation,
+    OpenField,
+    TrainingFields,
+    cut_tiles,
+    label_fields,
+    open_field,
+    survey,
+    tile_corners,
+)
 from ._images import ImageSource
 from ._labelled import ImageFolder, LabelledData, ScreenData, open_data
 from ._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source

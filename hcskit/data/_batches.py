@@ -21,7 +21,7 @@ from hcskit.errors import InputError
 from hcskit.models.backend import keras
 from hcskit.recipe._recipe import AugmentationSection
 
-__all__ = ["RandomCrops", "Tiles", "cut_tiles", "own_errors"]
+__all__ = ["RandomCrops", "Tiles", "own_errors"]
 
 _Batch = tuple[npt.NDArray[np.float32], ...]
 _BLOCK = 2**17  # numbers that are blended at a time, so that they stay in a core's cache
@@ -267,15 +267,6 @@ def _share(count: int, parts: int, number: int) -> npt.NDArray[np.int64]:
     size, larger = divmod(count, parts)
     start = number * size + min(number, larger)
     return np.arange(start, start + size + (number < larger))
-
-
-def cut_tiles(field: OpenField, crop: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Cut the crops that cover a field: (tile, y, x, channel), normalised."""
-    corners = tile_corners((field.image.shape[0], field.image.shape[1]), crop)
-    cut = np.empty((len(corners), *crop, field.image.shape[2]), np.float32)
-    for corner, out in zip(corners, cut, strict=True):
-        field.cut(corner, out)
-    return cut
 
 
 @contextmanager

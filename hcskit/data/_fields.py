@@ -27,6 +27,7 @@ __all__ = [
     "Normalisation",
     "OpenField",
     "TrainingFields",
+    "cut_tiles",
     "label_fields",
     "open_field",
     "survey",
@@ -164,6 +165,15 @@ def tile_corners(shape: tuple[int, int], crop: tuple[int, int]) -> list[tuple[in
         for size, edge in zip(shape, crop, strict=True)
     ]
     return [(y, x) for y in starts[0] for x in starts[1]]
+
+
+def cut_tiles(field: OpenField, crop: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Cut the crops that cover a field: (tile, y, x, channel), normalised."""
+    corners = tile_corners((field.image.shape[0], field.image.shape[1]), crop)
+    cut = np.empty((len(corners), *crop, field.image.shape[2]), np.float32)
+    for corner, out in zip(corners, cut, strict=True):
+        field.cut(corner, out)
+    return cut
 
 
 def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.DataFrame:

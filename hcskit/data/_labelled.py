@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -153,12 +153,20 @@ class ImageFolder:
         return ImageSource(self.folder, table, channels, binning)
 
 
-def open_data(path: str | Path, *, illumination: bool = True) -> ScreenData | ImageFolder:
-    """Open what can be learned from.
+@overload
+def open_data(path: str | Path, *, illumination: bool = True) -> ScreenData | ImageFolder: ...
+
+
+@overload
+def open_data(path: str | Path | LabelledData, *, illumination: bool = True) -> LabelledData: ...
+
+
+def open_data(path: str | Path | LabelledData, *, illumination: bool = True) -> LabelledData:
+    """Open what can be learned from; data that are open already are returned as they are.
 
     Parameters
     ----------
-    path : path-like
+    path : path-like or LabelledData
         Folder of a screen whose quality step has run, or of images.
     illumination : bool
         Read that of a screen's plates. To count their images does without it, and without that step.
@@ -168,6 +176,8 @@ def open_data(path: str | Path, *, illumination: bool = True) -> ScreenData | Im
     NotAScreenError
         If it is neither.
     """
+    if not isinstance(path, str | Path):
+        return path
     try:
         plates = open_plates(path)
     except NotAScreenError as error:

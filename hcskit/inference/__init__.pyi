@@ -1,26 +1,32 @@
+from ._folds import assign_folds, fold_folder, gather_folds, prepare_folds, train_fold
+from ._networks import apply_network, class_network, feature_network
 from ._predict import (
     Predictions,
     gather_predictions,
     phenotype_controls,
-    predict,
-    predict_images,
-    predict_source,
     predictable_fields,
     readout_points,
     write_predictions,
 )
+from ._profiles import gather_profiles
 from ._scores import CrossValidation, score_folds
 
 __all__ = [
     "CrossValidation",
     "Predictions",
+    "apply_network",
+    "assign_folds",
+    "class_network",
+    "feature_network",
+    "fold_folder",
+    "gather_folds",
     "gather_predictions",
+    "gather_profiles",
     "phenotype_controls",
-    "predict",
-    "predict_images",
-    "predict_source",
     "predictable_fields",
+    "prepare_folds",
     "readout_points",
     "score_folds",
+    "train_fold",
     "write_predictions",
 ]

@@ -1,10 +1,8 @@
-"""Inference: the probability of each phenotype in every field, and in every well."""
+"""Predictions: the probability of each phenotype in every field, and in every well."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,29 +11,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from tqdm import tqdm
 
 from hcskit.assay import control_statistics
-from hcskit.data import ImageFolder, PlateSource, Source, cut_tiles, open_field, tile_corners
+from hcskit.data import ImageFolder, LabelledData, ScreenData
 from hcskit.errors import InputError
-from hcskit.models.backend import keras
 from hcskit.results import FIELD_PREDICTIONS, PHENOTYPE_CONTROLS, PREDICTIONS, READOUTS, write_table
 from hcskit.screen import field_table, treated_fields
-from hcskit.training import ModelCard, each_network
+from hcskit.training import ModelCard
 
 __all__ = [
     "Predictions",
     "gather_predictions",
     "phenotype_controls",
-    "predict",
-    "predict_images",
-    "predict_source",
     "predictable_fields",
     "readout_points",
     "write_predictions",
 ]
 
-_PIXELS = 32 * 256 * 256  # of crops that are predicted at a time
 _PIXEL_TOLERANCE = 0.05  # relative; objectives of one nominal magnification differ by a few per cent
 
 
@@ -57,125 +49,29 @@ class Predictions:
     wells: pd.DataFrame
 
 
-def predict(
-    plates: Mapping[str, xr.Dataset],
-    illumination: xr.Dataset,
-    model: keras.Model,
-    card: ModelCard,
-    *,
-    progress: bool = True,
-) -> Predictions:
-    """Read the phenotypes of every usable field.
+def predictable_fields(data: LabelledData, card: ModelCard) -> pd.DataFrame:
+    """List what a network can be applied to: ``plate, well, field`` and what else is known, one row an image.
 
-    A field is cut into the fewest crops of the size the network was trained on; its probability is their mean.
-
-    Parameters
-    ----------
-    plates : mapping
-        Plates by name.
-    illumination : xarray.Dataset
-        Of the plates: ``flat`` (plate, channel, y, x) and ``dark`` (plate, channel).
-    model, card
-        As `hcskit.training.load_model` returns them.
-    progress : bool
-        Show a progress bar over fields.
+    Of a screen these are the usable fields; of a folder each image is a well of its own, with the name of its ``file``.
 
     Raises
     ------
     InputError
-        If a plate does not fit the card: a channel is missing, its pixel size or type is another, or its images are
-        smaller than the network's input.
+        If the data do not fit the card: a channel is missing, the size or type of a pixel is another, or images are
+        smaller than the network's input; or if there is no usable field.
     """
-    fields, networks = predictable_fields(plates, card), each_network(model)
-    crops = []
-    with tqdm(total=len(fields), unit="field", desc="predict", disable=not progress) as bar:
-        for name, own in fields.groupby("plate", sort=False):
-            source = PlateSource({str(name): plates[str(name)]}, illumination, own, card.channels, card.binning)
-            crops += predict_source(source, networks, card, done=bar.update)
-    return gather_predictions(fields, crops, card.classes)
-
-
-def predict_images(folder: ImageFolder, model: keras.Model, card: ModelCard, *, progress: bool = True) -> pd.DataFrame:
-    """Read the phenotypes of all images of a folder.
-
-    Parameters
-    ----------
-    folder : ImageFolder
-        The images.
-    model, card
-        As `hcskit.training.load_model` returns them.
-    progress : bool
-        Show a progress bar over images.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row an image: ``file``, relative to the folder, and a column of probability for each phenotype, the mean
-        over the image's crops.
-
-    Raises
-    ------
-    InputError
-        If the images lack a channel, have another type of pixel, or are smaller than the network's input.
-    """
-    source = folder.source(pd.DataFrame({"file": folder.files}), card.channels, card.binning)
-    _check_images(str(folder.folder), source.shape, folder.dtype, card)
-    with tqdm(total=len(folder.files), unit="image", desc="predict", disable=not progress) as bar:
-        crops = predict_source(source, each_network(model), card, done=bar.update)
-    table = pd.DataFrame([crop.mean(axis=(0, 1)) for crop in crops], columns=list(card.classes))
-    table.insert(0, "file", folder.files)
-    return table
-
-
-def predict_source(
-    source: Source,
-    networks: keras.Model,
-    card: ModelCard,
-    *,
-    done: Callable[[int], object] = lambda _: None,
-    turn: AbstractContextManager[Any] | None = None,
-) -> list[npt.NDArray[np.float32]]:
-    """Predict every image of a source: probabilities (crop, network, class) of each.
-
-    Parameters
-    ----------
-    source : Source
-        The images.
-    networks : keras.Model
-        The model, as `hcskit.training.each_network` returns it.
-    card : ModelCard
-        Its card.
-    done : callable
-        Takes how many more images are done.
-    turn : context manager, optional
-        Is entered to compute, not to read: a lock, for threads that share the cores.
-    """
-    looks = card.recipe.prediction.views * networks.output.shape[1]
-    pixels = len(tile_corners(source.shape, card.crop)) * math.prod(card.crop) * looks
-    at_once = max(1, _PIXELS // pixels)
-    found: list[npt.NDArray[np.float32]] = []
-    for start in range(0, len(source.table), at_once):
-        rows = range(start, min(start + at_once, len(source.table)))
-        crops = np.concatenate([cut_tiles(open_field(source, row, card.normalisation), card.crop) for row in rows])
-        with turn or nullcontext():
-            found += np.split(networks.predict_on_batch(crops), len(rows))
-        done(len(rows))
-    return found
-
-
-def predictable_fields(plates: Mapping[str, xr.Dataset], card: ModelCard) -> pd.DataFrame:
-    """List the usable fields of plates, as `hcskit.screen.field_table`.
-
-    Raises
-    ------
-    InputError
-        If a plate does not fit the card, see `predict`; or there is no such field.
-    """
-    for name, plate in plates.items():
+    if isinstance(data, ImageFolder):
+        table = pd.DataFrame({"plate": data.folder.name, "well": data.files, "field": 1, "file": data.files})
+        shape = data.source(table.iloc[:1], card.channels, card.binning).shape
+        _check_images(str(data.folder), shape, data.dtype, card)
+        return table
+    if not isinstance(data, ScreenData):
+        raise InputError(f"a network is applied to a screen or a folder of images; found {type(data).__name__}")
+    for name, plate in data.plates.items():
         _check(name, plate, card)
-    fields = pd.concat([field_table(plate) for plate in plates.values()], ignore_index=True)
+    fields = pd.concat([field_table(plate) for plate in data.plates.values()], ignore_index=True)
     if fields.empty:
-        raise InputError(f"no field of {', '.join(plates)} can be used; look at what the quality step excluded")
+        raise InputError(f"no field of {', '.join(data.plates)} can be used; look at what the quality step excluded")
     return fields
 
 
@@ -267,7 +163,7 @@ def write_predictions(
     plates : mapping
         Plates by name. With a plate map, the readouts and the controls' statistics are written as well.
     predictions : Predictions
-        As `predict` returns them.
+        What to write.
     card : ModelCard
         Of the model they are from.
 

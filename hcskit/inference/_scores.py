@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from hcskit import training
 from hcskit.assay import control_statistics
 
 __all__ = ["CrossValidation", "score_folds"]
@@ -49,8 +50,6 @@ class CrossValidation:
 
 def score_folds(predictions: pd.DataFrame, history: pd.DataFrame) -> CrossValidation:
     """Compare held-out predictions with the labels, fold by fold and class by class."""
-    from hcskit.training import calibration_error
-
     keys = ["plate", "well", "field", "label", "fold"]
     fields = predictions.loc[predictions.groupby(keys)["probability"].idxmax(), [*keys, "phenotype", "probability"]]
     own = predictions[predictions["phenotype"] == predictions["label"]].set_index(keys)["probability"]
@@ -60,7 +59,9 @@ def score_folds(predictions: pd.DataFrame, history: pd.DataFrame) -> CrossValida
     folds = grouped[["accuracy", "log_loss"]].mean()
     # Of all classes alone: what a network says is no frequency where the label is given.
     folds["ece"] = [
-        calibration_error(part["probability"].to_numpy(), part["accuracy"].to_numpy()) if label == _ALL else np.nan
+        training.calibration_error(part["probability"].to_numpy(), part["accuracy"].to_numpy())
+        if label == _ALL
+        else np.nan
         for (label, _), part in grouped
     ]
     folds.insert(0, "n_fields", grouped.size())

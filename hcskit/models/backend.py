@@ -40,6 +40,7 @@ def _load() -> None:
         import tensorflow as tf
 
         keras.ops.zeros(1)  # the devices are looked for, and reported on, at first use
+        tf.get_logger().setLevel("ERROR")  # it warns of each new network as of a function that is compiled in vain
     globals().update(keras=keras, tf=tf)
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from hcskit import models
 from hcskit.data import LabelledData
 from hcskit.errors import InputError
-from hcskit.models import PooledConvolutions
-from hcskit.models.backend import keras
+from hcskit.models import backend
 from hcskit.recipe import Recipe, stages
 
 __all__ = ["DataSize", "Network", "in_parts", "network"]
@@ -150,20 +150,24 @@ def network(recipe: Recipe, data: DataSize) -> Network:
 
 @lru_cache
 def _count(shape: tuple[int, int, int], n_classes: int, recipe: Recipe) -> Network:
-    with keras.device("cpu"):  # a GPU's memory is for the ranks
+    with backend.keras.device("cpu"):  # a GPU's memory is for the ranks
         model = recipe.model.build(shape, n_classes)
     kinds = [type(layer) for layer in model.layers]
     outputs = {layer.name: math.prod(layer.output.shape[1:]) for layer in model.layers}
-    pooled = [(layer, layer.input.shape[1:]) for layer in model.layers if isinstance(layer, PooledConvolutions)]
+    pooled = [(layer, layer.input.shape[1:]) for layer in model.layers if isinstance(layer, models.PooledConvolutions)]
     inside = sum(layer.kept(shape) for layer, shape in pooled)
     # The gradient of a ReLU needs what it puts out, not what comes in.
     dropped = [
-        layer.input._keras_history.operation.name for layer in model.layers if isinstance(layer, keras.layers.ReLU)
+        layer.input._keras_history.operation.name
+        for layer in model.layers
+        if isinstance(layer, backend.keras.layers.ReLU)
     ]
     return Network(
         weights=model.count_params(),
         trained=sum(math.prod(variable.shape) for variable in model.trainable_variables),
         kept=inside + sum(outputs.values()) - sum(outputs[name] for name in dropped),
         worked_on=max((layer.worked_on(shape) for layer, shape in pooled), default=0),
-        small_exchanges=2 * kinds.count(keras.layers.BatchNormalization) + kinds.count(keras.layers.Dropout) + 1,
+        small_exchanges=2 * kinds.count(backend.keras.layers.BatchNormalization)
+        + kinds.count(backend.keras.layers.Dropout)
+        + 1,
     )

@@ -1,6 +1,22 @@
 """Illumination, focus and saturation of images."""
 
-from hcskit.preprocess._illumination import correct_illumination, estimate_illumination
-from hcskit.preprocess._quality import Limits, assess_fields
+from hcskit.preprocess._illumination import (
+    block_means,
+    correct_illumination,
+    estimate_illumination,
+    fit_illumination,
+    sample_fields,
+)
+from hcskit.preprocess._quality import Limits, assess_fields, judge_fields, measure_images
 
-__all__ = ["Limits", "assess_fields", "correct_illumination", "estimate_illumination"]
+__all__ = [
+    "Limits",
+    "assess_fields",
+    "block_means",
+    "correct_illumination",
+    "estimate_illumination",
+    "fit_illumination",
+    "judge_fields",
+    "measure_images",
+    "sample_fields",
+]

@@ -24,13 +24,14 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import xarray as xr
 from scipy.optimize import minimize_scalar
 
 from hcskit.errors import InputError
 from hcskit.screen import field_table
 
-__all__ = ["correct_illumination", "estimate_illumination"]
+__all__ = ["block_means", "correct_illumination", "estimate_illumination", "fit_illumination", "sample_fields"]
 
 _GRID = 32  # places along each axis
 _DEGREE = 4  # of the polynomial: vignetting is even and smooth
@@ -62,7 +63,7 @@ def estimate_illumination(plate: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     plate : xarray.Dataset
-        A plate; up to 400 of its usable fields are read, evenly spread.
+        A plate; the fields of `sample_fields` are read.
 
     Returns
     -------
@@ -75,12 +76,31 @@ def estimate_illumination(plate: xr.Dataset) -> xr.Dataset:
     InputError
         If the plate has no usable field.
     """
+    return fit_illumination(plate, block_means(plate, sample_fields(plate)))
+
+
+def sample_fields(plate: xr.Dataset) -> pd.DataFrame:
+    """Choose the fields to estimate the illumination from: up to 400 of the usable ones, evenly spread.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``well, field``.
+
+    Raises
+    ------
+    InputError
+        If the plate has no usable field.
+    """
     fields = field_table(plate)
     if fields.empty:
         raise InputError(f"plate {plate.attrs['plate']} has no usable field to estimate the illumination from")
     pick = np.unique(np.linspace(0, len(fields) - 1, min(len(fields), _MAX_FIELDS)).astype(int))
-    chosen = {name: xr.DataArray(fields[name].to_numpy()[pick], dims="sample") for name in ("well", "field")}
-    blocks = _block_means(plate["image"].sel(chosen))
+    return fields[["well", "field"]].iloc[pick].reset_index(drop=True)
+
+
+def fit_illumination(plate: xr.Dataset, blocks: npt.NDArray[np.float64]) -> xr.Dataset:
+    """Fit what `estimate_illumination` returns to the `block_means` of the plate's `sample_fields`."""
     shape = (plate.sizes["y"], plate.sizes["x"])
     flats, darks = [], []
     for channel in range(plate.sizes["channel"]):
@@ -93,9 +113,25 @@ def estimate_illumination(plate: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _block_means(image: xr.DataArray) -> npt.NDArray[np.float64]:
-    """Mean counts on a coarse grid: (sample, channel, place, place)."""
-    data = image.transpose("sample", "channel", "y", "x").chunk(y=-1, x=-1).data
+def block_means(plate: xr.Dataset, fields: pd.DataFrame, scheduler: str = "threads") -> npt.NDArray[np.float64]:
+    """Return the mean counts of some fields on a coarse grid.
+
+    Parameters
+    ----------
+    plate : xarray.Dataset
+        Their plate.
+    fields : pandas.DataFrame
+        Columns ``well, field``.
+    scheduler : str
+        Dask's scheduler that reads them.
+
+    Returns
+    -------
+    numpy.ndarray
+        (field, channel, place, place).
+    """
+    chosen = {name: xr.DataArray(fields[name].to_numpy(), dims="sample") for name in ("well", "field")}
+    data = plate["image"].sel(chosen).transpose("sample", "channel", "y", "x").chunk(y=-1, x=-1).data
     edges = [np.linspace(0, size, min(_GRID, size) + 1).astype(int) for size in data.shape[2:]]
 
     def reduce(block: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -108,7 +144,7 @@ def _block_means(image: xr.DataArray) -> npt.NDArray[np.float64]:
     means: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
         reduce, data, dtype=float, chunks=(*data.chunks[:2], *grid)
     )
-    return np.asarray(means.compute(scheduler="threads"))  # type: ignore[no-untyped-call]
+    return np.asarray(means.compute(scheduler=scheduler))  # type: ignore[no-untyped-call]
 
 
 def _estimate(blocks: npt.NDArray[np.float64], shape: tuple[int, int]) -> tuple[npt.NDArray[np.float32], float]:

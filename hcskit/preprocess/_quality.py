@@ -9,6 +9,7 @@ others on average and *every* one of them is clearly below: blur takes all chann
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from dask.base import compute
 from dask.delayed import delayed
 from scipy import ndimage
 
-__all__ = ["Limits", "assess_fields"]
+__all__ = ["Limits", "assess_fields", "judge_fields", "measure_images"]
 
 _MAD_TO_SD = 1.4826  # of a normal distribution
 
@@ -60,8 +61,31 @@ def assess_fields(plate: xr.Dataset, illumination: xr.Dataset, limits: Limits | 
         ``saturation`` (fraction), ``mean`` and ``sd`` (counts, after correction), ``excluded`` (the same for all
         channels of a field) and ``reason`` (text, empty where nothing is wrong).
     """
-    limits = limits or Limits()
-    labels = plate["present"].to_series()
+    return judge_fields(plate, measure_images(plate, illumination), limits)
+
+
+def measure_images(
+    plate: xr.Dataset, illumination: xr.Dataset, wells: Sequence[str] | None = None, scheduler: str = "threads"
+) -> pd.DataFrame:
+    """Measure every acquired image of some wells.
+
+    Parameters
+    ----------
+    plate : xarray.Dataset
+        A plate.
+    illumination : xarray.Dataset
+        As `hcskit.preprocess.estimate_illumination` returns it.
+    wells : sequence of str, optional
+        By default all.
+    scheduler : str
+        Dask's scheduler that reads them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``well, field, channel``: ``focus, mean, sd``, the ``highest`` count and the fraction ``at_highest``.
+    """
+    labels = (plate["present"] if wells is None else plate["present"].sel(well=list(wells))).to_series()
     labels = labels[labels]
     measured = [
         delayed(_measure)(
@@ -71,7 +95,13 @@ def assess_fields(plate: xr.Dataset, illumination: xr.Dataset, limits: Limits | 
         )
         for well, field, channel in labels.index
     ]
-    table = pd.DataFrame(compute(*measured, scheduler="threads"), index=labels.index)  # type: ignore[no-untyped-call]
+    columns = ["focus", "mean", "sd", "highest", "at_highest"]
+    return pd.DataFrame(compute(*measured, scheduler=scheduler), index=labels.index, columns=columns)  # type: ignore[no-untyped-call]
+
+
+def judge_fields(plate: xr.Dataset, measured: pd.DataFrame, limits: Limits | None = None) -> pd.DataFrame:
+    """Flag the fields to leave out, by what `measure_images` found in all wells; returns what `assess_fields` does."""
+    limits, table = limits or Limits(), measured.copy()
     table.insert(1, "focus_z", np.log(table["focus"]).groupby("channel").transform(_robust_z))
     table.insert(2, "saturation", _saturation(table.pop("highest"), table.pop("at_highest"), plate["image"].dtype))
     table["reason"] = _reasons(table, limits, plate.sizes["channel"])

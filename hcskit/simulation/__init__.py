@@ -9,7 +9,7 @@ from hcskit.simulation._camera import DARK, vignetting
 from hcskit.simulation._design import CHANNELS, DEMO_DESIGN, PHENOTYPES, Compound, PlateDesign, dilution_series
 from hcskit.simulation._field import simulate_field
 from hcskit.simulation._layout import Treatment, lay_out
-from hcskit.simulation._plate import SimulatedPlate, simulate_plate
+from hcskit.simulation._plate import SimulatedPlate, simulate
 
 __all__ = [
     "CHANNELS",
@@ -22,7 +22,7 @@ __all__ = [
     "Treatment",
     "dilution_series",
     "lay_out",
+    "simulate",
     "simulate_field",
-    "simulate_plate",
     "vignetting",
 ]

@@ -19,7 +19,7 @@ from hcskit.simulation._design import CHANNELS, DEMO_DESIGN, PlateDesign
 from hcskit.simulation._field import simulate_field
 from hcskit.simulation._layout import Treatment, lay_out, plate_map_table, truth_table
 
-__all__ = ["SimulatedPlate", "simulate_plate"]
+__all__ = ["SimulatedPlate", "simulate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class SimulatedPlate:
         return self.folder / "truth.csv"
 
 
-def simulate_plate(
+def simulate(
     folder: str | Path,
     design: PlateDesign = DEMO_DESIGN,
     *,

@@ -3,11 +3,11 @@
 from hcskit.store._engine import HcskitBackend, open_screen
 from hcskit.store._layout import plate_path
 from hcskit.store._open import open_plate, open_plates, plate_folders
-from hcskit.store._write import import_plates, write_plate
+from hcskit.store._write import convert_plates, write_plate
 
 __all__ = [
     "HcskitBackend",
-    "import_plates",
+    "convert_plates",
     "open_plate",
     "open_plates",
     "open_screen",

@@ -1,10 +1,9 @@
-"""Import: images become an OME-Zarr plate, well by well, so that a killed import goes on where it stopped."""
+"""Import: images become an OME-Zarr plate, well by well, so that a killed import resumes where it stopped."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,16 +18,16 @@ from dask.base import tokenize
 from tqdm import tqdm
 
 from hcskit.errors import InputError, NotAScreenError, ReaderError, StoreError
+from hcskit.jobs import RunJobs, run_here
 from hcskit.plate import parse_well
 from hcskit.readers import FileImages, ImageIndex
 from hcskit.readers.toolkit import describe_bad_files
 from hcskit.screen import PlateInfo, describe_plate, match_plate_map
 from hcskit.store import _layout
-from hcskit.store._distribute import executor
 from hcskit.store._lock import registering, writing
 from hcskit.store._well import ReadImage, remove_leftovers, write_well
 
-__all__ = ["import_plates", "write_plate"]
+__all__ = ["convert_plates", "write_plate"]
 
 
 _ELSEWHERE = "import into another folder, give it another name with --plate, or remove what is there first"
@@ -68,7 +67,7 @@ class _Plate:
         )
 
 
-def import_plates(
+def convert_plates(
     plates: Iterable[ImageIndex],
     screen: str | Path,
     plate_map: pd.DataFrame | Mapping[str, pd.DataFrame | None] | None = None,
@@ -76,12 +75,13 @@ def import_plates(
     allow_missing: bool = False,
     wells: Collection[str] | None = None,
     replace_plate_map: bool = False,
+    run: RunJobs = run_here,
     progress: bool = True,
 ) -> list[Path]:
-    """Write plates into a screen, in parallel: on the Dask cluster whose client is open, else on this machine's cores.
+    """Convert the images of plates into a screen; `hcskit.import_plates` does it from a folder, here or on a cluster.
 
     Everything is checked before anything is written. A well appears whole or not at all; an import that was stopped
-    goes on with the wells that are not there yet. Several imports of one plate, from several processes or machines,
+    resumes with the wells that are not there yet. Several imports of one plate, from several processes or machines,
     share the work. A plate that is there already gets a plate map, if it had none.
 
     Parameters
@@ -100,6 +100,8 @@ def import_plates(
         Write only these wells now. The plate is complete when all its wells are there, whoever wrote them.
     replace_plate_map : bool
         Let the plate map take the place of the one that a plate has.
+    run : RunJobs
+        Runs the jobs, one a well; by default on this machine's cores.
     progress : bool
         Show a progress bar.
 
@@ -117,7 +119,6 @@ def import_plates(
     StoreError
         If the disk is full or cannot be written; the wells that are there stay.
     """
-    options = {"replace_plate_map": replace_plate_map, "progress": progress}
     checked: list[_Plate] = []
     refused: list[ReaderError] = []
     for index in plates:
@@ -125,7 +126,7 @@ def import_plates(
             checked.append(_check(index, _map_of(index, plate_map), allow_missing, wells))
         except ReaderError as error:  # a bad file of one plate is no reason to withhold the others
             refused.append(error)
-    written = [_write(plate, screen, wells, **options) for plate in checked]
+    written = [_write(plate, screen, wells, replace_plate_map, run, progress) for plate in checked]
     if refused:
         others = f"\nimported all the same: {', '.join(plate.info.name for plate in checked)}" if checked else ""
         raise ReaderError("\n".join(map(str, refused)) + others)
@@ -155,7 +156,7 @@ def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True)
     ------
     InputError
         If the pixels are of another type, or another plate of that name is there already. One of Dask that was
-        written in part goes on only if its graph has a stable name.
+        written in part resumes only if its graph has a stable name.
     StoreError
         If the disk is full or cannot be written; the wells that are there stay.
     """
@@ -173,7 +174,7 @@ def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True)
 
     token = tokenize(plate["image"].variable, present)
     described = _Plate(info, present, images_of, plate_map, token, dict.fromkeys(info.wells, token))
-    return _write(described, screen, None, replace_plate_map=False, progress=progress)
+    return _write(described, screen, None, replace_plate_map=False, run=run_here, progress=progress)
 
 
 class _WellOfArray:
@@ -192,12 +193,17 @@ class _WellOfArray:
 
 
 def _write(
-    plate: _Plate, screen: str | Path, wells: Collection[str] | None, *, replace_plate_map: bool, progress: bool
+    plate: _Plate,
+    screen: str | Path,
+    wells: Collection[str] | None,
+    replace_plate_map: bool,
+    run: RunJobs,
+    progress: bool,
 ) -> Path:
     path = _layout.plate_path(screen, plate.info.name)
     chosen = plate.info.wells if wells is None else _known(wells, plate.info)
     try:
-        _write_plate(path, plate, chosen, replace_plate_map, progress)
+        _write_plate(path, plate, chosen, replace_plate_map, run, progress)
     except OSError as error:
         if error.errno is None:  # one of ours, which says what to do
             raise
@@ -259,12 +265,14 @@ def _known(wells: Collection[str], info: PlateInfo) -> tuple[str, ...]:
     return tuple(well for well in info.wells if well in wanted)
 
 
-def _write_plate(path: Path, plate: _Plate, wells: tuple[str, ...], replace_plate_map: bool, progress: bool) -> None:
+def _write_plate(
+    path: Path, plate: _Plate, wells: tuple[str, ...], replace_plate_map: bool, run: RunJobs, progress: bool
+) -> None:
     if _is_done(path, plate):
         return
     plate = _register(path, plate, replace_plate_map)
     with writing(path, partial(remove_leftovers, path)):
-        _write_wells(path, plate, wells, progress)
+        _write_wells(path, plate, wells, run, progress)
         _register(path, replace(plate, plate_map=None), replace_plate_map=False)
 
 
@@ -336,16 +344,13 @@ def _same_plate(path: Path, there: dict[str, Any], plate: _Plate, replace_plate_
     return plate
 
 
-def _write_wells(path: Path, plate: _Plate, wells: tuple[str, ...], progress: bool) -> None:
+def _write_wells(path: Path, plate: _Plate, wells: tuple[str, ...], run: RunJobs, progress: bool) -> None:
     for row in {_layout.well_folder(path, well).parent for well in wells}:
         _layout.write_group(row, {})
     todo = [well for well in wells if not _layout.well_folder(path, well).exists()]
-    with (
-        executor() as pool,
-        tqdm(total=len(wells), initial=len(wells) - len(todo), unit="well", disable=not progress) as bar,
-    ):
+    with tqdm(total=len(wells), initial=len(wells) - len(todo), unit="well", disable=not progress) as bar:
         bar.set_description(f"import {plate.info.name}")
-        _run(pool, [_job(path, plate, well) for well in todo], bar.update)
+        run([_job(path, plate, well) for well in todo], lambda _: bar.update())
 
 
 def _job(path: Path, plate: _Plate, well: str) -> Callable[[], None]:
@@ -353,16 +358,3 @@ def _job(path: Path, plate: _Plate, well: str) -> Callable[[], None]:
     number = plate.info.wells.index(well)
     info = replace(plate.info, wells=(well,), coordinates={}, flatfield={})
     return partial(write_well, path, info, well, plate.images_of(number), plate.present[number], plate.digests[well])
-
-
-def _run(pool: Executor, jobs: list[Callable[[], None]], done: Callable[[], Any]) -> None:
-    """Run jobs; the first error, or Ctrl-C, stops the rest."""
-    futures = [pool.submit(job) for job in jobs]
-    try:
-        for future in as_completed(futures):
-            future.result()
-            done()
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise

@@ -1,6 +1,7 @@
 from ._card import ModelCard, load_card, load_model, save_model
 from ._ensemble import calibration_error, each_network
-from ._fit import TrainingResult, network_and_batches, train
+from ._fit import TrainingResult, fit, network_and_batches
+from ._folder import read_history, sole_writer
 from ._lr_range import RangeTest, lr_range
 from ._model import TrainedModel, open_model
 
@@ -11,11 +12,13 @@ __all__ = [
     "TrainingResult",
     "calibration_error",
     "each_network",
+    "fit",
     "load_card",
     "load_model",
     "lr_range",
     "network_and_batches",
     "open_model",
+    "read_history",
     "save_model",
-    "train",
+    "sole_writer",
 ]

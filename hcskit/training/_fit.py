@@ -1,4 +1,4 @@
-"""The fit: recipe and plates in, network and card out; goes on from its last epoch if it was stopped."""
+"""The fit: recipe and images in, network and card out; a fit that was stopped resumes after its last epoch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from hcskit.training._parts import weigh_parts
 from hcskit.training._statistics import measure_statistics
 from hcskit.version import __version__
 
-__all__ = ["TrainingResult", "network_and_batches", "train"]
+__all__ = ["TrainingResult", "fit", "network_and_batches"]
 
 _ENOUGH = 1024  # images to measure statistics on; Wu & Johnson, arXiv:2105.07576, find no more to be gained
 
@@ -60,7 +60,7 @@ class TrainingResult:
     fields: pd.DataFrame
 
 
-def train(
+def fit(
     data: LabelledData,
     recipe: Recipe,
     out: str | Path,
@@ -69,7 +69,7 @@ def train(
     memory: int | None = None,
     progress: bool = True,
 ) -> TrainingResult:
-    """Train a network on labelled images.
+    """Fit a network to labelled images, in this process; `hcskit.train` does it anywhere.
 
     Started as one of several ranks, it learns from its share of each batch. Rank 0 writes the files; all return
     the same network.
@@ -82,7 +82,7 @@ def train(
         Everything else.
     out : path-like
         Folder for ``model.keras``, ``card.json``, ``recipe.yaml`` and ``history.csv``. If a training of the same recipe
-        and data was stopped there, it goes on after its last whole epoch.
+        and data was stopped there, it resumes after its last whole epoch.
     fold : tuple of int, optional
         Number of a fold of `split_folds`, and how many there are: its fields are kept out altogether, neither learned
         from nor validated on.
@@ -99,7 +99,7 @@ def train(
     """
     images, fields, card = _prepare(data, recipe, fold, memory)
     learn = ~fields["validation"].to_numpy()
-    networks, history, epoch = _fit(images, learn, card, Path(out), progress)
+    networks, history, epoch = _run_epochs(images, learn, card, Path(out), progress)
     held_out = Tiles(images.select(~learn), card.crop, recipe.optimiser.batch)
     model, seen = finish(networks, recipe.prediction, held_out)
     found = {f"held_out_{name}": value for name, value in seen.items()}
@@ -117,7 +117,7 @@ def network_and_batches(
     *,
     rates: Callable[[Recipe, int], Rates] = learning_rates,
 ) -> tuple[keras.Model, RandomCrops]:
-    """Return the network that `train` fits, compiled, and the batches it fits it to; see there.
+    """Return the network that `fit` trains, compiled, and the batches it fits it to; see there.
 
     Learning rates other than the recipe's come from a function of the recipe and the number of crops in an epoch.
     """
@@ -169,7 +169,7 @@ def _prepare(
     return images, fields, card
 
 
-def _fit(
+def _run_epochs(
     data: TrainingFields, learn: npt.NDArray[np.bool_], card: ModelCard, out: Path, progress: bool
 ) -> tuple[list[keras.Model], pd.DataFrame, int]:
     """Return the networks that the recipe asks for, the history, and the last epoch that they are of."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from hcskit.data._labelled import LabelledData
+from hcskit.data._labelled import LabelledData, open_data
 from hcskit.errors import InputError
 from hcskit.recipe._recipe import Recipe
 from hcskit.schedules import Rates
@@ -40,8 +41,8 @@ class RangeTest(NamedTuple):
 
 
 def lr_range(
-    data: LabelledData,
-    recipe: Recipe,
+    data: str | Path | LabelledData,
+    recipe: Recipe | str | Path,
     *,
     lowest: float = 1e-6,
     highest: float = 1.0,
@@ -56,8 +57,10 @@ def lr_range(
 
     Parameters
     ----------
-    data, recipe
-        As in `train`; all but the recipe's learning rate and schedule is used.
+    data : path-like or LabelledData
+        Folder of a screen whose quality step has run or of labelled images, or what `hcskit.data.open_data` returns.
+    recipe : Recipe or path-like
+        How to train; all but its learning rate and schedule is used.
     lowest, highest : float
         The rate at the first and at the last step.
     steps : int
@@ -70,14 +73,14 @@ def lr_range(
     Raises
     ------
     InputError
-        If the rates are not two positive numbers in order, or as `train` does.
+        If the rates are not two positive numbers in order, or as `fit` does.
     """
     if not 0 < lowest < highest:
         raise InputError(f"the rate is to rise from {lowest:g} to {highest:g}; give two positive numbers in order")
     if steps < 2:
         raise InputError(f"a range test of {steps} steps cannot be; give at least 2")
     rates = (np.geomspace if growth == "exponential" else np.linspace)(lowest, highest, steps)
-    model, batches = network_and_batches(data, recipe, rates=lambda *_: rates)
+    model, batches = network_and_batches(open_data(data), Recipe.of(recipe), rates=lambda *_: rates)
     losses: list[float] = []
     for number in tqdm(range(steps), desc="lr-range", unit="step", disable=not progress):
         batches.epoch, step = divmod(number, batches.steps)

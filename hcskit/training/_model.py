@@ -11,6 +11,7 @@ import pandas as pd
 
 from hcskit.recipe import Recipe
 from hcskit.training._card import ModelCard, load_card, load_model
+from hcskit.training._folder import read_history
 
 __all__ = ["TrainedModel", "open_model"]
 
@@ -40,8 +41,7 @@ class TrainedModel:
     @cached_property
     def history(self) -> pd.DataFrame:
         """One row an epoch, as `hcskit.training.TrainingResult.history`; empty if the training left none."""
-        path = self.folder / "history.csv"
-        return pd.read_csv(path) if path.exists() else pd.DataFrame()
+        return read_history(self.folder)
 
     @cached_property
     def network(self) -> Any:
@@ -49,8 +49,8 @@ class TrainedModel:
         return load_model(self.folder)[0]
 
 
-def open_model(folder: str | Path) -> TrainedModel:
-    """Open a trained network.
+def open_model(folder: str | Path | TrainedModel) -> TrainedModel:
+    """Open a trained network; one that is open already is returned as it is.
 
     Raises
     ------
@@ -59,6 +59,8 @@ def open_model(folder: str | Path) -> TrainedModel:
     InputError
         If its card cannot be read, or belongs to another model file.
     """
+    if isinstance(folder, TrainedModel):
+        return folder
     model = TrainedModel(Path(folder))
     load_card(model.folder)
     return model

@@ -12,14 +12,15 @@ import pandas as pd
 import psutil
 import pytest
 
-from hcskit.cluster import ClusterConfig, train
+from hcskit.actions import import_plates, train
+from hcskit.cluster import ClusterConfig
 from hcskit.platemap import read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
 from hcskit.recipe import Recipe
 from hcskit.results import write_illumination
-from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate_plate
-from hcskit.store import import_plates, open_plates
+from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate
+from hcskit.store import open_plates
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,7 +44,7 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image_size=(64, 64),
             missing_fields=(("A02", 2),),
         )
-        export = simulate_plate(folder / f"export{seed}", design, seed=seed)
+        export = simulate(folder / f"export{seed}", design, seed=seed)
         found = read_folder(export.images)
         import_plates(found, folder, {index.plate: read_plate_map(export.plate_map, index.plate) for index in found})
     for name, plate in open_plates(folder).items():
@@ -80,7 +81,8 @@ def recipe() -> Recipe:
 def assert_undisturbed(screen: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
     """Compare a history with that of two ranks that nothing disturbed."""
     config = ClusterConfig(ranks_per_worker=2)
-    undisturbed = train(screen, recipe, tmp_path_factory.mktemp("undisturbed"), config, progress=False)
+    out = tmp_path_factory.mktemp("undisturbed")
+    undisturbed = train(screen, recipe, out, cluster=config, progress=False).history
 
     def check(history: pd.DataFrame, rtol: float = 1e-4) -> None:
         assert history["epoch"].tolist() == undisturbed["epoch"].tolist()
@@ -104,8 +106,8 @@ class Training:
 
     def _run(self, config: ClusterConfig) -> None:
         try:
-            history = train(self.screen, self.recipe, self.out, config, say=self.said.append, progress=False)
-            self.ended.append(history)
+            options = {"cluster": config, "say": self.said.append, "progress": False}
+            self.ended.append(train(self.screen, self.recipe, self.out, **options).history)
         except Exception as error:  # noqa: BLE001 - goes to whoever waits
             self.ended.append(error)
 

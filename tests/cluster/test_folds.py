@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from hcskit.actions import cross_validate
 from hcskit.assay import ssmd, z_prime
 from hcskit.cli import main
-from hcskit.cluster import ClusterConfig, cross_validate, open_cluster
-from hcskit.cluster._memory import neighbours, room
+from hcskit.cluster import ClusterConfig, open_cluster
+from hcskit.cluster._memory import image_memory, worker_memory
 from hcskit.data import KEPT_SHARE, label_fields
 from hcskit.errors import InputError
 from hcskit.inference._scores import score_folds
@@ -43,16 +44,17 @@ def test_every_field_is_predicted_by_a_network_that_never_saw_it_even_if_a_worke
     said: list[str] = []
     results: list[Any] = []
     histories = [tmp_path / f"fold-{fold}" / "history.csv" for fold in range(FOLDS)]
-    with open_cluster(ClusterConfig(workers=2, cores=1)) as client:
-        arguments = (client, screen, RECIPE, tmp_path, FOLDS)
-        work = Thread(target=lambda: results.append(cross_validate(*arguments, say=said.append)))
+    with open_cluster(ClusterConfig(workers=2, cores=1)) as cluster:
+        client, arguments = cluster.client, (screen, RECIPE, tmp_path, FOLDS)
+        options = {"cluster": cluster, "say": said.append}
+        work = Thread(target=lambda: results.append(cross_validate(*arguments, **options)))
         work.start()
         until(lambda: sum(path.exists() for path in histories) == 2)  # so whichever worker dies has begun
         early = {path: pd.read_csv(path) for path in histories if path.exists()}
         os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
         work.join(300)
-        assert any("goes on elsewhere" in line for line in said)
-        again = cross_validate(*arguments, say=said.append)
+        assert any("resumes elsewhere" in line for line in said)
+        again = cross_validate(*arguments, **options)
     assert said[-1] == "3 folds by well, 3 of them done"
     found = results[0]
     pd.testing.assert_frame_equal(again.predictions, found.predictions)
@@ -81,13 +83,14 @@ def _assert_held_out(found: Any, folder: Path, fields: pd.DataFrame) -> None:
 @pytest.mark.slow
 def test_what_a_fold_raises_reaches_the_user_and_the_worker_lives(screen: Path, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"data": RECIPE.data.model_copy(update={"crop": 128})})
-    with open_cluster(ClusterConfig(workers=1, cores=1)) as client:
+    with open_cluster(ClusterConfig(workers=1, cores=1)) as cluster:
+        client = cluster.client
         before = client.run(os.getpid)
         with pytest.raises(InputError, match="crop of 128 pixels is larger") as caught:
-            cross_validate(client, screen, recipe, tmp_path, FOLDS, say=lambda _: None)
+            cross_validate(screen, recipe, tmp_path, FOLDS, cluster=cluster, say=lambda _: None)
         assert "This was fold 0." in caught.value.__notes__
         with pytest.raises(InputError, match="another recipe"):
-            cross_validate(client, screen, RECIPE, tmp_path, FOLDS, say=lambda _: None)
+            cross_validate(screen, RECIPE, tmp_path, FOLDS, cluster=cluster, say=lambda _: None)
         assert client.run(os.getpid) == before
 
 
@@ -95,20 +98,20 @@ def test_what_a_fold_raises_reaches_the_user_and_the_worker_lives(screen: Path, 
 def test_folds_side_by_side_share_the_memory_of_their_host_and_ranks_that_of_their_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with open_cluster(ClusterConfig(workers=2, cores=1, memory="2GiB")) as client:
-        for address in client.scheduler_info()["workers"]:
-            assert neighbours(client, [address]) == {"beside": 2, "limit": 2 * 2**30}
+    with open_cluster(ClusterConfig(workers=2, cores=1, memory="2GiB")) as cluster:
+        for address in cluster.client.scheduler_info()["workers"]:
+            assert worker_memory(cluster.client, [address]) == {"workers_on_host": 2, "worker_limit": 2 * 2**30}
     # Others use the machine's memory as well.
-    assert room(4, 0) == pytest.approx(KEPT_SHARE * memory_to_spare() / 4, rel=0.3)
-    assert room(2, 2**20) == 2**18
+    assert image_memory(4, 0) == pytest.approx(KEPT_SHARE * memory_to_spare() / 4, rel=0.3)
+    assert image_memory(2, 2**20) == 2**18
     monkeypatch.setenv("HOROVOD_LOCAL_SIZE", "4")
-    assert room(2, 2**20) == 2**16
+    assert image_memory(2, 2**20) == 2**16
 
 
 def test_a_fold_that_does_not_fit_into_a_worker_is_refused_at_once(screen: Path, tmp_path: Path) -> None:
     config = ClusterConfig(kind="slurm", cores=2, memory="1GB", walltime="1:00", ranks_per_worker=2, interface="lo")
     with pytest.raises(InputError, match="run 1 ranks a worker"):
-        cross_validate(None, screen, RECIPE, tmp_path / "out", FOLDS, config)
+        cross_validate(screen, RECIPE, tmp_path / "out", FOLDS, cluster=config)
     assert not (tmp_path / "out").exists()
 
 
@@ -116,8 +119,7 @@ def test_a_fold_that_does_not_fit_into_a_worker_is_refused_at_once(screen: Path,
 def test_the_ranks_of_a_worker_train_a_fold_together(screen: Path, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(update={"optimiser": RECIPE.optimiser.model_copy(update={"epochs": 1})})
     config = ClusterConfig(workers=1, cores=2, ranks_per_worker=2, threads_per_rank=1)
-    with open_cluster(config) as client:
-        found = cross_validate(client, screen, recipe, tmp_path, 2, config, say=lambda _: None)
+    found = cross_validate(screen, recipe, tmp_path, 2, cluster=config, say=lambda _: None)
     _assert_held_out(found, tmp_path, label_fields(open_plates(screen), recipe.data))
     for fold in range(2):
         logs = (tmp_path / f"fold-{fold}" / "logs").glob("rank-*.log")

@@ -14,22 +14,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from distributed import Client
 
 from hcskit import open_screen
+from hcskit.actions import _apply, predict
 from hcskit.cli import main
-from hcskit.cluster import ClusterConfig, _predict, open_cluster
-from hcskit.cluster import predict as predict_on
+from hcskit.cluster import Cluster, ClusterConfig, _jobs, open_cluster
 from hcskit.cluster._checks import versions
 from hcskit.data import Normalisation, Tiles, TrainingFields
 from hcskit.errors import InputError, RunError
-from hcskit.inference import Predictions, gather_predictions, predict
+from hcskit.inference import Predictions, gather_predictions
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
-from hcskit.results import READOUTS, read_illumination, read_table
-from hcskit.store import open_plates
-from hcskit.training import ModelCard, load_card, load_model, save_model
+from hcskit.results import READOUTS, read_table
+from hcskit.training import ModelCard, TrainedModel, load_card, save_model
 from hcskit.training._ensemble import finish
 
 CLASSES = ("negative_control", "active", "other")
@@ -69,35 +67,35 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def serial(screen: Path, model: Path) -> Predictions:
-    found = predict(open_plates(screen), read_illumination(screen), *load_model(model), progress=False)
+    found = predict(screen, model, progress=False)
     assert found.wells["probability"].std() > 0.05
     assert len(found.fields) == 2 * (12 * 2 - 1) * len(CLASSES)
     return found
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with open_cluster(ClusterConfig(workers=2, cores=1)) as client:
-        yield client
+def cluster() -> Iterator[Cluster]:
+    with open_cluster(ClusterConfig(workers=2, cores=1)) as cluster:
+        yield cluster
 
 
 def _assert_same(found: Predictions, serial: Predictions) -> None:
-    pd.testing.assert_frame_equal(found.fields, serial.fields, rtol=0, atol=1e-6)
-    pd.testing.assert_frame_equal(found.wells, serial.wells, rtol=0, atol=1e-6)
+    pd.testing.assert_frame_equal(found.fields, serial.fields, check_exact=True)
+    pd.testing.assert_frame_equal(found.wells, serial.wells, check_exact=True)
 
 
 def _is_at_work(dask_worker: Any) -> bool:
-    return bool(_predict._networks.cache_info().currsize and dask_worker.state.executing_count)
+    return bool(_apply._network.cache_info().currsize and dask_worker.state.executing_count)
 
 
 @pytest.mark.slow
 def test_a_cluster_predicts_what_one_process_does_even_if_a_worker_dies(
-    client: Client, screen: Path, model: Path, serial: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, screen: Path, model: Path, until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_predict, "_FIELDS", 1)
-    found: list[Predictions] = []
+    monkeypatch.setattr(_apply, "_FIELDS", 1)
+    serial, found, client = predict(screen, model, progress=False), list[Predictions](), cluster.client
     processes = client.run(os.getpid)
-    work = Thread(target=lambda: found.append(predict_on(client, screen, model, progress=False)))
+    work = Thread(target=lambda: found.append(predict(screen, model, cluster=cluster, progress=False)))
     work.start()
     until(lambda: any(client.run(_is_at_work).values()))
     victim = next(address for address, at_work in client.run(_is_at_work).items() if at_work)
@@ -113,30 +111,33 @@ def test_a_cluster_predicts_what_one_process_does_even_if_a_worker_dies(
 def test_workers_that_come_late_are_used_and_none_at_all_is_told(
     screen: Path, model: Path, serial: Any, until: Callable[..., None]
 ) -> None:
-    with open_cluster(ClusterConfig(workers=1, cores=1)) as client:
+    with open_cluster(ClusterConfig(workers=1, cores=1)) as cluster:
+        client = cluster.client
         client.cluster.scale(0)
         until(lambda: not client.nthreads())
+        impatient = Cluster(client, ClusterConfig(start_timeout=1))
         with pytest.raises(RunError, match="no worker for 1 s"):
-            predict_on(client, screen, model, progress=False, patience=1)
+            predict(screen, model, cluster=impatient, progress=False)
         client.cluster.adapt(minimum=0, maximum=1, interval="100ms")
-        _assert_same(predict_on(client, screen, model, progress=False), serial)
+        _assert_same(predict(screen, model, cluster=cluster, progress=False), serial)
 
 
 @pytest.mark.slow
 def test_what_does_not_fit_is_refused_and_a_worker_notices_another_model_or_software(
-    client: Client, screen: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, screen: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    options: dict[str, Any] = {"cluster": cluster, "progress": False}
     with pytest.raises(InputError, match="plate p1 has no channel ER, which the model needs; it has DNA, GFP"):
-        predict_on(client, screen, _save(tmp_path / "er", channels=("DNA", "ER")), progress=False)
+        predict(screen, _save(tmp_path / "er", channels=("DNA", "ER")), **options)
     with monkeypatch.context() as patch:
-        patch.setattr(_predict, "versions", lambda: versions() | {"keras": "4.0"})
+        patch.setattr(_jobs, "versions", lambda: versions() | {"keras": "4.0"})
         with pytest.raises(InputError, match=r"worker tls://\S+ has keras 3\.\S+ \(here 4\.0\)"):
-            predict_on(client, screen, model, progress=False)
+            predict(screen, model, **options)
     # The driver's copy of the folder holds another network than the one that the workers read.
-    card = load_card(_save(tmp_path / "other", seed=1))
-    monkeypatch.setattr("hcskit.training.load_card", lambda folder: card)
+    here = TrainedModel(model)
+    here.__dict__["card"] = load_card(_save(tmp_path / "other", seed=1))
     with pytest.raises(InputError, match="another model for this worker"):
-        predict_on(client, screen, model, progress=False)
+        predict(screen, here, **options)
 
 
 @pytest.mark.slow

@@ -17,16 +17,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from hcskit.cluster import ClusterConfig, cross_validate, open_cluster, train, wait_for_workers
-from hcskit.cluster import predict as predict_there
+from hcskit.actions import cross_validate, predict, train
+from hcskit.cluster import ClusterConfig, open_cluster, wait_for_workers
 from hcskit.cluster._checks import check_workers
 from hcskit.data import label_fields
 from hcskit.errors import InputError, RunError
-from hcskit.inference import predict
 from hcskit.recipe import Recipe
-from hcskit.results import read_illumination
 from hcskit.store import open_plates
-from hcskit.training import load_model
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SCRIPT = Path(__file__).with_name("slurm.sh")
@@ -91,8 +88,8 @@ def test_two_nodes_of_two_ranks_train_what_one_process_does(
         command = ["scontrol", "show", "job"]
         shown.append([subprocess.run([*command, job], capture_output=True, text=True).stdout for job in slurm.jobs()])
 
-    history = train(screen, recipe, tmp_path, place(tmp_path, ranks_per_worker=2), say=say, progress=False)
-    assert_undisturbed(history, ROUNDED)
+    config = place(tmp_path, ranks_per_worker=2)
+    assert_undisturbed(train(screen, recipe, tmp_path, cluster=config, say=say, progress=False).history, ROUNDED)
     assert said[0] == "training with 4 ranks on 2 workers"
     assert len(shown[0]) == 2
     for job in shown[0]:
@@ -125,7 +122,7 @@ def test_a_training_goes_on_whenever_it_loses_a_node(
     finally:
         slurm("start", *down)
     told = [
-        line.rpartition("lost in mid-training; going on after epoch ")[2] for line in training.said if "lost" in line
+        line.rpartition("lost in mid-training; resuming after epoch ")[2] for line in training.said if "lost" in line
     ]
     assert told == [str(done) for done in losses]
     started = [line for line in training.said if line.startswith("training with")]
@@ -144,26 +141,28 @@ def test_folds_and_predictions_outlive_a_node(
             return result.result(400)
 
     folds, said = tmp_path / "folds", []
-    with open_cluster(place(tmp_path), tmp_path) as client:
-        wait_for_workers(client, 2, 240)
+    with open_cluster(place(tmp_path), tmp_path) as cluster:
+        wait_for_workers(cluster.client, 2, 240)
+        options = {"cluster": cluster, "say": said.append}
         found = lose_one(
-            lambda: cross_validate(client, screen, recipe, folds, 2, say=said.append),
+            lambda: cross_validate(screen, recipe, folds, 2, **options),
             lambda: len(list(folds.glob("fold-*/history.csv"))) == 2,
         )
         fields = label_fields(open_plates(screen), recipe.data)
-        assert any("goes on elsewhere" in line for line in said)
+        assert any("resumes elsewhere" in line for line in said)
         assert len(found.predictions) == len(fields) * fields["label"].nunique()
         assert found.predictions.groupby(["plate", "well"])["fold"].nunique().eq(1).all()
         assert found.history.groupby("fold")["epoch"].apply(list).tolist() == [list(range(1, 13))] * 2
-        again = cross_validate(client, screen, recipe, folds, 2, say=said.append)
+        again = cross_validate(screen, recipe, folds, 2, **options)
         assert said[-1] == "2 folds by well, 2 of them done"
         pd.testing.assert_frame_equal(again.predictions, found.predictions)
 
         model = folds / "fold-0"
         there = lose_one(
-            lambda: predict_there(client, screen, model, progress=False), lambda: any(client.processing().values())
+            lambda: predict(screen, model, cluster=cluster, progress=False),
+            lambda: any(cluster.client.processing().values()),
         )
-    here = predict(open_plates(screen), read_illumination(screen), *load_model(model), progress=False)
+    here = predict(screen, model, progress=False)
     pd.testing.assert_frame_equal(there.fields, here.fields, rtol=1e-5)
 
 
@@ -208,8 +207,9 @@ def test_what_keeps_a_training_from_starting_is_said(
 ) -> None:
     config = place(tmp_path, queue="nowhere")
     with pytest.raises(InputError, match=r"Slurm refuses the job: .*invalid partition specified: nowhere"):
-        train(screen, recipe, tmp_path / "model", config, progress=False)
-    with open_cluster(place(tmp_path), tmp_path) as client:
+        train(screen, recipe, tmp_path / "model", cluster=config, progress=False)
+    with open_cluster(place(tmp_path), tmp_path) as cluster:
+        client = cluster.client
         workers = wait_for_workers(client, 2, 120)
         assert client.scheduler.address.startswith("tls://")
         assert set().union(*client.run(listening).values()) == {"127.0.0.1"}
@@ -220,7 +220,7 @@ def test_what_keeps_a_training_from_starting_is_said(
             wait_for_workers(client, 3, 2.0)
     until(lambda: not slurm.jobs())
     with (
-        open_cluster(place(tmp_path, workers=5, start_timeout=20), tmp_path) as client,
+        open_cluster(place(tmp_path, workers=5, start_timeout=20), tmp_path) as cluster,
         pytest.raises(RunError, match=r"4 of 5 workers were there after 20 s; missing: \S+ \(job \d+\)"),
     ):
-        wait_for_workers(client, 5, 20.0)
+        wait_for_workers(cluster.client, 5, 20.0)

@@ -13,9 +13,10 @@ import pytest
 from distributed.comm import CommClosedError, connect
 from distributed.security import Security
 
-from hcskit.cluster import ClusterConfig, open_cluster, run_gang, train, wait_for_workers
+from hcskit.actions import train
+from hcskit.cluster import ClusterConfig, open_cluster, run_gang, wait_for_workers
 from hcskit.cluster._checks import check_workers
-from hcskit.cluster.ranks._gang import workers_there
+from hcskit.cluster._workers import workers_there
 from hcskit.errors import InputError, RunError, StoreError
 from hcskit.files import locked
 from hcskit.recipe import Recipe
@@ -51,7 +52,7 @@ def test_a_training_goes_on_when_a_worker_is_lost(training: Any, assert_undistur
     rank.parent().kill()  # the worker; its nanny starts another one
     rank.resume()  # it can only end itself when it is awake
     assert_undisturbed(training.result())
-    assert any(f"was lost in mid-training; going on after epoch {done}" in line for line in training.said)
+    assert any(f"was lost in mid-training; resuming after epoch {done}" in line for line in training.said)
     assert training.said.count("training with 2 ranks on 2 workers") == 2
     assert not training.ranks()
 
@@ -66,14 +67,15 @@ def test_a_killed_rank_is_named_and_the_others_end(training: Any, assert_undistu
     assert not training.ranks()
     assert training.epochs == done
     # What was done is kept, and another number of ranks goes on with it.
-    assert_undisturbed(train(training.screen, training.recipe, training.out, progress=False), ROUNDED)
+    again = train(training.screen, training.recipe, training.out, progress=False)
+    assert_undisturbed(again.history, ROUNDED)
 
 
 @pytest.mark.slow
 def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     recipe = Recipe.model_validate({"data": {"crop": 512}})
     with pytest.raises(InputError, match="the recipe's crop of 512 pixels is larger than the image") as caught:
-        train(screen, recipe, tmp_path, progress=False)
+        train(screen, recipe, tmp_path, cluster=ClusterConfig(), progress=False)
     assert any("rank" in note and "rank-" in note for note in caught.value.__notes__)
     said = capfd.readouterr()  # no traceback and none of Dask's words: it is the user who can mend it
     assert "Traceback" not in said.out + said.err
@@ -82,29 +84,30 @@ def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path, capfd
 
 @pytest.mark.slow
 def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
-    with open_cluster() as client, pytest.raises(RuntimeError, match=r"^ValueError: x{1000,}") as caught:
+    with open_cluster() as cluster, pytest.raises(RuntimeError, match=r"^ValueError: x{1000,}") as caught:
         run_gang(
-            client,
-            "in_seat:fail_at_length",
+            cluster.client,
+            "in_rank:fail_at_length",
             {},
-            addresses=wait_for_workers(client, 1, 60.0),
+            addresses=wait_for_workers(cluster.client, 1, 60.0),
             ranks_per_worker=1,
             logs=tmp_path,
-            environment={"PYTHONPATH": str(Path(__file__).parent)},
+            environment={"PYTHONPATH": str(Path(__file__).parent / "ranks")},
         )
     assert f"its output is in {tmp_path}/rank-0.log" in caught.value.__notes__[0]
     assert "x" * 1_000_000 in (tmp_path / "rank-0.log").read_text()
 
 
 def test_a_folder_is_trained_in_once_at_a_time(screen: Path, tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
-        train(screen, Recipe(), tmp_path, progress=False)
+    for cluster in (None, ClusterConfig()):
+        with locked(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
+            train(screen, Recipe(), tmp_path, cluster=cluster, progress=False)
 
 
 def test_ranks_that_would_not_fit_into_memory_are_refused_at_once(screen: Path, tmp_path: Path) -> None:
     config = ClusterConfig(kind="slurm", cores=2, memory="1GB", walltime="1:00", ranks_per_worker=2)
     with pytest.raises(InputError, match="run 1 ranks a worker"):
-        train(screen, Recipe.model_validate({"data": {"crop": 32}, "model": {"features": 8}}), tmp_path, config)
+        train(screen, Recipe.model_validate({"data": {"crop": 32}, "model": {"features": 8}}), tmp_path, cluster=config)
 
 
 @pytest.mark.slow
@@ -114,7 +117,8 @@ def test_a_cluster_refuses_strangers_and_other_versions(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with open_cluster(ClusterConfig()) as client:
+    with open_cluster(ClusterConfig()) as cluster:
+        client = cluster.client
         address = client.scheduler.address
         assert address.startswith("tls://127.0.0.1:")
         assert_refused(address, caplog)
@@ -137,8 +141,9 @@ def test_a_worker_that_is_there_is_not_taken_for_lost() -> None:
     """However often Dask's client asks the scheduler itself, for no worker at all."""
     with (
         dask.config.set({"distributed.client.scheduler-info-interval": "1ms"}),
-        open_cluster(ClusterConfig(workers=1, cores=1)) as client,
+        open_cluster(ClusterConfig(workers=1, cores=1)) as cluster,
     ):
+        client = cluster.client
         addresses = wait_for_workers(client, 1, 120)
         assert all(list(workers_there(client)) == addresses for _ in range(300))
         # Nor is a question that was not answered once.
@@ -155,8 +160,8 @@ def test_a_worker_that_is_there_is_not_taken_for_lost() -> None:
 
 @pytest.mark.slow
 def test_workers_that_do_not_come_are_missed_in_time() -> None:
-    with open_cluster(ClusterConfig()) as client, pytest.raises(RunError, match="1 of 2 workers were there after 2 s"):
-        wait_for_workers(client, 2, 2.0)
+    with open_cluster() as cluster, pytest.raises(RunError, match="1 of 2 workers were there after 2 s"):
+        wait_for_workers(cluster.client, 2, 2.0)
 
 
 def test_a_scheduler_that_does_not_answer_is_named() -> None:

@@ -69,12 +69,12 @@ def test_the_command_measures_and_leaves_the_screen_alone(screen: Path, tmp_path
 
 @pytest.mark.slow
 def test_all_ranks_take_the_same_number_of_steps(screen: Path, tmp_path: Path) -> None:
-    with open_cluster() as client:
+    with open_cluster() as cluster:
         run_gang(
-            client,
+            cluster.client,
             "hcskit.cluster._measure:measure",
             {"data": str(screen), "recipe": _recipe().model_dump(mode="json"), "seconds": 1.0, "out": str(tmp_path)},
-            addresses=wait_for_workers(client, 1, 60.0),
+            addresses=wait_for_workers(cluster.client, 1, 60.0),
             ranks_per_worker=2,
             logs=tmp_path,
         )
@@ -86,7 +86,7 @@ def test_all_ranks_take_the_same_number_of_steps(screen: Path, tmp_path: Path) -
 @pytest.mark.slow
 def test_a_number_that_fails_is_a_row_that_says_so(screen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "horovod.runner.http.http_server", None)
-    table = tune_ranks(screen, _recipe(), ClusterConfig(cores=2), seconds=0.1)
+    table = tune_ranks(screen, _recipe(), cluster=ClusterConfig(cores=2), seconds=0.1)
     assert table["ranks_per_worker"].tolist() == [1, 2]
     assert table["recommended"].tolist() == [True, False]
     assert table["failure"][0] == ""
@@ -97,4 +97,4 @@ def test_a_number_that_fails_is_a_row_that_says_so(screen: Path, monkeypatch: py
 @pytest.mark.slow
 def test_a_recipe_that_no_rank_can_train_is_refused(screen: Path) -> None:
     with pytest.raises(InputError, match="crop of 512 pixels is larger"):
-        tune_ranks(screen, _recipe(crop=512), ClusterConfig(cores=1), seconds=0.1)
+        tune_ranks(screen, _recipe(crop=512), cluster=ClusterConfig(cores=1), seconds=0.1)

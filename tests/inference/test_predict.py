@@ -9,13 +9,14 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-from hcskit.data import ImageFolder, Normalisation
+from hcskit.actions import predict
+from hcskit.data import ImageFolder, Normalisation, ScreenData
 from hcskit.errors import InputError
-from hcskit.inference import predict_images, predictable_fields
+from hcskit.inference import predictable_fields
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
 from hcskit.screen import PlateInfo, make_plate
-from hcskit.training import ModelCard
+from hcskit.training import ModelCard, save_model
 
 SHAPE = (8, 8)
 
@@ -46,15 +47,17 @@ def _plate(dtype: str) -> xr.Dataset:
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_pixels_are_those_the_network_was_trained_on(dtype: str, tmp_path: Path) -> None:
     other = {"uint8": "uint16", "uint16": "uint8"}[dtype]
-    image, plates = np.full(SHAPE, 40, dtype), {"P1": _plate(dtype)}
-    Image.fromarray(image).save(tmp_path / "one.png")
-    folder = ImageFolder(tmp_path)
+    image, screen = np.full(SHAPE, 40, dtype), ScreenData({"P1": _plate(dtype)})
+    (tmp_path / "images").mkdir()
+    Image.fromarray(image).save(tmp_path / "images" / "one.png")
+    folder = ImageFolder(tmp_path / "images")
     network = keras.Sequential([keras.Input((*SHAPE, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
     said = f"has pixels of type {dtype}; the model was trained on {other}, .* export the images as {other}"
     with pytest.raises(InputError, match=said):
-        predict_images(folder, network, _card(other), progress=False)
+        predict(folder, save_model(tmp_path / "other", network, _card(other)), progress=False)
     with pytest.raises(InputError, match=f"plate P1 {said}"):
-        predictable_fields(plates, _card(other))
-    for card in (_card(dtype), _card(None)):  # a card of before says nothing of it
-        assert predict_images(folder, network, card, progress=False)["file"].tolist() == ["one.png"]
-        assert len(predictable_fields(plates, card)) == 1
+        predictable_fields(screen, _card(other))
+    for name, card in (("same", _card(dtype)), ("before", _card(None))):  # a card of before says nothing of it
+        found = predict(folder, save_model(tmp_path / name, network, card), progress=False)
+        assert found.wells.index.unique("well").tolist() == ["one.png"]
+        assert len(predictable_fields(screen, card)) == 1

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hcskit import training
 from hcskit.data import RandomCrops, TrainingFields, open_data
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.parallel import KeepTogether, data_parallel, over_ranks, ranks
 from hcskit.recipe import Recipe, learning_rates
-from hcskit.training import train
 from hcskit.training._parts import weigh_parts
 
 #: Whether this is the process that knows nothing of ranks, with which the others are compared.
@@ -106,7 +106,7 @@ def _fit(configuration: Configuration, path: Path) -> SimpleNamespace:
 def train_plate(run: str, out: str) -> Any:
     """Train on the plates of a run."""
     recipe = Recipe.from_yaml(Path(run, "recipe.yaml"))
-    result = train(open_data(run), recipe, out, progress=False)
+    result = training.fit(open_data(run), recipe, out, progress=False)
     return result.history.drop(columns=["seconds", "images_per_second"]), result.model.get_weights()
 
 

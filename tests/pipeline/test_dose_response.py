@@ -10,7 +10,7 @@ import pytest
 
 from hcskit.pipeline import RunRecord
 from hcskit.response import match_truth
-from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate_plate
+from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate
 from hcskit.store import open_screen
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +43,7 @@ COLUMNS = {
 
 @pytest.mark.slow
 def test_a_plate_with_an_odd_name_gives_its_effective_concentrations(lab: Any, tmp_path: Path) -> None:
-    export = simulate_plate(tmp_path / 'plate 7 "µ" {it\'s}', DESIGN, seed=3)
+    export = simulate(tmp_path / 'plate 7 "µ" {it\'s}', DESIGN, seed=3)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE, encoding="utf-8")
     out = tmp_path / "run <b>&amp; {1}"

@@ -48,7 +48,7 @@ def test_a_run_stopped_with_ctrl_c_goes_on(lab: Any, pipeline: Path, tmp_path: P
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "Stopped. The same command, given again, goes on where this one was."
+    assert said.splitlines()[-1] == "Stopped. The same command, given again, resumes where this one stopped."
     assert "Traceback" not in said
     assert not alive(kernel)
     assert record(out)["status"] == "stopped"

@@ -17,7 +17,7 @@ from hcskit.data import ScreenData
 from hcskit.platemap import check_plate_map
 from hcskit.recipe import Recipe
 from hcskit.screen import PlateInfo, make_plate
-from hcskit.training import train
+from hcskit.training import fit
 
 
 def noise_plate(wells: int, fields: int, channels: int, rows: int, columns: int) -> xr.Dataset:
@@ -53,7 +53,7 @@ def even_light(plate: xr.Dataset) -> xr.Dataset:
 if __name__ == "__main__":
     plate = noise_plate(*json.loads(sys.argv[1]))
     with tempfile.TemporaryDirectory() as folder:
-        train(
+        fit(
             ScreenData({"P1": plate}, even_light(plate)),
             Recipe.model_validate_json(sys.argv[2]),
             folder,

@@ -14,7 +14,7 @@ from skimage.filters import threshold_otsu
 
 from hcskit.errors import InputError, StoreError
 from hcskit.platemap import read_plate_map
-from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, dilution_series, lay_out, simulate_plate
+from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, dilution_series, lay_out, simulate
 
 SMALL = PlateDesign(
     name="small",
@@ -39,19 +39,19 @@ def image(plate: SimulatedPlate, well: str, field: int, channel: str) -> np.ndar
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPlate:
-    return simulate_plate(tmp_path_factory.mktemp("small"), SMALL, seed=1)
+    return simulate(tmp_path_factory.mktemp("small"), SMALL, seed=1)
 
 
 def test_same_seed_same_files_other_seed_other_pixels(small: SimulatedPlate, tmp_path: Path) -> None:
-    again = simulate_plate(tmp_path / "again", SMALL, seed=1)
-    other = simulate_plate(tmp_path / "other", SMALL, seed=2)
+    again = simulate(tmp_path / "again", SMALL, seed=1)
+    other = simulate(tmp_path / "other", SMALL, seed=2)
     assert hashes(again) == hashes(small)
     differing = {name for name, value in hashes(other).items() if value != hashes(small)[name]}
     assert differing == {name for name in hashes(small) if name.endswith(".tif")}
 
 
 def test_what_is_missing_changes_no_other_field(small: SimulatedPlate, tmp_path: Path) -> None:
-    whole = simulate_plate(tmp_path, replace(SMALL, missing_wells=(), missing_fields=()), seed=1)
+    whole = simulate(tmp_path, replace(SMALL, missing_wells=(), missing_fields=()), seed=1)
     absent = {
         f"images/small_{field}_{channel}.tif"
         for field in ("A02_f02", "B03_f01", "B03_f02")
@@ -117,7 +117,7 @@ def test_default_plate_map_and_truth_agree_in_units(tmp_path: Path) -> None:
 
 def test_truth_gives_inactive_compounds_no_ec50(tmp_path: Path) -> None:
     design = replace(SMALL, compounds=(Compound("A", "translocation", ec50=10.0, moa="X"), Compound("B")))
-    truth = pd.read_csv(simulate_plate(tmp_path, design).truth).set_index("compound")
+    truth = pd.read_csv(simulate(tmp_path, design).truth).set_index("compound")
     assert truth.loc["A", "ec50"] == 10.0
     assert truth.loc["B", ["ec50", "phenotype", "hill_slope"]].isna().all()
     assert truth.loc["B", "maximum_effect"] == 0.0
@@ -158,7 +158,7 @@ def test_truth_is_found_again_from_the_pixels(tmp_path: Path, phenotype: str, re
         fields=5,
         image_size=(128, 128),
     )
-    plate = simulate_plate(tmp_path, design, seed=5)
+    plate = simulate(tmp_path, design, seed=5)
     doses = read_plate_map(plate.plate_map).query("role == 'treatment'")
     measured = pd.Series([readout(plate, well) for well in doses.index], index=doses["concentration"])
     means = sign * measured.groupby(level=0).mean()
@@ -172,15 +172,15 @@ def test_truth_is_found_again_from_the_pixels(tmp_path: Path, phenotype: str, re
 def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
-        simulate_plate(tmp_path, SMALL)
+        simulate(tmp_path, SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     with pytest.raises(InputError, match="is a file"):
-        simulate_plate(tmp_path / "notes.txt", SMALL)
+        simulate(tmp_path / "notes.txt", SMALL)
 
 
 def test_a_negative_seed_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="seed -1"):
-        simulate_plate(tmp_path / "plate", SMALL, seed=-1)
+        simulate(tmp_path / "plate", SMALL, seed=-1)
     assert not (tmp_path / "plate").exists()
 
 
@@ -190,16 +190,16 @@ def test_a_killed_run_leaves_no_plate_map(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate_plate(tmp_path, SMALL, progress=interrupted)
+        simulate(tmp_path, SMALL, progress=interrupted)
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
     with pytest.raises(InputError, match="did not finish"):
-        simulate_plate(tmp_path, SMALL)
+        simulate(tmp_path, SMALL)
 
 
 def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="could not be written"):
-        simulate_plate(tmp_path / "file" / "plate", SMALL)
+        simulate(tmp_path / "file" / "plate", SMALL)
 
 
 def test_progress_sees_every_acquired_well(tmp_path: Path) -> None:
@@ -210,5 +210,5 @@ def test_progress_sees_every_acquired_well(tmp_path: Path) -> None:
             seen.append(treatment.well.name)
             yield treatment
 
-    simulate_plate(tmp_path, replace(SMALL, image_size=(32, 32)), progress=watch)
+    simulate(tmp_path, replace(SMALL, image_size=(32, 32)), progress=watch)
     assert seen == ["A01", "A02", "A03", "A04", "B01", "B02", "B04"]

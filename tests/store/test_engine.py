@@ -14,11 +14,11 @@ import tifffile
 import xarray as xr
 
 import hcskit
+from hcskit.actions import import_plates
 from hcskit.errors import InputError, NotAScreenError, ReaderError
 from hcskit.readers import read_folder
 from hcskit.response import fit_responses
 from hcskit.results import PREDICTIONS, PROFILES, RESPONSES, write_table
-from hcskit.store import import_plates
 
 LABELS = [(well, field, channel) for well in ("A01", "A02", "B07") for field in (1, 2) for channel in ("DNA", "GFP")]
 LABELS.remove(("A01", 2, "GFP"))

@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ome_zarr_models.v05.hcs import HCS
 
+from hcskit.actions import import_plates
 from hcskit.errors import InputError, NotAScreenError, PlateMapError, ReaderError, StoreError
 from hcskit.platemap import read_plate_map
 from hcskit.readers import ImageIndex, read_folder
-from hcskit.simulation import Compound, PlateDesign, simulate_plate
-from hcskit.store import import_plates, open_plate, open_plates, open_screen, plate_path
+from hcskit.simulation import Compound, PlateDesign, simulate
+from hcskit.store import open_plate, open_plates, open_screen, plate_path
 
 Label = tuple[str, int, str]
 WELLS = ("A01", "A02", "B01", "H12", "P24", "AA01", "AF48")
@@ -132,7 +133,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         missing_wells=("B03",),
         missing_fields=(("A02", 2),),
     )
-    export = simulate_plate(folder / "export", design)
+    export = simulate(folder / "export", design)
     table = read_plate_map(export.plate_map)
     import_plates(read_folder(export.images), folder / "screen", table, allow_missing=True, progress=False)
     return folder

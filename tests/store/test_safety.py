@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from hcskit.actions import import_plates
 from hcskit.errors import InputError, StoreError
 from hcskit.flatfield import Flatfield
 from hcskit.readers import Export, read_folder
 from hcskit.screen import PlateInfo, make_plate
-from hcskit.store import _layout, _well, _write, import_plates, open_plate, open_screen, plate_path, write_plate
+from hcskit.store import _layout, _well, _write, open_plate, open_screen, plate_path, write_plate
 
 WELLS = [f"A{column:02d}" for column in range(1, 9)]
 INFO = PlateInfo("P1", ("A01", "A02", "C07"), (1, 2), ("DNA", "GFP"), (24, 30), np.dtype("uint16"))

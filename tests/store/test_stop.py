@@ -14,17 +14,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hcskit.actions import import_plates
 from hcskit.errors import StoreError
 from hcskit.files import locked
 from hcskit.readers import read_folder
-from hcskit.store import import_plates, open_plate, open_screen
+from hcskit.store import open_plate, open_screen
 
 WELLS = [f"{row}{column:02d}" for row in "ABCDEFGH" for column in range(1, 13)]
 SCRIPT = """
 import sys
 from hcskit.platemap import read_plate_map
 from hcskit.readers import read_folder
-from hcskit.store import import_plates
+from hcskit.actions import import_plates
 import_plates(read_folder(sys.argv[1]), sys.argv[2], read_plate_map(sys.argv[3]), progress=False)
 """
 

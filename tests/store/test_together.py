@@ -7,17 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster, get_task_stream
+from distributed import get_task_stream
 
+from hcskit.actions import import_plates
+from hcskit.cluster import Cluster, ClusterConfig, open_cluster
 from hcskit.errors import InputError, ReaderError, StoreError
 from hcskit.readers import read_folder
-from hcskit.store import import_plates, open_plate
+from hcskit.store import open_plate
 
 WELLS = [f"{row}{column:02d}" for row in "ABCDEFGH" for column in range(1, 7)]
 SCRIPT = """
 import sys
 from hcskit.readers import read_folder
-from hcskit.store import import_plates
+from hcskit.actions import import_plates
 source, own, share, same = sys.argv[1:]
 for screen, wells in ((own, share.split(",")), (same, None)):
     print("ready", flush=True)
@@ -76,22 +78,24 @@ def test_a_plate_is_complete_when_its_last_well_is_there(tmp_path: Path, source:
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    """Client of two workers, each a process."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-        yield client
+def cluster() -> Iterator[Cluster]:
+    """Two workers, each a process."""
+    with open_cluster(ClusterConfig(workers=2, cores=1)) as cluster:
+        yield cluster
 
 
-def test_import_on_a_dask_cluster(tmp_path: Path, source: Path, client: Client) -> None:
-    with get_task_stream(client) as stream:
-        import_plates(read_folder(source / "images"), tmp_path, progress=False)
-    assert {task["worker"] for task in stream.data} == set(client.scheduler_info()["workers"])
+@pytest.mark.slow
+def test_import_on_a_dask_cluster(tmp_path: Path, source: Path, cluster: Cluster) -> None:
+    with get_task_stream(cluster.client) as stream:
+        import_plates(source / "images", tmp_path, cluster=cluster, progress=False)
+    assert {task["worker"] for task in stream.data} == set(cluster.client.scheduler_info()["workers"])
     assert contents(tmp_path) == contents(source / "undisturbed")
 
 
-def test_what_a_worker_finds_wrong_reaches_the_user(tmp_path: Path, export, client: Client) -> None:
+@pytest.mark.slow
+def test_what_a_worker_finds_wrong_reaches_the_user(tmp_path: Path, export, cluster: Cluster) -> None:
     folder = export(tmp_path / "images", [(well, 1, "DNA") for well in WELLS], compression="zlib")
     bad = folder / "P1_C03_f01_DNA.tif"
     bad.write_bytes(bad.read_bytes()[:8] + bytes(40) + bad.read_bytes()[48:])
     with pytest.raises(ReaderError, match=r"P1_C03_f01_DNA\.tif"):
-        import_plates(read_folder(folder), tmp_path, progress=False)
+        import_plates(folder, tmp_path, cluster=cluster, progress=False)

@@ -17,10 +17,11 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from hcskit import training
 from hcskit.data import open_data
 from hcskit.errors import RunError
 from hcskit.recipe import Recipe
-from hcskit.training import TrainingResult, _checkpoints, each_network, load_card, train
+from hcskit.training import TrainingResult, _checkpoints, each_network, load_card
 
 SCRIPT = Path(__file__).with_name("in_rank.py")
 TIMES = ["seconds", "images_per_second"]
@@ -33,7 +34,7 @@ BASE: dict[str, Any] = {
 
 def fit(screen: Path, out: Path, **sections: Any) -> TrainingResult:
     recipe = Recipe.model_validate(BASE | sections)
-    return train(open_data(screen), recipe, out, progress=False)
+    return training.fit(open_data(screen), recipe, out, progress=False)
 
 
 def states(out: Path) -> Iterator[set[str]]:

@@ -9,23 +9,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster.ranks._cores import SYSTEM, nodes, physical_cores, share_cores
+from hcskit.parallel import environment
 from hcskit.parallel._device import GPUS_PER_RANK
+from hcskit.recipe import Recipe
 
-if TYPE_CHECKING:  # it loads TensorFlow, which a worker of Dask does not need
-    from hcskit.recipe import Recipe
-
-__all__ = ["Seat", "machine", "on_cpus", "shares", "take_seat", "variables"]
+__all__ = ["CpuBinding", "bind_rank", "core_shares", "machine", "on_cpus", "variables"]
 
 _THREADS, _BRANCHES = "OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS"
 
 
 @dataclass(frozen=True)
-class Seat:
-    """Where one rank runs.
+class CpuBinding:
+    """What one rank may run on.
 
     Attributes
     ----------
@@ -42,7 +40,7 @@ class Seat:
     prefix: tuple[str, ...] = ()
 
     def environment(self, asked: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables that hold libraries to the seat's threads.
+        """Return the variables that hold libraries to its threads.
 
         Parameters
         ----------
@@ -51,7 +49,7 @@ class Seat:
 
         Examples
         --------
-        >>> Seat(frozenset({0, 1}), 2).environment({"TF_NUM_INTEROP_THREADS": "7"})["TF_NUM_INTEROP_THREADS"]
+        >>> CpuBinding(frozenset({0, 1}), 2).environment({"TF_NUM_INTEROP_THREADS": "7"})["TF_NUM_INTEROP_THREADS"]
         '2'
         """
         threads = int(asked.get(_THREADS, self.threads))
@@ -67,8 +65,6 @@ def variables(recipe: Recipe, config: ClusterConfig) -> dict[str, str]:
     They are Horovod's settings in the recipe, the threads and GPUs that the cluster's file names, if it does, and as
     many operations side by side as the network has branches; a rank with fewer cores has as many as those.
     """
-    from hcskit.parallel import environment
-
     crop = recipe.data.crop
     branches = recipe.model.branches(crop)
     threads = {} if config.threads_per_rank is None else {_THREADS: str(config.threads_per_rank)}
@@ -82,7 +78,7 @@ def machine() -> tuple[str, tuple[int, ...]]:
     return boot, tuple(sorted(os.sched_getaffinity(0)))
 
 
-def shares(machines: Mapping[str, object], ranks_per_worker: int) -> dict[str, list[tuple[int, int]]]:
+def core_shares(machines: Mapping[str, object], ranks_per_worker: int) -> dict[str, list[tuple[int, int]]]:
     """Give the ranks that share the same cores their numbers.
 
     Parameters
@@ -99,7 +95,7 @@ def shares(machines: Mapping[str, object], ranks_per_worker: int) -> dict[str, l
 
     Examples
     --------
-    >>> shares({"a": "node1", "b": "node2", "c": "node1"}, 1)
+    >>> core_shares({"a": "node1", "b": "node2", "c": "node1"}, 1)
     {'a': [(0, 2)], 'b': [(0, 1)], 'c': [(1, 2)]}
     """
     together = {worker: [other for other in machines if machines[other] == machines[worker]] for worker in machines}
@@ -112,13 +108,13 @@ def shares(machines: Mapping[str, object], ranks_per_worker: int) -> dict[str, l
     }
 
 
-def take_seat(
+def bind_rank(
     share: tuple[int, int],
     worker: tuple[int, int],
     cpus: Iterable[int] | None = None,
     system: Path = SYSTEM,
-) -> Seat:
-    """Find a rank its seat on this machine.
+) -> CpuBinding:
+    """Choose the CPUs and threads of a rank on this machine.
 
     Parameters
     ----------
@@ -136,9 +132,9 @@ def take_seat(
     prefix = _local_memory(system)
     if (threads + 1) * (count // ranks) <= len(cores):
         # The workers asked for fewer cores than they see: the others are not theirs, and nobody says which these are.
-        return Seat(allowed, max(1, threads // ranks), prefix)
+        return CpuBinding(allowed, max(1, threads // ranks), prefix)
     own = share_cores(cores, count)[number]
-    return Seat(frozenset(cpu for core in own for cpu in core.cpus), len(own), prefix)
+    return CpuBinding(frozenset(cpu for core in own for cpu in core.cpus), len(own), prefix)
 
 
 @contextmanager

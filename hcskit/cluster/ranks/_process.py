@@ -1,4 +1,4 @@
-"""One rank's process: started on its seat, listened to, ended."""
+"""One rank's process: started on its CPUs, listened to, ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TextIO
 
-from hcskit.cluster.ranks._binding import on_cpus, take_seat
+from hcskit.cluster.ranks._binding import bind_rank, on_cpus
 from hcskit.errors import RunError
 from hcskit.parallel._device import bind_gpus
 
@@ -92,24 +92,24 @@ class RankProcess:
     ----------
     task : RankTask
         What it does.
-    room : tuple of int
+    slots : tuple of int
         Ranks of its worker, and threads that the worker asked for.
     say : callable
         Takes its number and a line of its output.
     """
 
-    def __init__(self, task: RankTask, room: tuple[int, int], say: Callable[[tuple[int, str]], object]) -> None:
+    def __init__(self, task: RankTask, slots: tuple[int, int], say: Callable[[tuple[int, str]], object]) -> None:
         self.task, self.report = task, b""
-        seat = take_seat(task.share, room)
+        binding = bind_rank(task.share, slots)
         asked = {**os.environ, **task.environment}
         # Its number in the worker, whose own GPUs are shared out.
-        gpu = bind_gpus(asked, int(asked.get("HOROVOD_LOCAL_RANK", 0)), room[0])
+        gpu = bind_gpus(asked, int(asked.get("HOROVOD_LOCAL_RANK", 0)), slots[0])
         receive, send = os.pipe()
         try:
-            with on_cpus(seat.cpus):
+            with on_cpus(binding.cpus):
                 self.process = subprocess.Popen(  # noqa: S603 - our own module
-                    [*seat.prefix, sys.executable, "-P", "-u", "-m", "hcskit.cluster.ranks._rank", str(send)],
-                    env={**asked, **seat.environment(task.environment), **gpu},
+                    [*binding.prefix, sys.executable, "-P", "-u", "-m", "hcskit.cluster.ranks._rank", str(send)],
+                    env={**asked, **binding.environment(task.environment), **gpu},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,

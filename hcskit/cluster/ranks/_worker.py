@@ -33,13 +33,13 @@ def run_ranks(gang: str, tasks: Sequence[RankTask]) -> None:
         If the gang was stopped.
     """
     worker = get_worker()
-    room = (len(tasks), worker.state.nthreads)
+    slots = (len(tasks), worker.state.nthreads)
     ranks: list[RankProcess] = []
     failures: list[RankFailure] = []
     ends = math.inf
     try:
         for task in tasks:
-            ranks.append(RankProcess(task, room, lambda line: worker.log_event(gang, line)))  # noqa: PERF401 - one may fail
+            ranks.append(RankProcess(task, slots, lambda line: worker.log_event(gang, line)))  # noqa: PERF401 - one may fail
         while any(rank.running for rank in ranks) and time.monotonic() < ends:
             if gang in _stopped:
                 raise RunError("stopped, as another rank was lost")

@@ -1,4 +1,4 @@
-"""The seat of a rank: what it may run on, and with how many threads."""
+"""The binding of a rank: what it may run on, and with how many threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hcskit.cluster import ClusterConfig, open_cluster, run_gang, wait_for_workers
-from hcskit.cluster.ranks._binding import Seat, on_cpus, shares, take_seat, variables
+from hcskit.cluster.ranks._binding import CpuBinding, bind_rank, core_shares, on_cpus, variables
 from hcskit.cluster.ranks._cores import physical_cores, share_cores
 from hcskit.recipe import Recipe
 
@@ -29,15 +29,15 @@ def two_nodes(tmp_path: Path) -> Path:
 
 
 def test_ranks_of_a_worker_sit_apart(two_nodes: Path) -> None:
-    seats = [take_seat((number, 2), (2, 4), range(4), two_nodes) for number in range(2)]
-    assert [(seat.cpus, seat.threads) for seat in seats] == [({0, 1}, 2), ({2, 3}, 2)]
+    bindings = [bind_rank((number, 2), (2, 4), range(4), two_nodes) for number in range(2)]
+    assert [(binding.cpus, binding.threads) for binding in bindings] == [({0, 1}, 2), ({2, 3}, 2)]
 
 
 def test_workers_on_the_same_cores_share_them(two_nodes: Path) -> None:
-    numbered = shares({"a": "here", "b": "there", "c": "here"}, 2)
+    numbered = core_shares({"a": "here", "b": "there", "c": "here"}, 2)
     assert numbered == {"a": [(0, 4), (1, 4)], "b": [(0, 2), (1, 2)], "c": [(2, 4), (3, 4)]}
-    seats = [take_seat(share, (2, 2), range(4), two_nodes) for share in (*numbered["a"], *numbered["c"])]
-    assert [seat.cpus for seat in seats] == [{0}, {1}, {2}, {3}]
+    bindings = [bind_rank(share, (2, 2), range(4), two_nodes) for share in (*numbered["a"], *numbered["c"])]
+    assert [binding.cpus for binding in bindings] == [{0}, {1}, {2}, {3}]
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_workers_on_the_same_cores_share_them(two_nodes: Path) -> None:
 def test_a_rank_is_held_to_cpus_where_its_workers_have_them_all(
     two_nodes: Path, workers: int, asked: int, cpus: set[int], threads: int
 ) -> None:
-    seat = take_seat((0, workers), (1, asked), range(4), two_nodes)
-    assert (seat.cpus, seat.threads) == (cpus, threads)
+    binding = bind_rank((0, workers), (1, asked), range(4), two_nodes)
+    assert (binding.cpus, binding.threads) == (cpus, threads)
 
 
 def test_threads_are_the_files_and_branches_the_networks() -> None:
@@ -67,14 +67,14 @@ def test_threads_are_the_files_and_branches_the_networks() -> None:
     assert ask({"data": {"crop": 32}}) == {"TF_NUM_INTEROP_THREADS": "4"}
     assert ask({"data": {"crop": None}}) == {"TF_NUM_INTEROP_THREADS": "7"}
     asked = ask({"model": {"scales": 3}}, threads_per_rank=5)
-    assert Seat(frozenset({0}), 8).environment(asked) == {
+    assert CpuBinding(frozenset({0}), 8).environment(asked) == {
         "OMP_NUM_THREADS": "5",
         "OPENBLAS_NUM_THREADS": "5",
         "MKL_NUM_THREADS": "5",
         "TF_NUM_INTRAOP_THREADS": "5",
         "TF_NUM_INTEROP_THREADS": "3",
     }
-    few = Seat(frozenset({0, 1}), 2).environment(ask({}))
+    few = CpuBinding(frozenset({0, 1}), 2).environment(ask({}))
     assert (few["TF_NUM_INTRAOP_THREADS"], few["TF_NUM_INTEROP_THREADS"]) == ("2", "2")
 
 
@@ -99,7 +99,7 @@ def test_numactl_is_used_where_it_may_and_there_is_a_choice(
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     if nodes == 1:
         shutil.rmtree(two_nodes / "node" / "node1")
-    prefix = take_seat((0, 1), (1, 4), range(4), two_nodes).prefix
+    prefix = bind_rank((0, 1), (1, 4), range(4), two_nodes).prefix
     assert prefix == ((str(program), "--localalloc") if used else ())
 
 
@@ -115,7 +115,7 @@ after = threads() - before
 print(after["tf_Compute\\n"], after[pathlib.Path("/proc/self/comm").read_text()])
 """
     asked = {"OMP_NUM_THREADS": "5", "TF_NUM_INTEROP_THREADS": "3"}
-    settings = os.environ | Seat(frozenset({0}), 1).environment(asked)
+    settings = os.environ | CpuBinding(frozenset({0}), 1).environment(asked)
     counted = subprocess.run([sys.executable, "-c", count], env=settings, capture_output=True, text=True, check=True)
     assert counted.stdout.split() == ["3", "5"]
 
@@ -127,12 +127,12 @@ def test_ranks_and_all_their_threads_keep_to_their_own_cores(
 ) -> None:
     config = ClusterConfig(workers=workers, ranks_per_worker=ranks_per_worker)
     here = physical_cores(os.sched_getaffinity(0))
-    with open_cluster(config) as client:
+    with open_cluster(config) as cluster:
         run_gang(
-            client,
-            "in_seat:look",
+            cluster.client,
+            "in_rank:look",
             {"out": str(tmp_path)},
-            addresses=wait_for_workers(client, workers, 60.0),
+            addresses=wait_for_workers(cluster.client, workers, 60.0),
             ranks_per_worker=ranks_per_worker,
             logs=tmp_path,
             environment={"PYTHONPATH": str(Path(__file__).parent), **variables(Recipe(), config)},
@@ -146,11 +146,11 @@ def test_ranks_and_all_their_threads_keep_to_their_own_cores(
 
 @pytest.mark.skipif(shutil.which("numactl") is None, reason="numactl is not installed")
 def test_the_real_numactl_starts_a_process_that_keeps_its_cpus(two_nodes: Path) -> None:
-    seat = take_seat((0, 1), (1, 4), range(4), two_nodes)
-    if not seat.prefix:
+    binding = bind_rank((0, 1), (1, 4), range(4), two_nodes)
+    if not binding.prefix:
         pytest.skip("numactl may do nothing here")
     one = min(os.sched_getaffinity(0))
     with on_cpus({one}):
-        command = [*seat.prefix, sys.executable, "-c", LOOK]
+        command = [*binding.prefix, sys.executable, "-c", LOOK]
         looked = subprocess.run(command, capture_output=True, text=True, check=True)
     assert looked.stdout == f"[{one}]\n"

@@ -1,4 +1,4 @@
-"""The folder of a training: one gang at a time writes it, and the driver reads on another machine how far it is."""
+"""The folder of a training: one process at a time writes it, and others read how far it is."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pandas as pd
 from hcskit.errors import StoreError
 from hcskit.files import locked
 
-__all__ = ["alone", "history"]
+__all__ = ["read_history", "sole_writer"]
 
 _PATIENCE, _POLL = 90.0, 1.0  # seconds; a worker that has lost its scheduler ends its ranks within about 30
 _READS, _PAUSE = 3, 0.2
 
 
 @contextmanager
-def alone(out: str | Path) -> Iterator[None]:
+def sole_writer(out: str | Path) -> Iterator[None]:
     """Let rank 0 write into a folder once no other rank 0 does; the other ranks wait for it where they meet.
 
     Ranks that a lost driver or a lost network left behind may live for a while yet.
@@ -46,8 +46,8 @@ def alone(out: str | Path) -> Iterator[None]:
         yield
 
 
-def history(out: str | Path) -> pd.DataFrame:
-    """Return what is done, one row an epoch; a network's file system may fail while a file is replaced."""
+def read_history(out: str | Path) -> pd.DataFrame:
+    """Return the epochs that are done, one row each; a shared file system may fail while the file is replaced."""
     path = Path(out, "history.csv")
     for _ in range(_READS):
         with suppress(OSError, pd.errors.ParserError, pd.errors.EmptyDataError):

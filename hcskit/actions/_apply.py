@@ -1,0 +1,242 @@
+"""A trained network applied to every field, here or on a cluster: its predictions, and its features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import chain
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+from tqdm import tqdm
+
+from hcskit.actions._folder import folder_of
+from hcskit.cluster import AnyCluster, job_runner
+from hcskit.data import LabelledData, ScreenData, open_data
+from hcskit.errors import InputError
+from hcskit.inference import (
+    Predictions,
+    apply_network,
+    class_network,
+    feature_network,
+    gather_predictions,
+    gather_profiles,
+    predictable_fields,
+    write_predictions,
+)
+from hcskit.results import PROFILES, read_illumination, write_csv, write_table
+from hcskit.training import ModelCard, TrainedModel, load_model, open_model
+
+__all__ = ["embed", "predict"]
+
+_FIELDS = 16  # in a job: seconds of work, so that little is lost with a worker, and all workers end together
+# Threads read side by side. They open one by one: pandas may miss a label when several threads look first
+# (pandas-dev/pandas#21150). The network takes a few fields at a time, with all its threads. Four threads at once gave
+# the same numbers on two cores, a tenth to a third faster, but Keras does not promise it, and memory is held fourfold.
+_opening, _computing = Lock(), Lock()
+
+_Arrays = list[npt.NDArray[np.float32]]
+
+
+def predict(
+    data: str | Path | LabelledData,
+    model: str | Path | TrainedModel,
+    out: str | Path | None = None,
+    *,
+    cluster: AnyCluster | None = None,
+    say: Callable[[str], object] = tqdm.write,
+    progress: bool = True,
+) -> Predictions:
+    """Read the phenotypes of every usable field.
+
+    A field is cut into the fewest crops of the size the network was trained on; its probability is their mean.
+
+    Parameters
+    ----------
+    data : path-like or LabelledData
+        Folder of a screen whose quality step has run, or of images. Here, also what `hcskit.data.open_data` returns.
+    model : path-like or TrainedModel
+        A trained network, or its folder.
+    out : path-like, optional
+        Of a screen: folder of a screen or a run, whose tables are written. Of images: a CSV file, one row an image. By
+        default, nothing is written.
+    cluster : Cluster, ClusterConfig or path-like, optional
+        Where; by default in this process. Fields of a worker that is lost are done by the others.
+    say : callable
+        Takes the paths of what is written, and why the network should not be believed.
+    progress : bool
+        Show a progress bar over fields.
+
+    Returns
+    -------
+    Predictions
+        Tables of fields and wells; each image of a folder is a well with the name of its file.
+
+    Raises
+    ------
+    InputError
+        If the data do not fit the model's card: a channel is missing, the size or type of a pixel is another, or images
+        are smaller than the network's input. On a cluster: if a worker finds another model, or has other versions.
+    RunError
+        If there is no worker any more, or workers die of the same fields again and again.
+    """
+    found = _apply(data, model, class_network, out, cluster, progress)
+    for doubt in found.card.doubts:
+        say(doubt)
+    predictions = gather_predictions(found.fields, found.crops, found.card.classes)
+    if out is None:
+        return predictions
+    if isinstance(found.data, ScreenData):
+        for path in write_predictions(out, found.data.plates, predictions, found.card):
+            say(f"wrote {path}")
+    else:
+        table = predictions.wells.reset_index().pivot_table("probability", "well", "phenotype")
+        _write_images(out, table.loc[found.fields["well"], list(found.card.classes)], say)
+    return predictions
+
+
+def embed(
+    data: str | Path | LabelledData,
+    model: str | Path | TrainedModel,
+    out: str | Path | None = None,
+    *,
+    cluster: AnyCluster | None = None,
+    say: Callable[[str], object] = tqdm.write,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Describe every well by the features that a network has before its output layer.
+
+    Features are averaged over the crops of a field, then over the fields of a well. The features of an ensemble's
+    networks stand side by side: what a feature stands for differs from network to network, so their mean says little.
+
+    Parameters
+    ----------
+    data, model, out, cluster, say, progress
+        As `predict` takes them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``plate, well``; columns ``feature_1`` and so on, dimensionless. Written as the table ``profiles``.
+
+    Raises
+    ------
+    InputError
+        If the layer before the output has more axes than (batch, feature), or as `predict` does.
+    RunError
+        As `predict` does.
+    """
+    found = _apply(data, model, feature_network, out, cluster, progress)
+    profiles = gather_profiles(found.fields, found.crops)
+    if out is not None and isinstance(found.data, ScreenData):
+        say(f"wrote {write_table(out, PROFILES, profiles)}")
+    elif out is not None:
+        _write_images(out, profiles.droplevel("plate"), say)
+    return profiles
+
+
+@dataclass(frozen=True)
+class _Applied:
+    """What a network returned of the crops of each field."""
+
+    data: LabelledData
+    card: ModelCard
+    fields: pd.DataFrame
+    crops: _Arrays
+
+
+def _apply(
+    data: str | Path | LabelledData,
+    model: str | Path | TrainedModel,
+    network: Callable[[Any], Any],
+    out: str | Path | None,
+    cluster: AnyCluster | None,
+    progress: bool,
+) -> _Applied:
+    """Apply a network to all fields, a few in a job; the jobs are the same wherever they run."""
+    images, trained = open_data(data, illumination=cluster is None), open_model(model)
+    _check_out(images, out)
+    fields = predictable_fields(images, trained.card)
+    parts = [
+        plate.iloc[start : start + _FIELDS]
+        for _, plate in fields.groupby("plate", sort=False)
+        for start in range(0, len(plate), _FIELDS)
+    ]
+    if cluster is None:
+        apply = partial(_apply_to_part, data=images, network=network(trained.network), card=trained.card)
+    else:
+        place = _Place(uuid4().hex, folder_of(data), trained.folder.resolve(), trained.card.weights_sha256)
+        apply = partial(_apply_in_worker, place=place, network=network)
+    with tqdm(total=len(fields), unit="field", disable=not progress) as bar, job_runner(cluster) as run:
+        found = run([partial(apply, part) for part in parts], lambda crops: bar.update(len(crops)))
+    ordered = pd.concat(parts, ignore_index=True)
+    return _Applied(images, trained.card, ordered, list(chain.from_iterable(found)))
+
+
+def _apply_to_part(part: pd.DataFrame, *, data: LabelledData, network: Any, card: ModelCard) -> _Arrays:
+    if isinstance(data, ScreenData):  # other plates may have images of another size
+        plate = part["plate"].iloc[0]
+        data = ScreenData({plate: data.plates[plate]}, data.illumination)
+    with _opening:
+        source = data.source(part, card.channels, card.binning)
+    return apply_network(source, network, card, turn=_computing)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a worker finds what it needs. What it opened is kept for one call: the next may find another plate."""
+
+    call: str
+    data: Path
+    model: Path
+    sha256: str
+
+
+def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[Any], Any]) -> _Arrays:
+    with _opening:
+        applied, card = _network(place.model, place.sha256, network)
+        data = _data(place)
+        if isinstance(data, ScreenData):
+            data = ScreenData(data.plates, _profile(place, part["plate"].iloc[0]))
+    return _apply_to_part(part, data=data, network=applied, card=card)
+
+
+@lru_cache(maxsize=1)
+def _network(folder: Path, sha256: str, network: Callable[[Any], Any]) -> tuple[Any, ModelCard]:
+    model, card = load_model(folder)
+    if card.weights_sha256 != sha256:
+        raise InputError(f"{folder} holds another model for this worker than for the machine that asked: is it shared?")
+    return network(model), card
+
+
+@lru_cache(maxsize=1)
+def _data(place: _Place) -> LabelledData:
+    return open_data(place.data, illumination=False)
+
+
+@lru_cache(maxsize=2)
+def _profile(place: _Place, plate: str) -> xr.Dataset:
+    return read_illumination(place.data, [plate])
+
+
+def _check_out(data: LabelledData, out: str | Path | None) -> None:
+    """Refuse a file that cannot be written before hours of work."""
+    if out is None or isinstance(data, ScreenData):
+        return
+    path = Path(out)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; of a folder of images the result is one table: name a CSV file (out)")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent} to write {path.name} into")
+
+
+def _write_images(out: str | Path, table: pd.DataFrame, say: Callable[[str], object]) -> None:
+    write_csv(out, table.rename_axis("file").reset_index())
+    say(f"wrote {out}")

@@ -1,0 +1,112 @@
+"""Import: a microscope's export becomes OME-Zarr plates, here or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from hcskit.cluster import AnyCluster, job_runner
+from hcskit.files import write_text
+from hcskit.platemap import read_plate_map
+from hcskit.readers import ImageIndex, read_folder, summarise
+from hcskit.store import convert_plates
+
+__all__ = ["import_plates"]
+
+
+def import_plates(
+    data: str | Path | Iterable[ImageIndex],
+    screen: str | Path,
+    plate_map: str | Path | pd.DataFrame | Mapping[str, pd.DataFrame | None] | None = None,
+    *,
+    reader: str | Path | None = None,
+    plate: str | None = None,
+    channels: Sequence[str] | None = None,
+    wells: Collection[str] | None = None,
+    allow_missing: bool = False,
+    replace_plate_map: bool = False,
+    summary: str | Path | None = None,
+    cluster: AnyCluster | None = None,
+    say: Callable[[str], object] = tqdm.write,
+    progress: bool = True,
+) -> list[Path]:
+    """Import the images of a folder into a screen, as OME-Zarr plates, well by well in parallel.
+
+    Everything is checked before anything is written. A well appears whole or not at all; an import that was stopped
+    resumes with the wells that are not there yet. Several imports of one plate, from several processes or machines,
+    share the work. A plate that is there already gets a plate map, if it had none.
+
+    Parameters
+    ----------
+    data : path-like or iterable of ImageIndex
+        Folder that a microscope exported, or what `hcskit.readers.read_folder` found there.
+    screen : path-like
+        Folder of the screen; made if need be. Workers of a cluster must see both.
+    plate_map : path-like, pandas.DataFrame or mapping of str to DataFrame, optional
+        File of the treatments, or what `hcskit.platemap.read_plate_map` returns: one for all plates, or one for each by
+        name. By default the export's own, or none.
+    reader : str or path-like, optional
+        Of a folder: name of a reader, or a YAML file with a pattern; by default the reader that knows the layout.
+    plate : str, optional
+        Of a folder of one plate: what to call it; by default as the export does.
+    channels : sequence of str, optional
+        Of a folder: import these channels only, such as those of one size.
+    wells : collection of str, optional
+        Write only these wells now. The plate is complete when all its wells are there, whoever wrote them.
+    allow_missing : bool
+        Accept files that the export names, and wells of the map, that are not there.
+    replace_plate_map : bool
+        Let the plate map take the place of the one that a plate has.
+    summary : path-like, optional
+        Write the table of what was found and what was not as JSON, with the reasons.
+    cluster : Cluster, ClusterConfig or path-like, optional
+        Where wells are written; by default on this machine's cores.
+    say : callable
+        Takes what the reader found, and the plates' folders when they are written.
+    progress : bool
+        Show a progress bar over wells.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The plates' folders.
+
+    Raises
+    ------
+    InputError
+        If images or map are at fault, or another plate of that name is there already.
+    RunError
+        If there is no worker any more, or workers die of the same wells again and again.
+    StoreError
+        If the disk is full or cannot be written; the wells that are there stay.
+    """
+    if isinstance(data, str | Path):
+        found = read_folder(data, reader, plate, screen, channels)
+        say(found.describe())
+        data = found
+    indexes = list(data)
+    if isinstance(plate_map, str | Path):
+        plate_map = {index.plate: read_plate_map(plate_map, index.plate) for index in indexes}
+    try:
+        with job_runner(cluster) as run:
+            paths = convert_plates(
+                indexes,
+                screen if cluster is None else Path(screen).resolve(),
+                plate_map,
+                allow_missing=allow_missing,
+                wells=wells,
+                replace_plate_map=replace_plate_map,
+                run=run,
+                progress=progress,
+            )
+    finally:
+        table = summarise(indexes)
+        say(f"\n{table.drop(columns='why').reset_index().to_string(index=False)}")
+        if summary is not None:
+            write_text(summary, table.reset_index().to_json(orient="records", indent=1))
+    for path in paths:
+        say(f"imported {path}")
+    return paths

@@ -1,0 +1,142 @@
+"""Training, and cross-validation: here, or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from hcskit import training
+from hcskit.actions._folder import folder_of
+from hcskit.cluster import AnyCluster, check_memory, config_of, open_cluster, train_folds, train_on_ranks
+from hcskit.data import LabelledData, open_data
+from hcskit.files import locked
+from hcskit.inference import CrossValidation, assign_folds, fold_folder, gather_folds, prepare_folds, train_fold
+from hcskit.recipe import Recipe
+from hcskit.training import TrainedModel, open_model, sole_writer
+
+__all__ = ["cross_validate", "train"]
+
+
+def train(
+    data: str | Path | LabelledData,
+    recipe: Recipe | str | Path,
+    out: str | Path,
+    *,
+    cluster: AnyCluster | None = None,
+    say: Callable[[str], object] = tqdm.write,
+    progress: bool = True,
+) -> TrainedModel:
+    """Train a network on labelled images.
+
+    On a cluster, all ranks of all its workers train together; where workers are lost, they start again after the last
+    whole epoch.
+
+    Parameters
+    ----------
+    data : path-like or LabelledData
+        Folder of a screen whose quality step has run, or of images in subfolders called what they show. Here, also what
+        `hcskit.data.open_data` returns.
+    recipe : Recipe or path-like
+        How to train. The result does not depend on the number of ranks, but for rounding.
+    out : path-like
+        Folder of the model. A training that was stopped there resumes.
+    cluster : Cluster, ClusterConfig or path-like, optional
+        Where; by default in this process.
+    say : callable
+        Takes what ranks print, line by line, what becomes of workers, and why the network should not be believed.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    TrainedModel
+        Its ``card``, ``history`` and ``network``, read from `out`.
+
+    Raises
+    ------
+    Exception
+        What a rank of a cluster raised, with a note of its rank and host.
+    InputError
+        If the data do not give two classes or a clean split, or the crop is larger than the image. On a cluster: if
+        ranks need more memory than a worker has, the batch system refuses the jobs, or a worker has other versions or
+        does not see `out`.
+    RunError
+        If the workers do not come, or are lost again and again without a finished epoch.
+    StoreError
+        If another process trains in `out`.
+    """
+    how, folder = Recipe.of(recipe), Path(out)
+    if cluster is not None:
+        train_on_ranks(folder_of(data), how, folder, cluster, say=say, progress=progress)
+    else:
+        images = open_data(data)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder), sole_writer(folder):
+            training.fit(images, how, folder, progress=progress)
+    model = open_model(folder)
+    for doubt in model.card.doubts:
+        say(doubt)
+    return model
+
+
+def cross_validate(
+    data: str | Path | LabelledData,
+    recipe: Recipe | str | Path,
+    out: str | Path,
+    folds: int = 4,
+    *,
+    cluster: AnyCluster | None = None,
+    say: Callable[[str], object] = tqdm.write,
+    progress: bool = True,
+) -> CrossValidation:
+    """Train a recipe once for each fold, and see what each network makes of the fields it has never seen.
+
+    What a network must master is the next experiment: set the recipe's ``split.by`` to what will be new there (plate,
+    batch or compound), and each of these is held out once, whole. Held out by ``well`` the answer is the best that can
+    be hoped for, as a plate's other wells share its stain, its cells and its day. A held-out field is neither learned
+    from nor used to choose the epoch that is kept: for that the rest is split once more, as in any training.
+
+    Folds are trained one after another; on a cluster side by side, one in each worker. One whose worker is lost resumes
+    elsewhere.
+
+    Parameters
+    ----------
+    data, recipe, cluster, say, progress
+        As `train` takes them.
+    out : path-like
+        Folder of the result. ``fold-0`` and so on hold a network each, and ``results`` the tables. What was stopped
+        there resumes; folds that are done are not trained again.
+    folds : int
+        Number of folds.
+
+    Returns
+    -------
+    CrossValidation
+        Also in ``results``, as Parquet and CSV: ``held_out``, ``fold_scores``, ``scores`` and ``held_out_controls``.
+
+    Raises
+    ------
+    InputError
+        If the data cannot give so many folds, says how many they can; if a fold needs more memory than a worker has; if
+        `out` holds another cross-validation.
+    Exception, RunError, StoreError
+        As `train` raises them.
+    """
+    images, how, folder = open_data(data), Recipe.of(recipe), Path(out).resolve()
+    fields = assign_folds(images, how, folds)
+    if cluster is not None:
+        check_memory(images, how, config_of(cluster), workers=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        todo = prepare_folds(folder, how, fields)
+        say(f"{folds} folds by {how.split.by}, {folds - len(todo)} of them done")
+        if todo and cluster is not None:
+            with open_cluster(cluster, folder) as there:
+                train_folds(there, folder_of(data), how, folder, todo, folds, say=say)
+        elif todo:
+            for number in todo:
+                say(f"fold {number}")
+                train_fold(images, how, fold_folder(folder, number), number, folds, progress=progress)
+        return gather_folds(folder, folds)

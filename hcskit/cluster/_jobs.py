@@ -1,0 +1,106 @@
+"""Jobs as ordinary Dask work: a lost worker's share is done by the others, or by its replacement."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from distributed import as_completed, get_worker
+from distributed.scheduler import KilledWorker
+
+from hcskit.cluster._checks import check_versions, versions
+from hcskit.cluster._open import AnyCluster, Cluster, open_cluster
+from hcskit.cluster._workers import Patience
+from hcskit.errors import RunError
+from hcskit.jobs import RunJobs, run_here
+
+__all__ = ["job_runner", "run_jobs"]
+
+T = TypeVar("T")
+
+_RETRIES = 2  # a shared file system may fail for a moment
+_POLL = 0.2
+_FETCH = 60.0  # seconds to bring a result here, if its worker is still there
+
+
+@contextmanager
+def job_runner(cluster: AnyCluster | None, folder: str | Path | None = None) -> Iterator[RunJobs]:
+    """Yield what runs jobs: on a cluster, or on this machine's cores if there is none.
+
+    Parameters
+    ----------
+    cluster : Cluster, ClusterConfig, path-like or None
+        As `open_cluster` takes it.
+    folder : path-like, optional
+        Of the output of a batch system's jobs.
+    """
+    if cluster is None:
+        yield run_here
+    else:
+        with open_cluster(cluster, folder) as there:
+            yield partial(run_jobs, there)
+
+
+def run_jobs(
+    cluster: Cluster, jobs: Sequence[Callable[[], T]], done: Callable[[T], object] = lambda _: None
+) -> list[T]:
+    """Run jobs on a cluster; see `hcskit.jobs.RunJobs`.
+
+    Raises
+    ------
+    Exception
+        What a job raised, after it was tried three times.
+    InputError
+        If a worker has other versions than this process.
+    RunError
+        If there is no worker for longer than the cluster's ``start_timeout``, or workers die of one job again and
+        again.
+    """
+    futures = cluster.client.map(partial(_do, software=versions()), jobs, pure=False, retries=_RETRIES)
+    number_of = {future: number for number, future in enumerate(futures)}
+    results: dict[int, T] = {}
+    for future, result in _completed(cluster, futures):
+        results[number_of[future]] = result
+        done(result)
+    return [results[number] for number in range(len(jobs))]
+
+
+def _do(job: Callable[[], T], software: dict[str, str]) -> T:
+    """Do a job in a worker, whose threads share the cores: TensorFlow, if the job loads it, has as many as those."""
+    worker = get_worker()
+    check_versions(worker.address, versions(), software)
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, str(worker.state.nthreads))
+    return job()
+
+
+def _completed(cluster: Cluster, futures: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield futures with their results as they come; nothing is left on the cluster when this ends."""
+    coming = as_completed(futures, loop=cluster.client.loop)  # type: ignore[no-untyped-call]
+    patient = Patience(cluster.client, cluster.config.start_timeout)
+    try:
+        while coming.count():  # type: ignore[no-untyped-call]
+            for future in coming.next_batch(block=False):  # type: ignore[no-untyped-call]
+                try:
+                    yield future, future.result(timeout=_FETCH)
+                except TimeoutError:
+                    if future.status == "error":
+                        raise
+                    # Lost with its worker, and done again.
+                    coming.add(future)  # type: ignore[no-untyped-call]
+                else:
+                    future.release()
+            patient.check()
+            time.sleep(_POLL)
+    except KilledWorker as error:
+        raise RunError(
+            f"{error.allowed_failures + 1} workers died one after another in the same job; look at their output, and "
+            "give them more memory or time"
+        ) from error
+    finally:
+        cluster.client.cancel(futures)  # type: ignore[no-untyped-call]
