@@ -7,7 +7,7 @@ import numpy as np
 from hcskit.reporting._findings import Findings
 from hcskit.reporting._text import count, some
 from hcskit.response import EFFECTS
-from hcskit.results import HISTORY
+from hcskit.results import HISTORY, MODEL
 from hcskit.views import format_ec50, format_number
 
 __all__ = ["attention", "headline", "numbers"]
@@ -72,7 +72,16 @@ def _of_truth(findings: Findings) -> list[tuple[str, str, str]]:
 
 def attention(findings: Findings) -> list[tuple[str, str]]:
     """Return what a scientist should look at before believing the numbers, each with the section that shows it."""
-    return [*_about_fields(findings), *_about_controls(findings), *_about_ranges(findings)]
+    return [
+        *_about_network(findings),
+        *_about_fields(findings),
+        *_about_controls(findings),
+        *_about_ranges(findings),
+    ]
+
+
+def _about_network(findings: Findings) -> list[tuple[str, str]]:
+    return [(doubt, "training") for doubt in findings.get(MODEL).card.doubts] if findings.has(MODEL) else []
 
 
 def _about_fields(findings: Findings) -> list[tuple[str, str]]:
