@@ -13,13 +13,14 @@ import pytest
 import tifffile
 from hypothesis import settings
 
+from hcskit.actions import import_plates
 from hcskit.plate import parse_well
 from hcskit.platemap import check_plate_map, read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
 from hcskit.results import write_illumination
 from hcskit.simulation import Compound, PlateDesign, dilution_series, simulate
-from hcskit.store import import_plates, open_plates
+from hcskit.store import open_plates
 
 # TensorFlow reads it once, when it is first imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

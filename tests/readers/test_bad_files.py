@@ -11,9 +11,10 @@ import pytest
 import tifffile
 
 from hcskit import open_screen
+from hcskit.actions import import_plates
 from hcskit.errors import ReaderError
 from hcskit.readers import read_folder
-from hcskit.store import import_plates, open_plate
+from hcskit.store import open_plate
 
 LABELS = [(well, field, channel) for well in ("A01", "A02", "B01") for field in (1, 2) for channel in ("DNA", "GFP")]
 EMPTY, CUT, FLOAT, SMALL = (f"P1_{name}.tif" for name in ("A01_f01_DNA", "A01_f01_GFP", "A02_f02_DNA", "B01_f01_GFP"))

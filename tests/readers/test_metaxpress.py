@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from hcskit.actions import import_plates
 from hcskit.errors import ReaderError
 from hcskit.plate import parse_well
 from hcskit.readers import ImageIndex, Reader, list_files, metaxpress, read_folder
-from hcskit.store import import_plates
 from hcskit.testing import CASES, Label, Numbering, StampedPlate, check_reader
 
 GUID = "6E3D1F9A-45E4-450A-9919-257C714278F7"

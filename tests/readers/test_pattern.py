@@ -8,9 +8,10 @@ import tifffile
 import xarray as xr
 
 from hcskit import open_screen
+from hcskit.actions import import_plates
 from hcskit.errors import ReaderError
 from hcskit.readers import FilePattern, file_images, list_files, presets, read_folder
-from hcskit.store import import_plates, open_plate
+from hcskit.store import open_plate
 
 PATTERN = r"(?P<well>[A-Z]+\d+)-(?P<field>\w+)-(?P<channel>\w+)\.tif"
 

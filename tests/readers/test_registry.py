@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import tifffile
 
+from hcskit.actions import import_plates
 from hcskit.errors import ReaderError
 from hcskit.readers import Claim, ImageIndex, Reader, _registry, read_folder, readers
-from hcskit.store import import_plates
 
 
 class Named:

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from hcskit.actions import import_plates
 from hcskit.errors import InputError, NotAScreenError, StoreError
 from hcskit.platemap import check_plate_map
 from hcskit.readers import read_folder
@@ -30,7 +31,7 @@ from hcskit.results import (
     write_csv,
     write_table,
 )
-from hcskit.store import import_plates, open_plate, open_screen
+from hcskit.store import open_plate, open_screen
 
 
 @pytest.fixture
