@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import fill
-
 from hcskit.results._catalogue import CATALOGUE, PARTS, WELLS
 from hcskit.results._table import Column, Table
 
@@ -38,7 +36,7 @@ def document() -> str:
 
 
 def _section(table: Table) -> str:
-    text = fill(f"{table.meaning}. Written by {table.writer}; version {table.version}.", 100)
+    text = f"{table.meaning}.\n\nWritten by {table.writer}; version {table.version}."  # no line to wrap
     rows = ["| column | type | unit | meaning |", "|---|---|---|---|"]
     rows += [_row(column, "index, ") for column in table.index] + [_row(column) for column in table.columns]
     return f"## {table.name}\n\n{text}\n\n" + "\n".join(rows)
