@@ -132,8 +132,11 @@ def _measure(image: npt.NDArray[Any], flat: npt.NDArray[np.float32], dark: float
 def _saturation(highest: pd.Series[int], share: pd.Series[float], dtype: np.dtype[Any]) -> pd.Series[float]:
     """Return the share of each image's pixels at the camera's maximum.
 
-    That is the pixel type's highest count, or that of 10, 12 or 14 bits if it is exactly the plate's highest.
+    That is the pixel type's highest count, or that of 10, 12 or 14 bits if it is exactly the plate's highest. A plate
+    of floats was corrected, so its saturated pixels have no count in common: none is told.
     """
+    if dtype.kind == "f":
+        return share * 0.0
     top = int(highest.max())
     ceiling = top if top in {2**10 - 1, 2**12 - 1, 2**14 - 1} else int(np.iinfo(dtype).max)
     return share.where(highest == ceiling, 0.0)

@@ -238,6 +238,7 @@ def _check(
             f"{index.source}: {len(index.absent)} image(s) of plate {index.plate} that the export names are not there:"
             f"{shown}{rest}\ncopy them again, or accept the gaps with --allow-missing"
         )
+    index.forget_headers()
     if allow_missing:
         index = index.without_bad_files()
     info = index.info_of_good_files()

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
 from hcskit import open_screen
 from hcskit.actions import import_plates
 from hcskit.errors import ReaderError
+from hcskit.preprocess import assess_fields, estimate_illumination
 from hcskit.readers import read_folder
 from hcskit.store import open_plate
 
@@ -124,6 +126,19 @@ def test_a_plate_of_floats(tmp_path: Path, export: Callable[..., Path]) -> None:
     assert image.dtype == np.float32
     np.testing.assert_array_equal(image.sel(well="A01", field=1, channel="GFP"), np.full((16, 24), 1.25))
     assert open_screen(folder)["P1"]["image"].dtype == np.float32
+
+
+def test_the_quality_of_a_plate_of_floats(tmp_path: Path, export: Callable[..., Path]) -> None:
+    folder = export(tmp_path / "export", LABELS)
+    noise = np.random.default_rng(0)
+    counts = {file: noise.integers(100, 60000, (64, 64)).astype(np.uint16) for file in sorted(folder.glob("*.tif"))}
+    tables = []
+    for dtype in (np.uint16, np.float32):
+        for file, image in counts.items():
+            tifffile.imwrite(file, image.astype(dtype))
+        plate = open_screen(folder)["P1"].to_dataset()
+        tables.append(assess_fields(plate, estimate_illumination(plate)))
+    pd.testing.assert_frame_equal(*tables)
 
 
 def test_a_plate_whose_name_cannot_be_a_folder(tmp_path: Path, export: Callable[..., Path]) -> None:

@@ -381,7 +381,7 @@ def overwrite(file: Path, edit: dict[str, Any]) -> None:
         {"filters": "pickle"},
         {"dtype": "|O", "filters": [{"id": "pickle"}]},
         {"dtype": [["a", "<u2"]]},
-        {"dtype": "<f4"},
+        {"dtype": "<f8"},
         {"shape": [12]},
         {"shape": None},
     ],
@@ -405,7 +405,7 @@ def test_an_array_of_zarr_2_that_is_not_plain_is_not_opened(edit: dict[str, Any]
         {"codecs": [7]},
         {"data_type": "string"},
         {"data_type": {"name": "struct"}},
-        {"data_type": "float32"},
+        {"data_type": "float64"},
     ],
 )
 def test_an_array_of_zarr_3_that_is_not_plain_is_not_opened(edit: dict[str, Any], tmp_path: Path) -> None:

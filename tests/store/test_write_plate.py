@@ -44,8 +44,8 @@ def test_the_order_of_dimensions_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_what_a_store_cannot_hold_is_refused(tmp_path: Path) -> None:
-    plate = make_plate(INFO, IMAGE.astype(np.float32), np.ones(SHAPE[:3], bool))
-    with pytest.raises(InputError, match="its pixels are float32; a store holds unsigned integers"):
+    plate = make_plate(INFO, IMAGE.astype(np.float64), np.ones(SHAPE[:3], bool))
+    with pytest.raises(InputError, match="its pixels are float64; a store holds unsigned integers"):
         write_plate(plate, tmp_path)
     with pytest.raises(InputError, match="it has no image, present"):
         write_plate(xr.Dataset(attrs={"plate": "P1"}), tmp_path)

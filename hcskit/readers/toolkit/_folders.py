@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["plate_folder", "plate_names"]
@@ -18,6 +19,7 @@ _PART = re.compile(
 _GENERIC = re.compile(r"images?|data|tiffs?|raw|export", re.IGNORECASE)
 
 
+@lru_cache
 def plate_folder(folder: Path, home: Path) -> Path:
     """Return the folder of a plate that has images in `home`: above those named like a well, a plane or a time point.
 

@@ -145,7 +145,10 @@ class ImageIndex:
     def without_bad_files(self) -> ImageIndex:
         """Move the images whose files cannot be read, or are not like the plate's others, from `table` to `bad`."""
         found = self.bad_files()
-        return replace(self, table=self.table[~self.table.path.isin(found)], bad={**self.bad, **found})
+        good = replace(self, table=self.table[~self.table.path.isin(found)], bad={**self.bad, **found})
+        # On a share, to read all headers again takes minutes.
+        good.__dict__["_headers"] = {path: header for path, header in self._headers.items() if path not in found}
+        return good
 
     def only_channels(self, names: Sequence[str]) -> ImageIndex:
         """Keep the images of these channels.
@@ -201,6 +204,10 @@ class ImageIndex:
         """Return `info` without regard to bad files: as if each were like the others."""
         self.bad_files()
         return self._describe(self._usual_header())
+
+    def forget_headers(self) -> None:
+        """Let the headers of the files be read anew when they are next needed: the files may have changed."""
+        self.__dict__.pop("_headers", None)
 
     @cached_property
     def _headers(self) -> dict[str, Header | ReaderError]:

@@ -246,21 +246,26 @@ class FilePattern(BaseModel):
         channel = found.get("channel", "1")
         return {
             "plate": found.get("plate"),
-            "home": plate_folder(folder, file.parents[_depth(self.pattern)]),
+            "home": None if "plate" in found else plate_folder(folder, file.parents[_depth(self.pattern)]),
             "well": well,
             **number,
             **numbers,
             "time": time,
             "channel": self.channels.get(channel, channel),
             "projection": "projection" in found,
-            **{name: found.get(name, "") for name in _PLATE_MAP if name in match.re.groupindex},
+            **{name: match[name] or "" for name in _PLATE_MAP if name in match.re.groupindex},
             "path": str(file),
         }
 
     def _well(self, found: Mapping[str, str]) -> str:
         if "well" not in found and "row" not in found:
             return self.wells.name(int(found["well_number"]))
-        return parse_well(found.get("well") or _row(found["row"]) + found["column"]).name
+        return _well_name(found.get("well") or _row(found["row"]) + found["column"])
+
+
+@lru_cache
+def _well_name(text: str) -> str:
+    return parse_well(text).name
 
 
 @lru_cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import pandas as pd
 
@@ -19,6 +20,7 @@ _DATE = re.compile(r"(\d{4})[y.-]?(\d\d)[m.-]?(\d\d)d?[T _-]?(?:(\d\d)[h:.-]?(\d
 _STAMP = re.compile(r"(19|20)\d{6}(\d{4}(\d\d)?)?")
 
 
+@lru_cache
 def parse_time(text: str) -> int | float:
     """Read a time point: its number as an integer, a time in words as seconds (a float).
 
