@@ -8,8 +8,8 @@
 from importlib import import_module
 
 import lazy_loader
-import wrapt
 
+from hcskit.afterwards import after_import
 from hcskit.version import __version__ as __version__
 
 # Each name is loaded when it is first asked for: arrays, plots and TensorFlow take seconds, and `hcskit --help` must
@@ -17,4 +17,4 @@ from hcskit.version import __version__ as __version__
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 # plate.hcs is there for whoever has both libraries, whichever was imported first.
-wrapt.register_post_import_hook(lambda _: import_module("hcskit.views._accessor"), "xarray")
+after_import("xarray", lambda: import_module("hcskit.views._accessor"))
