@@ -102,11 +102,11 @@ def import_plates(
                 run=run,
                 progress=progress,
             )
+        for path in paths:
+            say(f"imported {path}")
     finally:
         table = summarise(indexes)
         say(f"\n{table.drop(columns='why').reset_index().to_string(index=False)}")
         if summary is not None:
             write_text(summary, table.reset_index().to_json(orient="records", indent=1))
-    for path in paths:
-        say(f"imported {path}")
     return paths
