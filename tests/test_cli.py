@@ -107,13 +107,31 @@ def test_info_on_what_is_no_screen_is_one_sentence(hcskit: Any, tmp_path: Path, 
     assert done.stderr.startswith(f"Error: {said.format(tmp_path / name)}")
 
 
-@pytest.mark.parametrize("command", ["run", "import", "info", "predict", "cross-validate", "simulate", "lr-range"])
+COMMANDS = ["run", "import", "assess", "info", "train", "predict", "embed", "cross-validate", "simulate", "lr-range"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_shows_an_example_that_it_accepts(hcskit: Any, command: str) -> None:
     text = hcskit(command, "--help").stdout
     example = text.split("Example:\n")[1].strip()
     assert example.startswith(f"hcskit {command} ")
     context = main.commands[command].make_context(command, example.split()[2:])
     assert context.params
+
+
+@pytest.mark.parametrize("command", ["import", "assess", "train", "predict", "embed", "cross-validate", "tune-ranks"])
+def test_every_verb_takes_a_file_of_a_cluster(command: str) -> None:
+    assert "--cluster" in {name for option in main.commands[command].params for name in option.opts}
+
+
+def test_assess_leaves_out_what_the_limits_say(hcskit: Any, export: SimulatedPlate, tmp_path: Path) -> None:
+    screen = tmp_path / "screen"
+    done = hcskit("import", export.images, screen, "--plate-map", export.plate_map, "--allow-missing")
+    assert done.exit_code == 0, done.stderr
+    for limit, left_out in (("-1e9", 0), ("1e9", 13)):  # a focus that all have, and one that none has
+        done = hcskit("assess", screen, "--focus-z", limit, "--saturation", "1")
+        assert done.exit_code == 0, done.stderr
+        assert done.stdout.splitlines() == [f"plate tiny: {left_out} of 13 fields are left out"]
 
 
 def test_version(hcskit: Any) -> None:

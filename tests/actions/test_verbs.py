@@ -92,20 +92,6 @@ def test_an_assessment_is_that_of_its_parts_and_the_same_again(screen: Path) -> 
 
 
 @pytest.mark.slow
-def test_folds_are_trained_here_as_on_a_cluster(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
-    one, options = ClusterConfig(cores=1), {"say": lambda _: None, "progress": False}
-    given = recipe.model_dump() | {"split": {"validation": 0}, "prediction": {"weights": "last"}}
-    given["prediction"]["calibrate"] = False
-    how = Recipe.model_validate(given)  # of three wells of each control, none can be spared to validate on
-    here = cross_validate(screen, how, tmp_path / "here", 2, **options)
-    there = cross_validate(screen, how, tmp_path / "there", 2, cluster=one, **options)
-    np.testing.assert_allclose(here.history["loss"], there.history["loss"], rtol=1e-3)
-    keys = ["plate", "well", "field", "label", "fold", "phenotype"]
-    pd.testing.assert_frame_equal(here.predictions[keys], there.predictions[keys])
-    assert here.predictions["fold"].nunique() == 2
-
-
-@pytest.mark.slow
 def test_work_without_a_network_loads_no_tensorflow(export: SimulatedPlate, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -127,6 +127,17 @@ def test_the_ranks_of_a_worker_train_a_fold_together(screen: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_without_a_cluster_folds_are_trained_one_after_another(screen: Path, tmp_path: Path) -> None:
+    recipe, said = RECIPE.model_copy(update={"optimiser": RECIPE.optimiser.model_copy(update={"epochs": 1})}), []
+    found = cross_validate(screen, recipe, tmp_path, 2, say=said.append, progress=False)
+    assert said == ["2 folds by well, 0 of them done", "fold 0", "fold 1"]
+    _assert_held_out(found, tmp_path, label_fields(open_plates(screen), recipe.data))
+    again = cross_validate(screen, recipe, tmp_path, 2, say=said.append, progress=False)
+    assert said[3:] == ["2 folds by well, 2 of them done"]
+    pd.testing.assert_frame_equal(again.predictions, found.predictions)
+
+
+@pytest.mark.slow
 def test_the_command_says_how_many_folds_there_can_be(screen: Path, tmp_path: Path) -> None:
     RECIPE.to_yaml(tmp_path / "recipe.yaml")
     command = ["cross-validate", str(tmp_path / "recipe.yaml"), "--data", str(screen), "--out", str(tmp_path / "out")]

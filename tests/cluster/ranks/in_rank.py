@@ -9,7 +9,7 @@ from pathlib import Path
 
 def look(out: str) -> None:
     """Write what this rank may run on, and with how many threads, once TensorFlow has made its own."""
-    import hcskit.models.backend  # noqa: F401
+    from hcskit.models.backend import keras  # noqa: F401
 
     threads = list(Path("/proc/self/task").iterdir())
     seen = {
