@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hcskit.response._curve import Curve
-from hcskit.response._hill import Floats
+from hcskit.response._model import Floats
 
 __all__ = ["HillFit"]
 
@@ -20,18 +20,28 @@ class HillFit:
     Attributes
     ----------
     ec50, ec50_low, ec50_high : float
-        Concentration of the half-way response, and its 95 % profile-likelihood interval. NaN if inactive. Outside the
+        Concentration of the half-way response, and its profile-likelihood interval. NaN if inactive. Outside the
         tested range the EC50 is NaN and the interval has one end only: (low, inf) or (0, high). Where several networks
-        read the wells, it covers what they differ by.
+        read the wells, it covers what they differ by. Of a bell-shaped curve: where the response rises to half its
+        peak.
+    ec50_fall, ec50_fall_low, ec50_fall_high : float
+        Of a bell-shaped curve: where the response has fallen back to half its peak, and its interval; else NaN.
     ec50_spread : float
         Standard deviation of log10 EC50 between the networks of an ensemble; NaN if there is only one.
     hill_slope, hill_slope_low, hill_slope_high : float
         Steepness and its interval; an end is 0 or infinite where the data allow any slope on that side.
     bottom, top : float
-        Response at zero and at infinite concentration; both the mean response if inactive. `top` is NaN if the EC50
+        Response at zero and at infinite concentration (bell-shaped: at the peak); both the mean response if inactive.
+        `top` is NaN if the EC50
         lies above the tested range, `bottom` if it lies below and no well has zero concentration.
-    category, note : str
-        One of `CATEGORIES`, and why.
+    category, code, note : str
+        One of `CATEGORIES`, the key of `CODES` that says why to a program, and the reasons in plain words.
+    model : str
+        Name of the curve model; empty if nothing was fitted.
+    level : float
+        Confidence level of the intervals.
+    deviating : tuple of int
+        Wells, by their place in the input, that disagree with their surroundings and were left out of the fit.
     p_value : float
         F-test of the curve against a constant response.
     rmse, r2 : float
@@ -51,10 +61,17 @@ class HillFit:
     hill_slope: float = np.nan
     hill_slope_low: float = np.nan
     hill_slope_high: float = np.nan
+    ec50_fall: float = np.nan
+    ec50_fall_low: float = np.nan
+    ec50_fall_high: float = np.nan
     bottom: float = np.nan
     top: float = np.nan
     category: str
+    code: str
     note: str
+    model: str = ""
+    level: float = 0.95
+    deviating: tuple[int, ...] = ()
     p_value: float = np.nan
     rmse: float = np.nan
     r2: float = np.nan
@@ -80,10 +97,12 @@ class HillFit:
             Shape of `concentrations`; NaN if nothing was fitted.
         """
         log_c = _log10(concentrations)
-        return np.full_like(log_c, np.nan) if self._curve is None else self._curve.value(log_c)
+        if self._curve is None:
+            return np.full_like(log_c, np.nan)
+        return self._curve.value(log_c.ravel()).reshape(log_c.shape)
 
     def band(self, concentrations: ArrayLike) -> tuple[Floats, Floats]:
-        """95 % interval of the fitted response at each concentration: the envelope of all plausible curves.
+        """Interval of the fitted response at each concentration: the envelope of all plausible curves.
 
         Parameters
         ----------
