@@ -91,8 +91,7 @@ class Hill:
     def basis(self, log_c: Floats, *shape: Floats) -> Floats:
         """Share of the bottom and of the top."""
         location, log_slope = shape
-        with np.errstate(over="ignore"):
-            return _sigmoid(LN10 * np.exp(log_slope) * (log_c - location))
+        return _sigmoid(LN10 * np.exp(log_slope) * (log_c - location))
 
     def inverse(self, share: float, *shape: Floats) -> Floats:
         """``log10(ec50) + log10(share / (1 - share)) / h``."""
