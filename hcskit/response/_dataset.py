@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from hcskit.errors import InputError
-from hcskit.response._design import Design
+from hcskit.response._design import Design, shared_design
 from hcskit.response._group import Fitted, aicc, fit_model
 from hcskit.response._model import CurveModel, Floats
 from hcskit.response._registry import get_curve
@@ -103,7 +103,7 @@ def _design(concentration: ArrayLike, response: ArrayLike, plate: ArrayLike | No
     labels = np.zeros(len(c)) if plate is None else np.asarray(plate)
     if labels.shape != c.shape:
         raise InputError(f"plate has shape {labels.shape} for {len(c)} wells; expected one label a well")
-    return Design.of(c, np.unique(labels, return_inverse=True)[1].astype(np.int64)), y
+    return shared_design(c, np.unique(labels, return_inverse=True)[1].astype(np.int64)), y
 
 
 def _fit(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hcskit.response._model import Floats
 
-__all__ = ["Batch", "Design", "gather"]
+__all__ = ["Batch", "Design", "gather", "shared_design"]
 
 _DEPENDENT = 1e-9  # relative length below which a plate's offset cannot be told from what is known already
 
@@ -80,6 +81,16 @@ class Design:
     def without_offsets(self, columns: Floats) -> Floats:
         """Take out of columns, shape (..., level), scaled by the root of the weight, what plates differ by."""
         return columns - (columns @ self.offsets.T) @ self.offsets if len(self.offsets) else columns
+
+
+def shared_design(concentration: Floats, plate: NDArray[np.int64]) -> Design:
+    """Return the same object for the same wells, so that what is computed for it is found again."""
+    return _cached(np.ascontiguousarray(concentration).tobytes(), np.ascontiguousarray(plate).tobytes())
+
+
+@lru_cache(maxsize=64)
+def _cached(concentration: bytes, plate: bytes) -> Design:
+    return Design.of(np.frombuffer(concentration), np.frombuffer(plate, dtype=np.int64))
 
 
 def _offsets(plate: NDArray[np.int64], root: Floats) -> Floats:

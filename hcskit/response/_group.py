@@ -64,16 +64,16 @@ class Fitted:
         asked = replace(self.problem, share=share, falling=falling)
         shape = self.best.shape
         place = asked.place(*shape.T)
+        if np.array_equal(place, shape[:, 0]):  # the location itself, whose profile is known
+            return place, interval(self.problem, self.batch, self.survey, self.best, self.threshold)
         best = replace(self.best, shape=np.column_stack([place, shape[:, 1:]]))
         survey = _grid(asked.model, asked.design, share, falling).survey(self.batch, asked.limits)
         return place, interval(asked, self.batch, survey, best, self.threshold)
 
     def half_way(self) -> tuple[Floats, Floats]:
         """Return the log10 EC50 and its interval; the location of a Hill curve is its EC50."""
-        if self.problem.model.name != "hill":
-            return self.location()
-        ends = interval(self.problem, self.batch, self.survey, self.best, self.threshold)
-        return self.best.shape[:, 0], self._at_least_between_doses(ends)
+        place, ends = self.location()
+        return place, self._at_least_between_doses(ends)
 
     def _at_least_between_doses(self, ends: Floats) -> Floats:
         """Widen intervals that rest on lone wells to the neighbouring concentrations.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hcskit.response._design import Design
+from hcskit.response._design import Design, shared_design
 from hcskit.response._model import Floats
 from hcskit.response._result import HillFit
 from hcskit.response._sigmoid import Case, describe_constant, fit_group
@@ -136,13 +135,7 @@ def _groups(tasks: dict[int, Task]) -> list[list[int]]:
 
 
 def _design(task: Task) -> Design:
-    return _cached_design(task.concentration[task.order].tobytes(), task.plate[task.order].tobytes())
-
-
-@lru_cache(maxsize=64)
-def _cached_design(concentration: bytes, plate: bytes) -> Design:
-    """Return the same object for the same wells, so that what is computed for it is found again."""
-    return Design.of(np.frombuffer(concentration), np.frombuffer(plate, dtype=np.int64))
+    return shared_design(task.concentration[task.order], task.plate[task.order])
 
 
 def _case(task: Task, level: float) -> Case:
@@ -212,7 +205,7 @@ def _only_witness(fit: HillFit, task: Task) -> int | None:
         return None
     wells = task.order[~np.isin(task.order, fit.deviating)]
     treated = wells[task.concentration[wells] > 0]
-    value = fit.curve(task.concentration[treated])
-    start, end = fit.curve([0.0 if fit.n_zero else fit.tested_low, fit.tested_high])
-    past = treated[(value - start) / (end - start) > 0.5]
+    ends = [0.0 if fit.n_zero else fit.tested_low, fit.tested_high]
+    start, end, *value = fit.curve(np.append(ends, task.concentration[treated]))
+    past = treated[(np.array(value) - start) / (end - start) > 0.5]
     return int(past[0]) if len(past) == 1 else None

@@ -142,7 +142,8 @@ def compound_units(table: pd.DataFrame) -> dict[str, str]:
     units = {}
     treated = table[table["role"] == "treatment"]
     for compound, own in treated.groupby("compound", observed=True)["concentration_unit"]:
-        names = own.astype(str).map(lambda unit: parse_unit(unit).name)
+        spellings = own.astype(str)
+        names = spellings.map({unit: parse_unit(unit).name for unit in spellings.unique()})
         common = str(names.value_counts(sort=True).sort_index(kind="stable").idxmax())
         for other in names.unique():
             try:

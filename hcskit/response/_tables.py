@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hcskit.errors import InputError
 from hcskit.response._fit import readout_limits
@@ -88,10 +89,20 @@ class ResponseTables:
 
 @dataclass(frozen=True, slots=True)
 class _Controls:
-    """Controls of one plate and readout; the positive ones' values by compound."""
+    """Controls of one plate and readout: rows of the negative ones, and the positive ones' values by compound."""
 
-    negative: pd.DataFrame
+    rows: NDArray[np.int64]
+    negative: Floats
     positive: dict[str, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a curve is fitted to: rows of the table, and the controls of their plates."""
+
+    rows: NDArray[np.int64]
+    plates: list[_Controls]
+    limits: tuple[float, float]
 
 
 def fit_responses(
@@ -143,17 +154,14 @@ def fit_responses(
     """
     table = checked(points, by)
     units = compound_units(table)
-    table = in_one_unit(table, units)
-    keys, tasks, sources = [], [], []
-    for key, wells, plates, ends in _compounds(table, list(by), limits or {}):
-        keys.append(key)
-        sources.append((wells, plates))
-        tasks.append(_task(wells, plates, ends))
-    fits = fit_many(tasks, level)
+    table = in_one_unit(table, units).reset_index(drop=True)
+    sources = dict(_sources(table, list(by), limits or {}))
+    fits = fit_many(_tasks(table, sources.values()), level)
     rows = [
-        _row(fit, wells, plates) | {"concentration_unit": units[key[0]]}
-        for key, fit, (wells, plates) in zip(keys, fits, sources, strict=True)
+        _row(fit, table, source) | {"concentration_unit": units[key[0]]}
+        for (key, source), fit in zip(sources.items(), fits, strict=True)
     ]
+    keys = list(sources)
     index = pd.MultiIndex.from_tuples(keys, names=["compound", "readout", *by])
     responses = pd.DataFrame(rows, index=index)[list(_COLUMNS)].sort_index()
     used = table[table["role"].isin(["treatment", "negative_control"]) & table["value"].notna()]
@@ -161,60 +169,63 @@ def fit_responses(
     return ResponseTables(responses, used.reset_index(drop=True), found)
 
 
-def _compounds(
+def _sources(
     table: pd.DataFrame, by: list[str], limits: Mapping[str, tuple[float, float]]
-) -> Iterator[tuple[tuple[str, ...], pd.DataFrame, list[_Controls], tuple[float, float]]]:
-    """Yield key, treated wells, the controls of each plate these are on, and the range of the readout."""
+) -> Iterator[tuple[tuple[str, ...], _Source]]:
+    """Yield the key of each curve and what it is fitted to."""
     unknown = set(limits) - set(table["readout"].astype(str))
     if unknown:
         raise InputError(f"limits are given for {', '.join(sorted(unknown))}, which is no readout of the table")
+    plate, known = table["plate"].to_numpy(), table["value"].notna().to_numpy()
     for readout, everything in table.groupby("readout", observed=True):
         ends = limits.get(str(readout)) or readout_limits(everything["value"].to_numpy())
         for values, wells in everything.groupby(by, observed=True) if by else [((), everything)]:
-            plates = {plate: _controls(own) for plate, own in wells.groupby("plate", observed=True)}
-            for compound, treated in wells[wells["role"] == "treatment"].groupby("compound"):
-                used = treated.loc[treated["value"].notna(), "plate"].unique()
-                key = (str(compound), str(readout), *map(str, values))
-                yield key, treated, [plates[plate] for plate in used], ends
+            plates = {name: _controls(own) for name, own in wells.groupby("plate", observed=True)}
+            for compound, treated in wells[wells["role"] == "treatment"].groupby("compound").groups.items():
+                rows = treated.to_numpy()
+                used = [plates[name] for name in dict.fromkeys(plate[rows[known[rows]]])]
+                together = np.concatenate([rows, *(own.rows for own in used)])
+                yield (str(compound), str(readout), *map(str, values)), _Source(together, used, ends)
 
 
 def _controls(wells: pd.DataFrame) -> _Controls:
+    negative = wells[wells["role"] == "negative_control"]
     positive = wells[wells["role"] == "positive_control"]
     return _Controls(
-        negative=wells[wells["role"] == "negative_control"],
+        rows=negative.index.to_numpy(),
+        negative=negative["value"].to_numpy(),
         positive={str(name): own["value"].to_numpy() for name, own in positive.groupby("compound")},
     )
 
 
-def _together(treated: pd.DataFrame, plates: list[_Controls]) -> pd.DataFrame:
-    return pd.concat([treated, *(plate.negative for plate in plates)])
+def _tasks(table: pd.DataFrame, sources: Iterable[_Source]) -> list[Task]:
+    names = [name for name in table if re.fullmatch(NETWORK.format(r"\d+"), str(name))]
+    networks = table[names].to_numpy(dtype=float).T if names else np.empty((0, len(table)))
+    concentration, value = table["concentration"].to_numpy(), table["value"].to_numpy()
+    codes = np.unique(table["plate"].astype(str), return_inverse=True)[1].astype(np.int64)
+    return [
+        Task(
+            concentration=concentration[own.rows],
+            response=value[own.rows],
+            plate=np.unique(codes[own.rows], return_inverse=True)[1].astype(np.int64),
+            networks=networks[:, own.rows],
+            full_scale=_full_scale(own.plates),
+            limits=own.limits,
+        )
+        for own in sources
+    ]
 
 
-def _task(treated: pd.DataFrame, plates: list[_Controls], ends: tuple[float, float]) -> Task:
-    wells = _together(treated, plates)
-    networks = [name for name in wells if re.fullmatch(NETWORK.format(r"\d+"), str(name))]
-    return Task(
-        concentration=wells["concentration"].to_numpy(),
-        response=wells["value"].to_numpy(),
-        plate=np.unique(wells["plate"].astype(str), return_inverse=True)[1].astype(np.int64),
-        networks=wells[networks].to_numpy(dtype=float).T if networks else np.empty((0, len(wells))),
-        full_scale=_full_scale(plates),
-        limits=ends,
-    )
-
-
-def _row(fit: HillFit, treated: pd.DataFrame, plates: list[_Controls]) -> dict[str, object]:
+def _row(fit: HillFit, table: pd.DataFrame, source: _Source) -> dict[str, object]:
     note = fit.note
-    wells = _together(treated, plates)
-    names = [f"{wells['plate'].iloc[i]} {wells['well'].iloc[i]}" for i in fit.deviating]
+    names = [f"{table.loc[row, 'plate']} {table.loc[row, 'well']}" for row in source.rows[list(fit.deviating)]]
     if names:
         note += f"; left out because they disagree with their replicates and neighbours: {', '.join(names)}"
     if fit.n_missing:
         note += f"; {fit.n_missing} well(s) without a value left out"
-    medians = [_median(plate.negative["value"].to_numpy()) for plate in plates]
-    offset = np.nanmax(medians) - np.nanmin(medians) if np.isfinite(medians).any() else 0.0
-    low, high = fit.curve([0.0, fit.tested_high])
-    if offset > _OFFSET_SHARE * abs(high - low):
+    medians = [_median(plate.negative) for plate in source.plates]
+    offset = np.nanmax(medians) - np.nanmin(medians) if len(medians) > 1 and np.isfinite(medians).any() else 0.0
+    if offset and offset > _OFFSET_SHARE * abs(np.subtract(*fit.curve([0.0, fit.tested_high]))):
         note += f"; the controls of its plates differ by {offset:.2g}: each plate has its own untreated level"
     values = {item.name: getattr(fit, item.name) for item in fields(fit)}
     return values | {"n_controls": fit.n_zero, "note": note, "deviating_wells": ", ".join(names)}
@@ -222,7 +233,7 @@ def _row(fit: HillFit, treated: pd.DataFrame, plates: list[_Controls]) -> dict[s
 
 def _full_scale(plates: list[_Controls]) -> float | None:
     """Largest change that a positive control shows, by medians; none without both kinds of control."""
-    negative = _median(np.concatenate([np.empty(0), *(plate.negative["value"] for plate in plates)]))
+    negative = _median(np.concatenate([np.empty(0), *(plate.negative for plate in plates)]))
     names = {name for plate in plates for name in plate.positive}
     changes = [
         abs(_median(np.concatenate([plate.positive[name] for plate in plates if name in plate.positive])) - negative)

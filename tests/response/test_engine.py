@@ -14,7 +14,7 @@ SLOPES = np.log([0.2, 20.0])
 
 
 def scipy_best(c: np.ndarray, y: np.ndarray, starts: int, rng: np.random.Generator) -> float:
-    """Smallest sum of squares that scipy finds from many starts, in the bounds of the Hill model; wells at zero once."""
+    """Return the least sum of squares that scipy finds from many starts, in the bounds of the Hill model."""
     weight = np.ones(len(c))
     zero = c == 0
     if zero.any():
