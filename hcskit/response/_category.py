@@ -12,11 +12,11 @@ __all__ = ["CATEGORIES", "CODES", "Evidence", "Verdict", "judge"]
 CATEGORIES = (
     "active",
     "partial",
-    "bell-shaped",
-    "outside the tested range",
-    "unconfirmed",
     "inactive",
+    "outside the tested range",
     "not fitted",
+    "bell-shaped",
+    "unconfirmed",
 )
 
 #: Why a fit is in its category, for programs: the first reason that holds.
