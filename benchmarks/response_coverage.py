@@ -1,4 +1,4 @@
-"""How often does the 95 % interval of the EC50 hold the truth? ``python benchmarks/response_coverage.py`` prints a table.
+"""How often does the 95 % interval of the EC50 hold the truth? Run as ``python benchmarks/response_coverage.py``.
 
 Of each setting so many plates are simulated as the first argument says (400); inactive ones and those that one well
 alone shows do not count.

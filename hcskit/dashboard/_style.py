@@ -40,7 +40,7 @@ CATEGORY_COLOURS = {
     "not fitted": "#5F6B78",
 }
 #: The categories in which a compound does something.
-EFFECTS = ("active", "partial", "bell-shaped", "outside the tested range")
+EFFECTS = ("active", "partial", "outside the tested range", "bell-shaped")
 INK = "#1f2933"
 MUTED = "#6b7785"
 
