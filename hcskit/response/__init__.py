@@ -1,23 +1,39 @@
-"""Concentration and response: Hill fits, effective concentrations with honest intervals, categories.
+"""Concentration and response: curve fits, effective concentrations with honest intervals, categories.
 
-`fit_responses` takes a tidy table of wells; `fit_hill` takes one compound. Formulas and sources: ``docs/response.md``.
+`fit_responses` takes a tidy table of wells; `fit_hill` takes one compound; `fit_curves` takes arrays and any curve
+model. Formulas and sources: ``docs/response.md``.
 """
 
-from hcskit.response._category import CATEGORIES, EFFECTS
+from hcskit.response._category import CATEGORIES, CODES, EFFECTS
 from hcskit.response._compare import lead_readouts, match_truth
-from hcskit.response._fit import fit_hill
-from hcskit.response._hill import hill
+from hcskit.response._dataset import fit_curves
+from hcskit.response._fit import fit_hill, readout_limits
+from hcskit.response._hill import Constant, FivePL, GainLoss, Hill, Step, hill
+from hcskit.response._model import Axis, CurveModel
+from hcskit.response._registry import get_curve, list_curves
 from hcskit.response._result import HillFit
 from hcskit.response._tables import ResponseTables, fit_responses
 
 __all__ = [
     "CATEGORIES",
+    "CODES",
     "EFFECTS",
+    "Axis",
+    "Constant",
+    "CurveModel",
+    "FivePL",
+    "GainLoss",
+    "Hill",
     "HillFit",
     "ResponseTables",
+    "Step",
+    "fit_curves",
     "fit_hill",
     "fit_responses",
+    "get_curve",
     "hill",
     "lead_readouts",
+    "list_curves",
     "match_truth",
+    "readout_limits",
 ]

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit
-from scipy.stats import f as f_distribution
-from scipy.stats import median_abs_deviation, norm
-from scipy.stats import t as t_distribution
 
 from hcskit.errors import InputError
-from hcskit.response._category import Evidence, judge
-from hcskit.response._curve import Curve
-from hcskit.response._hill import LN10, Floats, Wells, gather
-from hcskit.response._noise import PARAMETERS, f_quantile
-from hcskit.response._profile import Region, explore
+from hcskit.response._many import Task, fit_many
+from hcskit.response._model import Floats
 from hcskit.response._result import HillFit
 
-__all__ = ["MINIMUM_CONCENTRATIONS", "fit_hill"]
+__all__ = ["fit_hill", "readout_limits"]
 
-#: A curve of four parameters is not fitted to fewer distinct concentrations above zero.
-MINIMUM_CONCENTRATIONS = 4
-_MINIMUM_CONTROLS = 4  # wells at zero concentration from which their own noise is estimated
-_CONSTANT = 1e-9  # relative differences below this are rounding
+_NEARLY_ONE = 0.9
 
 
 def fit_hill(
@@ -34,11 +21,15 @@ def fit_hill(
     *,
     full_scale: float | None = None,
     networks: ArrayLike | None = None,
+    plate: ArrayLike | None = None,
+    limits: tuple[float, float] | None = None,
+    level: float = 0.95,
 ) -> HillFit:
-    """Fit a four-parameter Hill curve by least squares.
+    """Fit a four-parameter Hill curve by least squares; a bell where the wells return at higher concentrations.
 
     Wells at zero concentration (the negative controls) anchor the bottom; together they weigh as much as one tested
-    concentration.
+    concentration. A well that disagrees with its replicates and with both neighbouring concentrations is left out and
+    named.
 
     Parameters
     ----------
@@ -52,6 +43,13 @@ def fit_hill(
         What each network of an ensemble reads, where the response is their average. The interval of the EC50 then
         covers what they differ by: networks are to an average what imputations are (Rubin 1987, rules 3.1.5 and 3.1.6).
         If one of them has not read a well that is fitted, it does not, and the note says so.
+    plate : array-like, shape (well,), optional
+        Which plate each well is on. Each plate then has its own untreated level.
+    limits : tuple of float, optional
+        Lowest and highest response that the readout can have; asymptotes keep to them, and infinite ends are none. By
+        default those of `readout_limits`.
+    level : float
+        Confidence level of the intervals, between 0 and 1.
 
     Returns
     -------
@@ -61,7 +59,8 @@ def fit_hill(
     Raises
     ------
     InputError
-        If they differ in shape, a concentration is negative or not finite, or a response is infinite.
+        If they differ in shape, a concentration is negative or not finite, a response is infinite, or limits or level
+        make no sense.
 
     Examples
     --------
@@ -75,31 +74,42 @@ def fit_hill(
     each = np.empty((0, len(y))) if networks is None else np.atleast_2d(np.asarray(networks, dtype=float))
     if each.shape[1:] != y.shape:
         raise InputError(f"the networks' readings have shape {each.shape} for {len(y)} wells; expected (network, well)")
-    usable = np.isfinite(y)
-    c, y, each = c[usable], y[usable], each[:, usable]
-    tested = np.unique(c[c > 0])
-    known: dict[str, Any] = {
-        "n_wells": int((c > 0).sum()),
-        "n_zero": int((c == 0).sum()),
-        "n_missing": int((~usable).sum()),
-        "n_concentrations": len(tested),
-        "tested_low": float(tested[0]) if len(tested) else np.nan,
-        "tested_high": float(tested[-1]) if len(tested) else np.nan,
-    }
-    if len(tested) < MINIMUM_CONCENTRATIONS or len(y) <= PARAMETERS:
-        note = (
-            f"{len(tested)} concentration(s) in {len(y)} well(s) cannot show a curve; "
-            f"it takes {MINIMUM_CONCENTRATIONS} concentrations and {PARAMETERS + 1} wells"
-        )
-        return HillFit(category="not fitted", note=note, **known)
-    wells = gather(c, y)
-    if np.ptp(y) <= _CONSTANT * np.abs(y).max():
-        return HillFit(category="inactive", note="all wells gave the same response", **_constant(wells), **known)
-    if np.isfinite(each).all():
-        return _fitted(wells, [gather(c, own) for own in each if np.ptp(own) > 0], full_scale, known)
-    fit = _fitted(wells, [], full_scale, known)
-    left_out = f"not all {len(each)} networks read all wells: what they differ by is left out"
-    return replace(fit, note=f"{fit.note}; {left_out}")
+    if not 0 < level < 1:
+        raise InputError(f"confidence level {level:g}; expected a number between 0 and 1, such as 0.95")
+    ends = readout_limits(y) if limits is None else _checked_limits(limits)
+    plates = np.zeros(len(y), dtype=np.int64)
+    if plate is not None:
+        labels = np.asarray(plate)
+        if labels.shape != y.shape:
+            raise InputError(f"plate has shape {labels.shape} for {len(y)} wells; expected one label a well")
+        plates = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    return fit_many([Task(c, y, plates, each, full_scale, ends)], level)[0]
+
+
+def readout_limits(response: Floats) -> tuple[float, float]:
+    """Return the range of a readout as its values suggest it.
+
+    Values of which none is negative are taken for counts, intensities or viabilities, which have no upper end. Where
+    the largest lies between 0.9 and 1 they are taken for probabilities or shares.
+
+    Examples
+    --------
+    >>> readout_limits(np.array([0.0, 0.4, 0.98])), readout_limits(np.array([0.1, 1.1]))
+    ((0.0, 1.0), (0.0, inf))
+    >>> readout_limits(np.array([-0.1, 1.1]))
+    (-inf, inf)
+    """
+    known = response[np.isfinite(response)]
+    if not len(known) or known.min() < 0:
+        return -np.inf, np.inf
+    return 0.0, 1.0 if _NEARLY_ONE <= known.max() <= 1 else np.inf
+
+
+def _checked_limits(limits: tuple[float, float]) -> tuple[float, float]:
+    low, high = (float(end) for end in limits)
+    if not low < high:
+        raise InputError(f"limits of the readout {low:g} to {high:g}; expected the lower one first")
+    return low, high
 
 
 def _checked(concentration: ArrayLike, response: ArrayLike) -> tuple[Floats, Floats]:
@@ -112,107 +122,3 @@ def _checked(concentration: ArrayLike, response: ArrayLike) -> tuple[Floats, Flo
     if np.isinf(y).any():
         raise InputError(f"the response at concentration {c[np.isinf(y)][0]:g} is infinite; expected a number or NaN")
     return c, y
-
-
-def _fitted(wells: Wells, networks: list[Wells], full_scale: float | None, known: dict[str, Any]) -> HillFit:
-    region = explore(wells)
-    best = region.best
-    each = np.array([explore(own).best.log_ec50 for own in networks])
-    evidence = _evidence(region, full_scale, each)
-    category, note = judge(evidence)
-    if category == "inactive":
-        return HillFit(category=category, note=note, **(_constant(wells) | {"p_value": evidence.p_value}), **known)
-    slope_low, slope_high = region.slope_interval()
-    return HillFit(
-        hill_slope=best.slope,
-        hill_slope_low=slope_low,
-        hill_slope_high=slope_high,
-        category=category,
-        note=note,
-        p_value=evidence.p_value,
-        rmse=float(np.sqrt(best.rss / wells.total)),
-        r2=evidence.r2,
-        ec50_spread=float(each.std(ddof=1)) if len(each) > 1 else np.nan,
-        _curve=region.curve(),
-        **_location(region, evidence),
-        **known,
-    )
-
-
-def _widened(half: float, each: Floats) -> float:
-    """Half of a 95 % interval (log10) that covers as well what networks of these EC50s differ by."""
-    count = len(each)
-    between = (1 + 1 / count) * each.var(ddof=1) if count > 1 else 0.0
-    if not between or not np.isfinite(half):
-        return half
-    within = (half / norm.ppf(0.975)) ** 2
-    freedom = (count - 1) * (1 + within / between) ** 2
-    return float(t_distribution.ppf(0.975, freedom) * np.sqrt(within + between))
-
-
-def _evidence(region: Region, full_scale: float | None, each: Floats) -> Evidence:
-    wells, best = region.wells, region.best
-    free = wells.total - PARAMETERS
-    start, end = expit(LN10 * best.slope * (wells.log_c[[0, -1]] - best.log_ec50)).tolist()
-    low, high = (np.log10(end) if end else -np.inf for end in region.ec50_interval())
-    low = best.log_ec50 - _widened(best.log_ec50 - low, each)
-    high = best.log_ec50 + _widened(high - best.log_ec50, each)
-    levels = len(wells.log_c)
-    untreated = wells.response[wells.level == 0]
-    own_noise = wells.has_zero and len(untreated) >= _MINIMUM_CONTROLS
-    return Evidence(
-        p_value=_f_test(wells.within + wells.between - best.rss, PARAMETERS - 1, best.rss, free),
-        misfit_p_value=_f_test(best.rss - wells.within, levels - PARAMETERS, wells.within, wells.total - levels),
-        r2=1.0 - best.rss / (wells.within + wells.between),
-        effect=best.effect * (1 - start / end),
-        noise=float(median_abs_deviation(untreated, scale="normal") if own_noise else np.sqrt(best.rss / free)),
-        full_scale=None if full_scale is None else abs(full_scale),
-        ec50=10**best.log_ec50,
-        ec50_low=float(10**low),
-        ec50_high=float(10**high),
-        tested_low=float(10 ** wells.tested[0]),
-        tested_high=float(10 ** wells.tested[-1]),
-        start=start,
-        end=end,
-    )
-
-
-def _location(region: Region, evidence: Evidence) -> dict[str, Any]:
-    """Asymptotes and EC50; what lies outside the tested range has one end, or is not given at all."""
-    best = region.best
-    if evidence.ec50 > evidence.tested_high:
-        return {"bottom": best.bottom, "ec50_low": evidence.ec50_low, "ec50_high": np.inf}
-    top = best.bottom + best.effect / evidence.end
-    if evidence.ec50 < evidence.tested_low:
-        bottom = best.bottom if region.wells.has_zero else np.nan
-        return {"bottom": bottom, "top": top, "ec50_low": 0.0, "ec50_high": evidence.ec50_high}
-    ends = {"ec50_low": evidence.ec50_low, "ec50_high": evidence.ec50_high}
-    return {"bottom": best.bottom, "top": top, "ec50": evidence.ec50} | ends
-
-
-def _constant(wells: Wells) -> dict[str, Any]:
-    """Describe a flat line through the average, with its band."""
-    sum_of_squares = wells.within + wells.between
-    free = wells.total - 1
-    slack = sum_of_squares / free * f_quantile(free)
-    flat = {"log_ec50": 0.0, "slope": 1.0, "bottom": wells.average, "effect": 0.0}
-    flat |= {"centre": 0.0, "spread": np.inf, "slack": slack}
-    return {
-        "bottom": wells.average,
-        "top": wells.average,
-        "p_value": 1.0,
-        "rmse": float(np.sqrt(sum_of_squares / wells.total)),
-        "r2": 0.0,
-        "_curve": Curve(
-            log_max=float(wells.log_c[-1]), total=wells.total, **{name: np.array([x]) for name, x in flat.items()}
-        ),
-    }
-
-
-def _f_test(explained: float, parameters: float, rest: float, free: float) -> float:
-    """Upper tail of F = (explained / parameters) / (rest / free); NaN without degrees of freedom."""
-    if parameters <= 0 or free <= 0:
-        return np.nan
-    if rest <= 0:
-        return 0.0 if explained > 0 else 1.0
-    return float(f_distribution.sf(max(explained, 0.0) / parameters / (rest / free), parameters, free))

@@ -1,100 +1,23 @@
-"""The four-parameter Hill curve, and its sum of squares over a grid of EC50 and slope at once.
-
-For a given EC50 and slope the curve is a straight line in its two asymptotes, so these have a closed solution
-(variable projection; Golub & Pereyra, SIAM J. Numer. Anal. 10:413, 1973). What remains is a plane of two parameters
-that can be looked at as a whole: no starting values, no local minima.
-"""
+"""The Hill curve, and the models that build on it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit
 
-__all__ = ["LN10", "STEP", "Floats", "Surface", "Wells", "gather", "hill", "rise", "surface"]
+from hcskit.response._model import LN10, Axis, Floats
 
-Floats = NDArray[np.float64]
+__all__ = ["SLOPE_LIMITS", "STEP", "Constant", "FivePL", "GainLoss", "Hill", "Step", "hill"]
 
+#: Slopes a fit may have; an interval may extend to a step.
+SLOPE_LIMITS = (0.2, 20.0)
 #: A slope so steep that the curve is a step: what the Hill curve becomes as its slope grows without bound.
 STEP = 1e4
-LN10 = float(np.log(10.0))
-_NO_CHANGE = 1e-16  # mean square change of the curve over the wells below which it explains nothing
-_POWER = -30.0  # exponent below which expit(x) is exp(x) to rounding
-
-
-@dataclass(frozen=True, slots=True)
-class Wells:
-    """Wells of one compound and readout, gathered by concentration.
-
-    Attributes
-    ----------
-    log_c, weight, mean : ndarray of float, shape (level,)
-        Distinct concentrations in rising order (log10; -inf is zero), their weights in wells, their mean responses.
-    level : ndarray of int, shape (well,)
-        Which concentration each well has.
-    response, well_weight : ndarray of float, shape (well,)
-        The wells themselves.
-    within : float
-        Weighted sum of squares of the wells around their concentration's mean.
-    """
-
-    log_c: Floats
-    weight: Floats
-    mean: Floats
-    level: NDArray[np.int64]
-    response: Floats
-    well_weight: Floats
-    within: float
-
-    @property
-    def has_zero(self) -> bool:
-        """Whether there are wells at zero concentration."""
-        return bool(np.isneginf(self.log_c[0]))
-
-    @property
-    def tested(self) -> Floats:
-        """Concentrations above zero, log10."""
-        return self.log_c[1:] if self.has_zero else self.log_c
-
-    @property
-    def total(self) -> float:
-        """Sum of the weights: how many wells the data are worth."""
-        return float(self.weight.sum())
-
-    @property
-    def average(self) -> float:
-        """Weighted mean response of all wells."""
-        return float(self.weight @ self.mean / self.total)
-
-    @property
-    def between(self) -> float:
-        """Weighted sum of squares of the concentrations' means around the average."""
-        return float(self.weight @ (self.mean - self.average) ** 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Surface:
-    """Best straight line ``response = bottom + effect * rise`` for every pair of EC50 and slope.
-
-    Attributes
-    ----------
-    rss : ndarray
-        Weighted residual sum of squares.
-    effect : ndarray
-        Change of the response from zero to the highest tested concentration.
-    bottom : ndarray
-        Response at zero concentration.
-    centre, spread : ndarray
-        Weighted mean of the rise over the wells, and its weighted sum of squares around that.
-    """
-
-    rss: Floats
-    effect: Floats
-    bottom: Floats
-    centre: Floats
-    spread: Floats
+_REACH = 3.0  # decades beyond the tested range where a location is sought; an interval that goes so far is open
+_PER_DECADE = 20  # nodes of the location
 
 
 def hill(concentration: ArrayLike, bottom: ArrayLike, top: ArrayLike, ec50: ArrayLike, hill_slope: ArrayLike) -> Floats:
@@ -131,43 +54,160 @@ def hill(concentration: ArrayLike, bottom: ArrayLike, top: ArrayLike, ec50: Arra
     return np.asarray(low + (high - low) * expit(steps))
 
 
-def gather(concentration: Floats, response: Floats) -> Wells:
-    """Gather wells by concentration; all wells at zero together weigh as much as one tested concentration.
+def _location(low: float, high: float, per_decade: int = _PER_DECADE) -> Axis:
+    start, end = low - _REACH, high + _REACH
+    return Axis("log_ec50", np.linspace(start, end, int(np.ceil((end - start) * per_decade)) + 1))
 
-    A plate often has more control wells than wells of any one compound. Counted one by one they would set the noise
-    and the bottom alone, and an offset of the control columns (an edge effect) would bend the curve.
+
+def _slopes(count: int, *, step: bool) -> Axis:
+    grid = np.linspace(np.log(SLOPE_LIMITS[0]), np.log(SLOPE_LIMITS[1]), count)
+    return Axis("log_slope", grid, (float(np.log(STEP)),) if step else ())
+
+
+def _sigmoid(steps: Floats) -> Floats:
+    """Return ``(expit(-steps), expit(steps))``, both exact to rounding, of one exponential."""
+    both = np.empty((2, *steps.shape))
+    np.negative(np.abs(steps), out=both[0])
+    np.exp(both[0], out=both[0])
+    np.divide(both[0], 1.0 + both[0], out=both[0])
+    np.subtract(1.0, both[0], out=both[1])
+    return np.where(steps > 0, both, both[::-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Hill:
+    """Four parameters: ``bottom + (top - bottom) * c**h / (c**h + ec50**h)``.
+
+    With an asymptote fixed (``limits``) it is the three-parameter curve, with both fixed the two-parameter one.
     """
-    treated = concentration > 0
-    replicates = treated.sum() / len(np.unique(concentration[treated]))
-    well_weight = np.where(treated, 1.0, min(1.0, replicates / max((~treated).sum(), 1)))
-    values, level = np.unique(concentration, return_inverse=True)
-    weight = np.bincount(level, well_weight).astype(float)
-    mean = np.bincount(level, well_weight * response) / weight
-    within = float(well_weight @ (response - mean[level]) ** 2)
-    with np.errstate(divide="ignore"):
-        return Wells(np.log10(values), weight, mean, level, response, well_weight, within)
+
+    name: str = "hill"
+    linear: tuple[str, ...] = ("bottom", "top")
+
+    def axes(self, low: float, high: float) -> tuple[Axis, ...]:
+        """Log10 EC50 and natural logarithm of the slope."""
+        return _location(low, high), _slopes(50, step=True)
+
+    def basis(self, log_c: Floats, *shape: Floats) -> Floats:
+        """Share of the bottom and of the top."""
+        location, log_slope = shape
+        return _sigmoid(LN10 * np.exp(log_slope) * (log_c - location))
+
+    def inverse(self, share: float, *shape: Floats) -> Floats:
+        """``log10(ec50) + log10(share / (1 - share)) / h``."""
+        location, log_slope = shape
+        return np.asarray(location + np.log10(share / (1 - share)) * np.exp(-log_slope))
 
 
-def rise(log_c: Floats, log_max: float | np.float64, log_ec50: Floats, slope: Floats) -> Floats:
-    """Hill curve between 0 (no compound) and 1 (at the highest tested concentration).
+@dataclass(frozen=True, slots=True)
+class FivePL:
+    """Five parameters: ``bottom + (top - bottom) * (c**h / (c**h + k**h))**s``.
 
-    Scaled to the highest tested concentration rather than to infinity, it stays well defined where the EC50 lies far
-    above the tested range: there it becomes a power of the concentration.
+    Source: Richards, J. Exp. Bot. 10:290 (1959).
     """
-    last = LN10 * slope * (log_max - log_ec50)
-    # Far below its EC50 the curve is a power: moved up by a constant factor it has the same shape, and no underflow.
-    shift = np.maximum(_POWER - last, 0.0)
-    return np.asarray(expit(LN10 * slope * (log_c - log_ec50) + shift) / expit(last + shift))
+
+    name: str = "5pl"
+    linear: tuple[str, ...] = ("bottom", "top")
+
+    def axes(self, low: float, high: float) -> tuple[Axis, ...]:
+        """Log10 of k, and natural logarithms of the slope and the asymmetry."""
+        return _location(low, high, 10), _slopes(16, step=False), Axis("log_asymmetry", np.linspace(-2.0, 2.0, 9))
+
+    def basis(self, log_c: Floats, *shape: Floats) -> Floats:
+        """Share of the bottom and of the top."""
+        location, log_slope, log_asymmetry = shape
+        steps = LN10 * np.exp(log_slope) * (log_c - location)
+        log_top = -np.exp(log_asymmetry) * np.logaddexp(0.0, -steps)
+        return np.stack([-np.expm1(log_top), np.exp(log_top)])
+
+    def inverse(self, share: float, *shape: Floats) -> Floats:
+        """Solve for the concentration: the half-way response is not at k unless the asymmetry is 1."""
+        location, log_slope, log_asymmetry = shape
+        root = np.exp(np.log(share) * np.exp(-log_asymmetry))
+        return np.asarray(location + np.log10(root / (1 - root)) * np.exp(-log_slope))
 
 
-def surface(wells: Wells, log_ec50: Floats, slope: Floats) -> Surface:
-    """Fit the asymptotes for every pair of `log_ec50` and `slope`, arrays that broadcast to the surface's shape."""
-    rises = rise(wells.log_c, wells.log_c[-1], log_ec50[..., None], slope[..., None])
-    centre = rises @ wells.weight / wells.total
-    rises -= centre[..., None]
-    spread = rises**2 @ wells.weight
-    covariance = rises @ (wells.weight * (wells.mean - wells.average))
-    changes = spread > _NO_CHANGE * wells.total
-    effect = np.where(changes, covariance / np.where(changes, spread, 1.0), 0.0)
-    rss = wells.within + np.maximum(wells.between - effect * covariance, 0.0)
-    return Surface(rss, effect, wells.average - effect * centre, centre, np.where(changes, spread, np.inf))
+@dataclass(frozen=True, slots=True)
+class GainLoss:
+    """A bell: the response rises to a peak and falls back, with one slope for both flanks.
+
+    The product of a rising and a falling Hill curve, scaled so that `peak` is the response at its highest.
+    """
+
+    name: str = "gain-loss"
+    linear: tuple[str, ...] = ("bottom", "peak")
+
+    def axes(self, low: float, high: float) -> tuple[Axis, ...]:
+        """Log10 of the rise, decades from there to the fall, natural logarithm of the slope."""
+        span = high - low
+        location = Axis("log_rise", np.linspace(low - 1.0, high, int(np.ceil((span + 1.0) * 6)) + 1))
+        width = Axis("width", np.linspace(0.1, span + 1.0, int(np.ceil((span + 0.9) * 5)) + 1))
+        return location, width, Axis("log_slope", np.linspace(np.log(0.5), np.log(SLOPE_LIMITS[1]), 7))
+
+    def basis(self, log_c: Floats, *shape: Floats) -> Floats:
+        """Share of the bottom and of the peak."""
+        location, width, log_slope = shape
+        slope = LN10 * np.exp(log_slope)
+        centre = expit(slope * width / 2) ** 2
+        bell = expit(slope * (log_c - location)) * expit(slope * (location + width - log_c)) / centre
+        return np.stack([1.0 - bell, bell])
+
+    def inverse(self, share: float, *shape: Floats) -> Floats:
+        """Rising flank: a quadratic equation in ``c**h``."""
+        location, width, log_slope = shape
+        slope = LN10 * np.exp(log_slope)
+        # With x = (c / rise)**h and r = (fall / rise)**h the bell is x r / ((1 + x) (x + r)).
+        height = share * expit(slope * width / 2) ** 2
+        ratio = np.exp(-slope * width)  # 1 / r
+        middle = 1.0 + ratio - 1.0 / height
+        x = 2.0 / (-middle + np.sqrt(np.maximum(middle**2 - 4 * ratio, 0.0)))
+        return np.asarray(location + np.log(x) / slope)
+
+    def descent(self, share: float, *shape: Floats) -> Floats:
+        """Return the log10 concentration at which the response has fallen back to a share of its peak."""
+        location, width, _ = shape
+        return np.asarray(2 * location + width - self.inverse(share, *shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Two levels: `bottom` up to the location and `top` above it."""
+
+    name: str = "step"
+    linear: tuple[str, ...] = ("bottom", "top")
+
+    def axes(self, low: float, high: float) -> tuple[Axis, ...]:
+        """Log10 of the concentration of the jump, within the tested range."""
+        return (Axis("log_ec50", np.linspace(low, high, int(np.ceil((high - low) * _PER_DECADE * 5)) + 1)),)
+
+    def basis(self, log_c: Floats, *shape: Floats) -> Floats:
+        """Share of the bottom and of the top."""
+        above = (log_c > shape[0]).astype(float)
+        return np.stack([1.0 - above, above])
+
+    def inverse(self, share: float, *shape: Floats) -> Floats:
+        """Return the location, whatever the share."""
+        return np.asarray(shape[0] + 0.0 * share)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """No effect: one level."""
+
+    name: str = "constant"
+    linear: tuple[str, ...] = ("bottom",)
+
+    def axes(self, low: float, high: float) -> tuple[Axis, ...]:
+        """No shape."""
+        del low, high
+        return ()
+
+    def basis(self, log_c: Floats, *shape: Floats) -> Floats:
+        """One everywhere."""
+        del shape
+        return np.ones((1, *np.shape(log_c)))
+
+    def inverse(self, share: float, *shape: Floats) -> Floats:
+        """Nowhere."""
+        del share, shape
+        return np.asarray(np.nan)

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hcskit.errors import InputError
 from hcskit.response._curve import Curve
-from hcskit.response._hill import Floats
+from hcskit.response._model import Floats
 
 __all__ = ["HillFit"]
+
+_CROSSING_NODES = 600  # concentrations at which the band is looked at, over the tested range and a decade beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,18 +23,28 @@ class HillFit:
     Attributes
     ----------
     ec50, ec50_low, ec50_high : float
-        Concentration of the half-way response, and its 95 % profile-likelihood interval. NaN if inactive. Outside the
+        Concentration of the half-way response, and its profile-likelihood interval. NaN if inactive. Outside the
         tested range the EC50 is NaN and the interval has one end only: (low, inf) or (0, high). Where several networks
-        read the wells, it covers what they differ by.
+        read the wells, it covers what they differ by. Of a bell-shaped curve: where the response rises to half its
+        peak.
+    ec50_fall, ec50_fall_low, ec50_fall_high : float
+        Of a bell-shaped curve: where the response has fallen back to half its peak, and its interval; else NaN.
     ec50_spread : float
         Standard deviation of log10 EC50 between the networks of an ensemble; NaN if there is only one.
     hill_slope, hill_slope_low, hill_slope_high : float
         Steepness and its interval; an end is 0 or infinite where the data allow any slope on that side.
     bottom, top : float
-        Response at zero and at infinite concentration; both the mean response if inactive. `top` is NaN if the EC50
+        Response at zero and at infinite concentration (bell-shaped: at the peak); both the mean response if inactive.
+        `top` is NaN if the EC50
         lies above the tested range, `bottom` if it lies below and no well has zero concentration.
-    category, note : str
-        One of `CATEGORIES`, and why.
+    category, code, note : str
+        One of `CATEGORIES`, the key of `CODES` that says why to a program, and the reasons in plain words.
+    model : str
+        Name of the curve model; empty if nothing was fitted.
+    level : float
+        Confidence level of the intervals.
+    deviating : tuple of int
+        Wells, by their place in the input, that disagree with their surroundings and were left out of the fit.
     p_value : float
         F-test of the curve against a constant response.
     rmse, r2 : float
@@ -51,10 +64,17 @@ class HillFit:
     hill_slope: float = np.nan
     hill_slope_low: float = np.nan
     hill_slope_high: float = np.nan
+    ec50_fall: float = np.nan
+    ec50_fall_low: float = np.nan
+    ec50_fall_high: float = np.nan
     bottom: float = np.nan
     top: float = np.nan
     category: str
+    code: str
     note: str
+    model: str = ""
+    level: float = 0.95
+    deviating: tuple[int, ...] = ()
     p_value: float = np.nan
     rmse: float = np.nan
     r2: float = np.nan
@@ -80,10 +100,12 @@ class HillFit:
             Shape of `concentrations`; NaN if nothing was fitted.
         """
         log_c = _log10(concentrations)
-        return np.full_like(log_c, np.nan) if self._curve is None else self._curve.value(log_c)
+        if self._curve is None:
+            return np.full_like(log_c, np.nan)
+        return self._curve.value(log_c.ravel()).reshape(log_c.shape)
 
     def band(self, concentrations: ArrayLike) -> tuple[Floats, Floats]:
-        """95 % interval of the fitted response at each concentration: the envelope of all plausible curves.
+        """Interval of the fitted response at each concentration: the envelope of all plausible curves.
 
         Parameters
         ----------
@@ -100,6 +122,73 @@ class HillFit:
             return np.full_like(log_c, np.nan), np.full_like(log_c, np.nan)
         low, high = self._curve.band(log_c.ravel())
         return low.reshape(log_c.shape), high.reshape(log_c.shape)
+
+    def concentration_at(self, response: float) -> tuple[float, float, float]:
+        """Return the concentration of a given response, with its interval.
+
+        A concentration is plausible if a plausible curve has the response there: the inverse of `band`.
+
+        Parameters
+        ----------
+        response : float
+            In the unit of the readout.
+
+        Returns
+        -------
+        concentration, low, high : float
+            The concentration is NaN where the curve does not reach the response within the tested range; an end of
+            the interval is then 0 or infinite, or both are NaN where no plausible curve reaches it.
+        """
+        return self._crossing(response, change=False)
+
+    def benchmark_concentration(self, noise: float, multiple: float = 1.349) -> tuple[float, float, float]:
+        """Return the benchmark concentration (BMC) with its interval (BMCL, BMCU).
+
+        The concentration at which the response differs from that without compound by a multiple of the standard
+        deviation of untreated wells; 1.349 is a change that moves one in ten wells past the 5th or 95th percentile of
+        the untreated (Filer et al., Bioinformatics 33:618, 2017; Haggard et al., Regul. Toxicol. Pharmacol. 109:104510,
+        2019).
+
+        Parameters
+        ----------
+        noise : float
+            Standard deviation of untreated wells, in the unit of the readout.
+        multiple : float
+            How many of them make the benchmark response.
+
+        Returns
+        -------
+        bmc, bmcl, bmcu : float
+            As in `concentration_at`.
+        """
+        if not noise > 0:
+            raise InputError(f"the noise of untreated wells is {noise:g}; expected a number above 0")
+        rising = np.diff(self.curve([0.0, self.tested_high]))[0] >= 0
+        return self._crossing(multiple * noise * (1 if rising else -1), change=True)
+
+    def _crossing(self, target: float, *, change: bool) -> tuple[float, float, float]:
+        if self._curve is None or self.category in ("inactive", "not fitted"):
+            return np.nan, np.nan, np.nan
+        log_c = np.linspace(np.log10(self.tested_low) - 1, np.log10(self.tested_high) + 1, _CROSSING_NODES)
+        start = self.curve(0.0) if change else 0.0
+        low, high = self._curve.change(log_c) if change else self._curve.band(log_c)
+        plausible = np.flatnonzero((low <= target) & (target <= high))
+        if not len(plausible):
+            return np.nan, np.nan, np.nan
+        beyond = self._curve.value(log_c) - start > target
+        tested = (log_c >= np.log10(self.tested_low)) & (log_c <= np.log10(self.tested_high))
+        crossed = np.flatnonzero((beyond[1:] != beyond[:-1]) & tested[1:] & tested[:-1])
+        place = np.nan
+        if len(crossed):
+            i = crossed[0]
+            ends = self._curve.value(log_c[i : i + 2]) - start
+            place = float(10 ** (log_c[i] + (target - ends[0]) / (ends[1] - ends[0]) * (log_c[i + 1] - log_c[i])))
+        first, last = plausible[0], plausible[-1]
+        return (
+            place,
+            0.0 if first == 0 else float(10 ** log_c[first - 1]),
+            np.inf if last == len(log_c) - 1 else float(10 ** log_c[last + 1]),
+        )
 
 
 def _log10(concentrations: ArrayLike) -> Floats:

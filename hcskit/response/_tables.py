@@ -3,70 +3,120 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from hcskit.errors import InputError, UnitError
-from hcskit.platemap import ROLES
-from hcskit.response._fit import fit_hill
-from hcskit.response._hill import Floats
+from hcskit.errors import InputError
+from hcskit.response._fit import readout_limits
+from hcskit.response._many import Task, fit_many
+from hcskit.response._model import Floats
+from hcskit.response._points import NETWORK, checked, compound_units, in_one_unit
 from hcskit.response._result import HillFit
-from hcskit.units import parse_unit
 
 __all__ = ["ResponseTables", "fit_responses"]
 
-#: Columns of what each network of an ensemble reads, numbered from 1.
-NETWORK = "network_{}"
 #: Points of a drawn curve.
 CURVE_POINTS = 100
-_REQUIRED = ("plate", "well", "role", "compound", "concentration", "concentration_unit", "readout", "value")
 _COLUMNS = (
     *("ec50", "ec50_low", "ec50_high", "ec50_spread", "concentration_unit"),
     *("hill_slope", "hill_slope_low", "hill_slope_high"),
     *("bottom", "top", "category", "rmse", "r2", "n_wells", "n_concentrations", "tested_low", "tested_high"),
     *("p_value", "n_controls", "n_missing", "note"),
+    *("code", "model", "level", "ec50_fall", "ec50_fall_low", "ec50_fall_high", "deviating_wells"),
 )
 _OFFSET_SHARE = 0.2  # of a curve's amplitude: plates whose controls differ by more are worth a note
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResponseTables:
     """Fits of a screen.
 
     Attributes
     ----------
     responses : pandas.DataFrame
-        Index (compound, readout), columns as in `HillFit` and ``concentration_unit``; one row a fit.
+        Index (compound, readout, and the columns of ``by``); one row a fit. Columns, where "c" is the concentration
+        in ``concentration_unit`` and "r" the unit of the readout:
+
+        ===================================== ======= ==== ====================================================
+        column                                dtype   unit meaning
+        ===================================== ======= ==== ====================================================
+        ec50, ec50_low, ec50_high             float64 c    half-way concentration and its interval
+        ec50_spread                           float64 log10 standard deviation between networks
+        concentration_unit                    str          unit of every concentration of the row
+        hill_slope, hill_slope_low, _high     float64 1    steepness and its interval
+        bottom, top                           float64 r    response at zero and at infinite concentration
+        category, code, note                  str          see `CATEGORIES` and `CODES`; the reasons in words
+        rmse, r2                              float64 r, 1 root mean square residual, share of variance explained
+        n_wells, n_controls, n_missing        int64   1    wells above zero, at zero, without a value
+        n_concentrations                      int64   1    distinct concentrations above zero
+        tested_low, tested_high               float64 c    lowest and highest concentration above zero
+        p_value                               float64 1    F-test of the curve against a constant
+        model                                 str          name of the curve model
+        level                                 float64 1    confidence level of the intervals
+        ec50_fall, ec50_fall_low, _high       float64 c    where a bell falls back to half its peak
+        deviating_wells                       str          wells that were left out, as "plate well", by comma
+        ===================================== ======= ==== ====================================================
+
     points : pandas.DataFrame
-        The wells that were fitted, as given but for the unit's spelling: treatments, and negative controls with
+        The wells that were fitted, as given but in one unit for each compound: treatments, and negative controls with
         concentration 0 and no compound.
-    curves : pandas.DataFrame
-        Columns ``compound, readout, concentration, concentration_unit, value, low, high``: each fitted curve and its
-        95 % band at 100 concentrations over the tested range.
     """
 
     responses: pd.DataFrame
     points: pd.DataFrame
-    curves: pd.DataFrame
+    fits: Mapping[tuple[str, ...], HillFit] = field(repr=False)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Columns ``compound, readout, concentration, concentration_unit, value, low, high``, and those of ``by``.
+
+        Each fitted curve and its band at 100 concentrations over the tested range, computed when first asked for.
+        """
+        names = [str(name) for name in self.responses.index.names]
+        units = self.responses["concentration_unit"]
+        drawn = [
+            _curve(fit, dict(zip(names, key, strict=True)), units.loc[key])
+            for key, fit in self.fits.items()
+            if fit.category != "not fitted"
+        ]
+        return pd.concat(drawn, ignore_index=True) if drawn else _curve_table({}, names[2:])
 
 
 @dataclass(frozen=True, slots=True)
 class _Controls:
-    """Controls of one plate and readout; the positive ones' values by compound."""
+    """Controls of one plate and readout: rows of the negative ones, and the positive ones' values by compound."""
 
-    negative: pd.DataFrame
+    rows: NDArray[np.int64]
+    negative: Floats
     positive: dict[str, Floats]
 
 
-def fit_responses(points: pd.DataFrame) -> ResponseTables:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a curve is fitted to: rows of the table, and the controls of their plates."""
+
+    rows: NDArray[np.int64]
+    plates: list[_Controls]
+    limits: tuple[float, float]
+
+
+def fit_responses(
+    points: pd.DataFrame,
+    *,
+    by: Sequence[str] = (),
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    level: float = 0.95,
+) -> ResponseTables:
     """Fit every compound and readout.
 
-    A compound is fitted to its treated wells and the negative controls of the plates these are on, as given: values
-    are not normalised, so offsets between plates count as noise (and are noted). Positive controls of the same plates
-    tell the full scale of a readout.
+    A compound is fitted to its treated wells and the negative controls of the plates these are on. Each of several
+    plates has its own untreated level; what plates differ by is noted. Positive controls of the same plates tell the
+    full scale of a readout.
 
     Parameters
     ----------
@@ -74,122 +124,116 @@ def fit_responses(points: pd.DataFrame) -> ResponseTables:
         One row a well and readout: columns ``plate, well, role, compound, concentration, concentration_unit, readout,
         value``; others are carried along. Rows without a value (NaN) are left out and counted. Columns ``network_1``
         and so on are what each network of an ensemble reads, where the value is their average: see `fit_hill`.
+    by : sequence of str
+        Columns that tell experiments apart, such as the cell line: each of their values is fitted by itself, with
+        the controls that have it. A carried column that differs between the plates of a compound is refused unless it
+        is named here.
+    limits : mapping of str to (float, float), optional
+        Range of readouts by name, to which asymptotes keep; by default what their values suggest (`readout_limits`).
+    level : float
+        Confidence level of the intervals.
 
     Returns
     -------
     ResponseTables
         Sorted by compound and readout.
 
+    Warns
+    -----
+    UserWarning
+        If two compounds differ only in case, blanks or hyphens.
+
     Raises
     ------
     InputError
         If a column is missing, no well is treated, a well is listed twice for a readout, a role is unknown, a
-        treatment lacks a compound or concentration, or a value is infinite.
+        treatment lacks a compound or concentration, a value is infinite or no number, or a carried column splits a
+        compound.
     UnitError
-        If a unit is unknown, or one compound is given in several units.
+        If a unit is unknown, or one compound is given in units of different quantities.
     """
-    table = _checked(points)
-    units = _units(table)
-    rows, curves = [], []
-    for compound, readout, wells, controls in _compounds(table):
-        fit, note = _fit(wells, controls)
-        unit = units[compound]
-        rows.append(_row(fit, note) | {"compound": compound, "readout": readout, "concentration_unit": unit})
-        if fit.category != "not fitted":
-            curves.append(_curve(fit, compound, readout, unit))
-    responses = pd.DataFrame(rows).set_index(["compound", "readout"])[list(_COLUMNS)].sort_index()
-    drawn = pd.concat(curves, ignore_index=True) if curves else _curve_table({})
-    table["concentration_unit"] = table["compound"].map(units).fillna(table["concentration_unit"])
+    table = checked(points, by)
+    units = compound_units(table)
+    table = in_one_unit(table, units).reset_index(drop=True)
+    sources = dict(_sources(table, list(by), limits or {}))
+    fits = fit_many(_tasks(table, sources.values()), level)
+    rows = [
+        _row(fit, table, source) | {"concentration_unit": units[key[0]]}
+        for (key, source), fit in zip(sources.items(), fits, strict=True)
+    ]
+    keys = list(sources)
+    index = pd.MultiIndex.from_tuples(keys, names=["compound", "readout", *by])
+    responses = pd.DataFrame(rows, index=index)[list(_COLUMNS)].sort_index()
     used = table[table["role"].isin(["treatment", "negative_control"]) & table["value"].notna()]
-    return ResponseTables(responses, used.reset_index(drop=True), drawn)
+    found = dict(sorted(zip(keys, fits, strict=True), key=lambda item: item[0]))
+    return ResponseTables(responses, used.reset_index(drop=True), found)
 
 
-def _checked(points: pd.DataFrame) -> pd.DataFrame:
-    missing = [name for name in _REQUIRED if name not in points.columns]
-    if missing:
-        raise InputError(f"the table of points lacks {', '.join(missing)}; expected columns {', '.join(_REQUIRED)}")
-    table = points.assign(
-        compound=points["compound"]
-        .astype(object)
-        .fillna("")
-        .astype(str)
-        .where(points["role"] != "negative_control", ""),
-        concentration=points["concentration"].astype(float).where(points["role"] != "negative_control", 0.0),
-        value=points["value"].astype(float),
-    )
-    treated = table["role"] == "treatment"
-    if not treated.any():
-        raise InputError("no well has the role treatment; there is nothing to fit")
-    concentration = table["concentration"]
-    faults = {
-        "plate, well or readout is missing": table[["plate", "well", "readout"]].isna().any(axis=1),
-        f"role is not one of {', '.join(ROLES)}": ~table["role"].isin(ROLES),
-        "the well is listed twice for a readout": table.duplicated(["plate", "well", "readout"]),
-        "a treatment needs a compound": treated & (table["compound"] == ""),
-        "a treatment needs a concentration, finite and zero or above": treated
-        & ~(np.isfinite(concentration) & (concentration >= 0)),
-        "the value is infinite; expected a number or NaN": np.isinf(table["value"]),
-    }
-    for fault, where in faults.items():
-        if where.any():
-            row = table[where].iloc[0]
-            place = f"plate {row['plate']}, well {row['well']}, readout {row['readout']}"
-            raise InputError(f"{place}: {fault} ({int(where.sum())} such row(s))")
-    return table
-
-
-def _units(table: pd.DataFrame) -> dict[str, str]:
-    units = {}
-    for compound, spelled in (
-        table[table["role"] == "treatment"].groupby("compound")["concentration_unit"].unique().items()
-    ):
-        names = sorted({parse_unit(str(unit)).name for unit in spelled})
-        if len(names) > 1:
-            raise UnitError(f"compound {compound} is given in several units ({', '.join(names)}); convert them to one")
-        units[str(compound)] = names[0]
-    return units
-
-
-def _compounds(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, list[_Controls]]]:
-    """Yield compound, readout, its treated wells, and the controls of each plate these are on."""
-    for readout, wells in table.groupby("readout", observed=True):
-        plates = {plate: _controls(own) for plate, own in wells.groupby("plate", observed=True)}
-        for compound, treated in wells[wells["role"] == "treatment"].groupby("compound"):
-            used = treated.loc[treated["value"].notna(), "plate"].unique()
-            yield str(compound), str(readout), treated, [plates[plate] for plate in used]
+def _sources(
+    table: pd.DataFrame, by: list[str], limits: Mapping[str, tuple[float, float]]
+) -> Iterator[tuple[tuple[str, ...], _Source]]:
+    """Yield the key of each curve and what it is fitted to."""
+    unknown = set(limits) - set(table["readout"].astype(str))
+    if unknown:
+        raise InputError(f"limits are given for {', '.join(sorted(unknown))}, which is no readout of the table")
+    plate, known = table["plate"].to_numpy(), table["value"].notna().to_numpy()
+    for readout, everything in table.groupby("readout", observed=True):
+        ends = limits.get(str(readout)) or readout_limits(everything["value"].to_numpy())
+        for values, wells in everything.groupby(by, observed=True) if by else [((), everything)]:
+            plates = {name: _controls(own) for name, own in wells.groupby("plate", observed=True)}
+            for compound, treated in wells[wells["role"] == "treatment"].groupby("compound").groups.items():
+                rows = treated.to_numpy()
+                used = [plates[name] for name in dict.fromkeys(plate[rows[known[rows]]])]
+                together = np.concatenate([rows, *(own.rows for own in used)])
+                yield (str(compound), str(readout), *map(str, values)), _Source(together, used, ends)
 
 
 def _controls(wells: pd.DataFrame) -> _Controls:
+    negative = wells[wells["role"] == "negative_control"]
     positive = wells[wells["role"] == "positive_control"]
     return _Controls(
-        negative=wells[wells["role"] == "negative_control"],
+        rows=negative.index.to_numpy(),
+        negative=negative["value"].to_numpy(),
         positive={str(name): own["value"].to_numpy() for name, own in positive.groupby("compound")},
     )
 
 
-def _fit(treated: pd.DataFrame, plates: list[_Controls]) -> tuple[HillFit, str]:
-    wells = pd.concat([treated, *(plate.negative for plate in plates)])
-    networks = [name for name in wells if re.fullmatch(NETWORK.format(r"\d+"), str(name))]
-    fit = fit_hill(
-        wells["concentration"],
-        wells["value"],
-        full_scale=_full_scale(plates),
-        networks=wells[networks].to_numpy().T if networks else None,
-    )
+def _tasks(table: pd.DataFrame, sources: Iterable[_Source]) -> list[Task]:
+    names = [name for name in table if re.fullmatch(NETWORK.format(r"\d+"), str(name))]
+    networks = table[names].to_numpy(dtype=float).T if names else np.empty((0, len(table)))
+    concentration, value = table["concentration"].to_numpy(), table["value"].to_numpy()
+    codes = np.unique(table["plate"].astype(str), return_inverse=True)[1].astype(np.int64)
+    return [
+        Task(
+            concentration=concentration[own.rows],
+            response=value[own.rows],
+            plate=np.unique(codes[own.rows], return_inverse=True)[1].astype(np.int64),
+            networks=networks[:, own.rows],
+            full_scale=_full_scale(own.plates),
+            limits=own.limits,
+        )
+        for own in sources
+    ]
+
+
+def _row(fit: HillFit, table: pd.DataFrame, source: _Source) -> dict[str, object]:
     note = fit.note
+    names = [f"{table.loc[row, 'plate']} {table.loc[row, 'well']}" for row in source.rows[list(fit.deviating)]]
+    if names:
+        note += f"; left out because they disagree with their replicates and neighbours: {', '.join(names)}"
     if fit.n_missing:
         note += f"; {fit.n_missing} well(s) without a value left out"
-    medians = [_median(plate.negative["value"].to_numpy()) for plate in plates]
-    offset = np.nanmax(medians) - np.nanmin(medians) if np.isfinite(medians).any() else 0.0
-    low, high = fit.curve([0.0, fit.tested_high])
-    if offset > _OFFSET_SHARE * abs(high - low) > 0:
-        note += f"; the controls of its plates differ by {offset:.2g}: normalise the plates"
-    return fit, note
+    medians = [_median(plate.negative) for plate in source.plates]
+    offset = np.nanmax(medians) - np.nanmin(medians) if len(medians) > 1 and np.isfinite(medians).any() else 0.0
+    if offset and offset > _OFFSET_SHARE * abs(np.subtract(*fit.curve([0.0, fit.tested_high]))):
+        note += f"; the controls of its plates differ by {offset:.2g}: each plate has its own untreated level"
+    values = {item.name: getattr(fit, item.name) for item in fields(fit)}
+    return values | {"n_controls": fit.n_zero, "note": note, "deviating_wells": ", ".join(names)}
 
 
 def _full_scale(plates: list[_Controls]) -> float | None:
     """Largest change that a positive control shows, by medians; none without both kinds of control."""
-    negative = _median(np.concatenate([np.empty(0), *(plate.negative["value"] for plate in plates)]))
+    negative = _median(np.concatenate([np.empty(0), *(plate.negative for plate in plates)]))
     names = {name for plate in plates for name in plate.positive}
     changes = [
         abs(_median(np.concatenate([plate.positive[name] for plate in plates if name in plate.positive])) - negative)
@@ -203,27 +247,19 @@ def _median(values: Floats) -> float:
     return float(np.median(values)) if len(values) else np.nan
 
 
-def _row(fit: HillFit, note: str) -> dict[str, object]:
-    values = {item.name: getattr(fit, item.name) for item in fields(fit)}
-    return values | {"n_controls": fit.n_zero, "note": note}
-
-
-def _curve(fit: HillFit, compound: str, readout: str, unit: str) -> pd.DataFrame:
+def _curve(fit: HillFit, key: dict[str, str], unit: str) -> pd.DataFrame:
     concentration = np.geomspace(fit.tested_low, fit.tested_high, CURVE_POINTS)
     low, high = fit.band(concentration)
-    return _curve_table(
-        {
-            "compound": compound,
-            "readout": readout,
-            "concentration": concentration,
-            "concentration_unit": unit,
-            "value": fit.curve(concentration),
-            "low": low,
-            "high": high,
-        }
-    )
+    drawn = {
+        "concentration": concentration,
+        "concentration_unit": unit,
+        "value": fit.curve(concentration),
+        "low": low,
+        "high": high,
+    }
+    return _curve_table(key | drawn, list(key)[2:])
 
 
-def _curve_table(columns: dict[str, object]) -> pd.DataFrame:
-    names = ["compound", "readout", "concentration", "concentration_unit", "value", "low", "high"]
+def _curve_table(columns: Mapping[str, object], by: list[str]) -> pd.DataFrame:
+    names = ["compound", "readout", *by, "concentration", "concentration_unit", "value", "low", "high"]
     return pd.DataFrame(columns, columns=names)

@@ -34,7 +34,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5
 CATEGORY_COLOURS = {
     "active": "#00795A",
     "partial": "#8F5B00",
+    "bell-shaped": "#A0527F",
     "outside the tested range": "#0072B2",
+    "unconfirmed": "#5F6B78",
     "inactive": "#5F6B78",
     "not fitted": "#5F6B78",
 }

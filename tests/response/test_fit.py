@@ -219,13 +219,121 @@ def test_missing_responses_are_left_out_and_counted() -> None:
     assert fit.ec50 == fit_hill(WELLS[kept], y[kept]).ec50
 
 
-def test_a_curve_that_is_no_sigmoid_says_so() -> None:
-    bell = hill(WELLS, 0.0, 1.0, 100.0, 1.5) * (WELLS < 5000)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_bell_gets_the_concentrations_of_both_flanks(seed: int) -> None:
+    series = np.geomspace(1, 1e4, 8).repeat(2)
+    c = np.concatenate([series, np.zeros(16)])
+    bell = hill(c, 0, 1, 20, 2) * (1 - hill(c, 0, 1, 500, 2))
+    peak = bell.max()
 
-    fit = fit_hill(WELLS, bell + np.random.default_rng(0).normal(0, 0.02, len(bell)))
+    fit = fit_hill(c, bell / peak + np.random.default_rng(seed).normal(0, 0.05, len(c)))
 
-    assert "not with a sigmoid" in fit.note
-    assert "not with a sigmoid" not in fit_hill(WELLS, noisy(0, 0.02)).note
+    assert (fit.category, fit.code, fit.model) == ("bell-shaped", "rises_and_falls", "gain-loss")
+    fine = np.geomspace(1, 1e4, 20001)
+    truth = hill(fine, 0, 1, 20, 2) * (1 - hill(fine, 0, 1, 500, 2))
+    rise, fall = fine[truth > truth.max() / 2][[0, -1]]
+    assert fit.ec50_low < rise < fit.ec50_high
+    assert fit.ec50_fall_low < fall < fit.ec50_fall_high
+    assert fit.curve(100.0) == pytest.approx(hill(100, 0, 1, 20, 2) * (1 - hill(100, 0, 1, 500, 2)) / peak, abs=0.1)
+
+
+def test_a_curve_that_is_neither_a_sigmoid_nor_a_bell_says_so() -> None:
+    waves = np.where(WELLS > 0, np.sin(2.2 * np.log10(np.maximum(WELLS, 1.0)) ** 1.5) + 2, 0.0)
+
+    fit = fit_hill(WELLS, waves + np.random.default_rng(0).normal(0, 0.02, len(waves)))
+
+    assert "the replicates agree with each other" in fit.note
+    assert "the replicates agree" not in fit_hill(WELLS, noisy(0, 0.02)).note
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("off", [-3.0, -0.8, 0.8, 2.0, 5.0])
+def test_a_well_that_disagrees_is_named_and_neither_hides_an_effect_nor_makes_one(seed: int, off: float) -> None:
+    y = noisy(seed, 0.04)
+    quiet = np.random.default_rng(seed).normal(0, 0.04, len(WELLS))
+    well = 8 + int(np.random.default_rng(seed).integers(20))
+    clean = fit_hill(WELLS, y)
+    y[well] += off
+    quiet[well] += off
+
+    fit, inactive = fit_hill(WELLS, y), fit_hill(WELLS, quiet)
+
+    assert (fit.category, fit.deviating) == (clean.category, (well,))
+    assert fit.ec50 == pytest.approx(clean.ec50, rel=0.25)
+    quiet[well] = np.nan
+    assert (inactive.category, inactive.deviating) == (fit_hill(WELLS, quiet).category, (well,))
+
+
+def test_an_effect_that_one_well_alone_shows_is_unconfirmed() -> None:
+    c = np.concatenate([np.zeros(16), SERIES])
+    y = np.random.default_rng(0).normal(0, 0.04, len(c))
+    y[-1] += 1.0
+
+    fit = fit_hill(c, y)
+
+    assert (fit.category, fit.code) == ("unconfirmed", "single_well")
+    assert "at 19683" in fit.note
+    y[-2] += 0.6
+    assert fit_hill(c, y).category != "unconfirmed"
+
+
+def test_asymptotes_keep_to_the_range_of_the_readout() -> None:
+    viability = 1 - noisy(2, 0.01, ec50=8000.0, slope=1.5)
+
+    free = fit_hill(WELLS, viability, limits=(-np.inf, np.inf))
+    bounded = fit_hill(WELLS, viability, limits=(0.0, np.inf))
+
+    assert 0 <= bounded.top < 0.05
+    assert bounded.ec50_low < 8000 < bounded.ec50_high
+    assert bounded.ec50_high / bounded.ec50_low < free.ec50_high / free.ec50_low
+    assert fit_hill(WELLS, viability + 0.1, limits=(0.1, np.inf)).ec50 == pytest.approx(bounded.ec50, rel=1e-4)
+
+
+def test_a_real_viability_that_does_not_reach_its_plateau_has_the_published_ec50() -> None:
+    dose = [0, 0.0012, 0.0024, 0.0049, 0.0097, 0.019, 0.039, 0.078, 0.16, 0.31, 0.62, 1.2, 2.5, 5, 10, 20, 40]
+    y = [1, 1.05, 1.04, 1.04, 1.06, 1.04, 1.02, 1.04, 1.01, 1.03, 1.06, 1.04, 0.99, 0.89, 0.75, 0.48, 0.06]
+
+    fit = fit_hill(dose, y)  # RKN x CIL70 of CTRPv2, published EC50 16.2 uM
+
+    assert 16 < fit.ec50 < 20
+    assert fit.ec50_low < 16.2 < fit.ec50_high < 40
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_plate_has_its_own_untreated_level(seed: int) -> None:
+    c, plates = np.tile(WELLS, 2), np.repeat(["a", "b"], len(WELLS))
+    y = np.concatenate([noisy(seed, 0.04), noisy(seed + 50, 0.04)])
+
+    aligned = fit_hill(c, y, plate=plates)
+    shifted = fit_hill(c, y + 3.0 * (plates == "b"), plate=plates)
+
+    assert shifted.category == aligned.category == "active"
+    assert [shifted.ec50, shifted.ec50_low, shifted.ec50_high] == pytest.approx(
+        [aligned.ec50, aligned.ec50_low, aligned.ec50_high], rel=1e-4
+    )
+    assert aligned.ec50_low < 300 < aligned.ec50_high
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_responses_of_any_size_are_fitted(scale: float) -> None:
+    plain, scaled = fit_hill(WELLS, noisy(1, 0.05)), fit_hill(WELLS, noisy(1, 0.05) * scale)
+
+    assert scaled.ec50 == pytest.approx(plain.ec50, rel=1e-6)
+    assert scaled.top / scale == pytest.approx(plain.top, rel=1e-6)
+
+
+def test_a_large_offset_costs_no_digits() -> None:
+    plain, shifted = fit_hill(WELLS, noisy(1, 0.05)), fit_hill(WELLS, noisy(1, 0.05) + 1e9)
+
+    assert shifted.ec50 == pytest.approx(plain.ec50, rel=1e-4)
+    assert shifted.ec50_high == pytest.approx(plain.ec50_high, rel=1e-3)
+
+
+def test_a_higher_level_gives_a_wider_interval() -> None:
+    y = noisy(1, 0.05)
+    ends = [(fit.ec50_low, fit.ec50_high) for fit in (fit_hill(WELLS, y, level=level) for level in (0.8, 0.95, 0.99))]
+
+    assert ends[2][0] < ends[1][0] < ends[0][0] < ends[0][1] < ends[1][1] < ends[2][1]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_a_step_is_as_uncertain_as_the_gap_between_the_concentrations() -> None:
 
 
 def test_a_step_at_the_last_concentration_has_no_upper_limit() -> None:
-    fit = fit_hill(WELLS, (WELLS > 1e4).astype(float))
+    fit = fit_hill(WELLS, (WELLS > 1e4).astype(float), limits=(-np.inf, np.inf))
 
     assert fit.category in {"partial", "outside the tested range"}
     assert fit.ec50_low == pytest.approx(3.0**8, rel=0.05)
@@ -79,16 +79,6 @@ def test_disagreeing_replicates_widen_the_interval() -> None:
     assert disagreeing.ec50 == pytest.approx(agreeing.ec50, rel=0.01)
     assert disagreeing.ec50_low < agreeing.ec50_low / 1.2
     assert disagreeing.ec50_high > agreeing.ec50_high * 1.2
-
-
-def test_an_outlier_is_answered_with_a_wider_interval_that_still_holds_the_truth() -> None:
-    response = hill(WELLS, 0, 1, 300.0, 1.2) + np.random.default_rng(0).normal(0, 0.04, len(WELLS))
-    spoilt = response.copy()
-    spoilt[16 + 6] += 0.8
-
-    clean, fit = fit_hill(WELLS, response), fit_hill(WELLS, spoilt)
-
-    assert fit.ec50_low < clean.ec50_low < 300 < clean.ec50_high < fit.ec50_high
 
 
 def test_the_band_holds_the_curve_and_follows_the_interval() -> None:

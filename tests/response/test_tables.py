@@ -97,15 +97,17 @@ def test_only_the_controls_of_a_compounds_own_plates_count() -> None:
     assert together.loc[("beta", "nuclear"), "bottom"] == pytest.approx(5.0, abs=0.05)
 
 
-def test_an_offset_between_plates_is_named_and_widens_the_interval() -> None:
+def test_an_offset_between_plates_is_named_and_changes_nothing() -> None:
     aligned = fit_responses(pd.concat([plate("p1", alpha=50.0), plate("p2", seed=1, alpha=50.0)])).responses
     shifted = fit_responses(pd.concat([plate("p1", alpha=50.0), plate("p2", 0.4, 1, alpha=50.0)])).responses
 
     one, other = aligned.loc[("alpha", "nuclear")], shifted.loc[("alpha", "nuclear")]
     assert (one["n_wells"], one["n_controls"]) == (40, 16)
-    assert "normalise the plates" not in one["note"]
-    assert "normalise the plates" in other["note"]
-    assert other["ec50_high"] / other["ec50_low"] > 2 * one["ec50_high"] / one["ec50_low"]
+    assert "untreated level" not in one["note"]
+    assert "differ by 0.4: each plate has its own untreated level" in other["note"]
+    assert other[["ec50", "ec50_low", "ec50_high"]].tolist() == pytest.approx(
+        one[["ec50", "ec50_low", "ec50_high"]].tolist(), rel=1e-4
+    )
 
 
 def test_the_positive_controls_are_the_full_scale() -> None:
@@ -154,7 +156,7 @@ def test_missing_values_are_counted_and_a_compound_without_any_is_not_fitted() -
     assert set(tables.curves["compound"]) == {"alpha"}
 
 
-def test_two_spellings_of_a_unit_are_one_and_two_units_are_refused() -> None:
+def test_units_of_one_quantity_are_converted_and_others_refused() -> None:
     points = plate(alpha=50.0)
     treated = points.index[points["role"] == "treatment"]
     points.loc[treated, "concentration_unit"] = "µM"
@@ -164,8 +166,87 @@ def test_two_spellings_of_a_unit_are_one_and_two_units_are_refused() -> None:
     assert (tables.points.loc[tables.points["role"] == "treatment", "concentration_unit"] == "uM").all()
 
     points.loc[treated[:5], "concentration_unit"] = "nM"
-    with pytest.raises(UnitError, match=r"alpha is given in several units \(nM, uM\)"):
+    points.loc[treated[:5], "concentration"] *= 1000
+    converted = fit_responses(points)
+    pd.testing.assert_frame_equal(converted.responses, tables.responses, rtol=1e-5)
+
+    points.loc[treated[:5], "concentration_unit"] = "mg/mL"
+    with pytest.raises(UnitError, match=r"alpha is given in several units \(mg/mL, uM\)"):
         fit_responses(points)
+
+
+@pytest.mark.parametrize("one_plate", [True, False])
+@pytest.mark.parametrize(("name", "values"), [("cell_line", ("A549", "HeLa")), ("hours", (24.0, 72.0))])
+def test_what_a_carried_column_tells_apart_is_fitted_apart_or_refused(
+    name: str, values: tuple[object, object], one_plate: bool
+) -> None:
+    first, second = (
+        plate("p1" if one_plate else own, ec50, seed=seed, alpha=ec50).assign(**{name: value})
+        for own, ec50, seed, value in (("p1", 50.0, 0, values[0]), ("p2", 2000.0, 1, values[1]))
+    )
+    first["value"], second["value"] = first["value"] - 50.0, second["value"] - 2000.0
+    second["well"] = "X" + second["well"]
+    points = pd.concat([first, second])
+
+    with pytest.raises(InputError, match=rf"compound alpha has 2 values in column {name}.*by=\['{name}'\]"):
+        fit_responses(points)
+    tables = fit_responses(points, by=[name])
+
+    assert tables.responses.index.names == ["compound", "readout", name]
+    for value, truth in zip(values, (50.0, 2000.0), strict=True):
+        row = tables.responses.loc[("alpha", "nuclear", str(value))]
+        assert row["ec50_low"] < truth < row["ec50_high"]
+        assert row["n_controls"] == 8
+    assert set(tables.curves[name]) == set(map(str, values))
+
+
+def test_a_deviating_well_is_named() -> None:
+    points = plate(alpha=50.0)
+    index = points.index[(points["readout"] == "nuclear") & (points["concentration"] == 1.0)][0]
+    points.loc[index, "value"] += 3.0
+
+    row = fit_responses(points).responses.loc[("alpha", "nuclear")]
+
+    assert row["deviating_wells"] == f"p1 {points.loc[index, 'well']}"
+    assert row["deviating_wells"] in row["note"]
+    assert (row["category"], row["n_wells"]) == ("active", 19)
+
+
+def test_two_spellings_of_a_compound_are_a_warning() -> None:
+    with pytest.warns(UserWarning, match="'Alpha', 'alpha' may be one compound"):
+        tables = fit_responses(pd.concat([plate("p1", alpha=50.0), plate("p2", seed=1, Alpha=50.0)]))
+
+    assert set(tables.responses.index.get_level_values("compound")) == {"alpha", "Alpha"}
+
+
+def test_texts_that_are_no_numbers_are_named_and_missing_values_are_known_by_many_names() -> None:
+    points = plate(alpha=50.0).astype({"value": object})
+    treated = points.index[points["role"] == "treatment"]
+    points.loc[treated[:3], "value"] = ["NA", "", "n/a"]
+    assert fit_responses(points).responses["n_missing"].sum() == 3
+
+    points.loc[treated[3], "value"] = "<1"
+    with pytest.raises(InputError, match=r"plate p1, well .*: value '<1' is not a number"):
+        fit_responses(points)
+
+
+def test_a_role_that_is_misspelled_is_guessed() -> None:
+    points = plate(alpha=50.0)
+    points["role"] = points["role"].replace("treatment", "Treatment")
+
+    with pytest.raises(InputError, match="'Treatment'; did you mean 'treatment'"):
+        fit_responses(points)
+
+
+def test_the_limits_of_a_readout_are_for_that_readout() -> None:
+    points = plate(alpha=50.0)
+
+    responses = fit_responses(points, limits={"nuclear": (-0.01, 0.9)}).responses
+
+    assert responses.loc[("alpha", "nuclear"), "top"] == pytest.approx(0.9)
+    assert responses.loc[("alpha", "diffuse"), "bottom"] > 0.95
+    with pytest.raises(InputError, match="limits are given for other"):
+        fit_responses(points, limits={"other": (0.0, 1.0)})
 
 
 @pytest.mark.parametrize(

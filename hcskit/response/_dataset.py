@@ -1,0 +1,171 @@
+"""Many curves of one design, with any model: arrays in, labelled Dataset out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from hcskit.errors import InputError
+from hcskit.response._design import Design, shared_design
+from hcskit.response._group import Fitted, aicc, fit_model
+from hcskit.response._model import CurveModel, Floats
+from hcskit.response._registry import get_curve
+
+__all__ = ["fit_curves"]
+
+_CHECKED = np.array([-np.inf, -1.0, 0.0, 0.7, 2.0])  # log10 concentrations at which a model's basis is looked at
+_ROUNDING = 1e-9
+
+
+def fit_curves(
+    concentration: ArrayLike,
+    response: ArrayLike,
+    *,
+    models: Sequence[str | CurveModel] = ("hill",),
+    plate: ArrayLike | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    shares: Sequence[float] = (0.5,),
+    level: float = 0.95,
+) -> xr.Dataset:
+    """Fit one or several curve models to many curves that share their concentrations, and choose among the models.
+
+    Parameters
+    ----------
+    concentration : array-like, shape (well,)
+        Zero or above, in one unit.
+    response : array-like, shape (curve, well)
+        Finite.
+    models : sequence of str or CurveModel
+        Names of `list_curves`, or models.
+    plate : array-like, shape (well,), optional
+        Which plate each well is on. Each plate then has its own level.
+    limits : mapping of str to (float, float), optional
+        Lowest and highest value of linear parameters by name. Two equal values fix the parameter: a Hill curve with
+        ``limits={"bottom": (0, 0)}`` has three parameters.
+    shares : sequence of float
+        For which shares of the way from the first to the last linear parameter to give the concentration: 0.5 for the
+        EC50, 0.1 for the EC10.
+    level : float
+        Confidence level of the intervals.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimensions model, curve, share, parameter and end (low, high). Variables: ``estimate`` (model, curve,
+        parameter), the linear ones in the unit of the response, those of the shape as the model has them;
+        ``effective_concentration`` (model, curve, share) and its ``interval`` (model, curve, share, end), in the unit
+        of the concentration, NaN where the model has no location; ``rss`` (model, curve); ``aicc`` (model, curve);
+        ``best`` (curve), the model of lowest AICc.
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit, a response is not finite, a model does not keep to its contract, or a limit is given for
+        a parameter that no model has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hcskit.response import hill
+    >>> c = np.geomspace(1, 1000, 8)
+    >>> found = fit_curves(c, [hill(c, 0, 1, 30, 2), 0 * c + 0.5 + 0.01 * np.sin(7 * c)], models=["hill", "constant"])
+    >>> found["best"].values.tolist()
+    ['hill', 'constant']
+    >>> round(float(found["effective_concentration"].sel(model="hill", curve=0, share=0.5)), 3)
+    30.0
+    """
+    design, values = _design(concentration, response, plate)
+    chosen = [get_curve(model) if isinstance(model, str) else model for model in models]
+    known = dict(limits or {})
+    unknown = set(known) - {name for model in chosen for name in model.linear}
+    if unknown:
+        raise InputError(f"limits are given for {', '.join(sorted(unknown))}, which no model has as linear parameter")
+    fits = [_fit(model, design, values, known, level) for model in chosen]
+    return xr.concat(
+        [_described(fit, shares, design.total) for fit in fits], dim="model", join="outer", data_vars="all"
+    ).pipe(_with_best)
+
+
+def _design(concentration: ArrayLike, response: ArrayLike, plate: ArrayLike | None) -> tuple[Design, Floats]:
+    c, y = np.asarray(concentration, dtype=float), np.atleast_2d(np.asarray(response, dtype=float))
+    if c.ndim != 1 or y.shape[1:] != c.shape:
+        raise InputError(
+            f"concentration has shape {c.shape} and response {y.shape}; expected (well,) and (curve, well)"
+        )
+    if not (np.isfinite(c) & (c >= 0)).all() or not (c > 0).any():
+        raise InputError("a concentration is negative or not finite, or none is above zero")
+    if not np.isfinite(y).all():
+        curve, well = np.argwhere(~np.isfinite(y))[0]
+        raise InputError(f"the response of curve {curve} in well {well} is {y[curve, well]}; expected a finite number")
+    labels = np.zeros(len(c)) if plate is None else np.asarray(plate)
+    if labels.shape != c.shape:
+        raise InputError(f"plate has shape {labels.shape} for {len(c)} wells; expected one label a well")
+    return shared_design(c, np.unique(labels, return_inverse=True)[1].astype(np.int64)), y
+
+
+def _fit(
+    model: CurveModel, design: Design, values: Floats, limits: Mapping[str, tuple[float, float]], level: float
+) -> Fitted:
+    _check(model, design)
+    own = {name: limits[name] for name in model.linear if name in limits}
+    if own and len(model.linear) > 2:
+        raise InputError(f"the model {model.name} has {len(model.linear)} linear parameters; limits need one or two")
+    bounds = None
+    if own:
+        ends = np.array([own.get(name, (-np.inf, np.inf)) for name in model.linear], dtype=float)
+        if (ends[:, 0] > ends[:, 1]).any():
+            raise InputError(f"limits {own}; expected the lower one first")
+        bounds = np.broadcast_to(ends, (len(values), *ends.shape))
+    fixed = sum(low == high for low, high in own.values())
+    return fit_model(model, design, values, bounds, level, fixed)
+
+
+def _check(model: CurveModel, design: Design) -> None:
+    """Refuse a model that does not keep to its contract, before it gives wrong numbers."""
+    axes = model.axes(float(design.tested[0]), float(design.tested[-1]))
+    middle = [np.array([(axis.low + axis.high) / 2]) for axis in axes]
+    with np.errstate(over="ignore"):
+        basis = np.asarray(model.basis(_CHECKED, *middle))
+        moved = model.basis(_CHECKED + 1.0, *(own + (i == 0) for i, own in enumerate(middle)))
+    expected = (len(model.linear), len(_CHECKED))
+    if basis.shape != expected:
+        raise InputError(f"the basis of the model {model.name} has shape {basis.shape}; expected {expected}")
+    if len(model.linear) > 2:
+        raise InputError(f"the model {model.name} has {len(model.linear)} linear parameters; expected one or two")
+    if not np.allclose(basis.sum(axis=0), 1.0, atol=_ROUNDING):
+        raise InputError(f"the basis of the model {model.name} does not sum to one at each concentration")
+    if axes and not np.allclose(moved, basis, atol=_ROUNDING):
+        raise InputError(
+            f"the first parameter of the model {model.name} does not move the curve along log10 concentration"
+        )
+
+
+def _described(fit: Fitted, shares: Sequence[float], wells: float) -> xr.Dataset:
+    model, axes = fit.problem.model, fit.survey.grid.axes
+    count = len(fit.batch)
+    place, ends = np.full((count, len(shares)), np.nan), np.full((count, len(shares), 2), np.nan)
+    for i, share in enumerate(shares) if axes else ():
+        where, interval = fit.location(share)
+        place[:, i], ends[:, i] = 10**where, 10**interval.T
+    names = [*model.linear, *(axis.name for axis in axes)]
+    rss = fit.best.rss * fit.batch.scale**2
+    # Of scaled responses, so that it does not depend on the unit: all models of a curve have the same scale.
+    criterion = aicc(fit.best.rss, wells, fit.parameters)
+    return xr.Dataset(
+        {
+            "estimate": (("curve", "parameter"), np.column_stack([fit.linear, fit.best.shape])),
+            "effective_concentration": (("curve", "share"), place),
+            "interval": (("curve", "share", "end"), ends),
+            "rss": (("curve",), rss),
+            "aicc": (("curve",), criterion),
+        },
+        coords={"model": model.name, "parameter": names, "share": list(shares), "end": ["low", "high"]},
+    )
+
+
+def _with_best(found: xr.Dataset) -> xr.Dataset:
+    names = found["model"].values[found["aicc"].values.argmin(axis=0)]
+    return found.assign(best=("curve", names))
