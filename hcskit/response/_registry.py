@@ -10,7 +10,9 @@ from hcskit.response._model import CurveModel
 
 __all__ = ["get_curve", "list_curves"]
 
-CURVES: Plugins[Callable[[], object]] = Plugins("hcskit.curves", "curve model")
+
+def _curves() -> Plugins[Callable[[], object]]:
+    return Plugins("hcskit.curves", "curve model")
 
 
 def list_curves() -> list[str]:
@@ -22,7 +24,7 @@ def list_curves() -> list[str]:
     >>> {"hill", "5pl", "gain-loss", "step", "constant"} <= set(list_curves())
     True
     """
-    return list(CURVES)
+    return list(_curves())
 
 
 def get_curve(name: str) -> CurveModel:
@@ -38,7 +40,7 @@ def get_curve(name: str) -> CurveModel:
     InputError
         If no model has this name, or it cannot be used.
     """
-    point = CURVES[name]
+    point = _curves()[name]
     try:
         made = point()
     except Exception as error:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from hcskit.data import Tiles
+from hcskit import data
 
 __all__ = ["LEAST_AUC", "area_under_curve", "check_learned"]
 
@@ -16,7 +16,7 @@ __all__ = ["LEAST_AUC", "area_under_curve", "check_learned"]
 LEAST_AUC = 0.9
 
 
-def check_learned(model: Any, learned: Tiles) -> dict[str, float]:
+def check_learned(model: Any, learned: data.Tiles) -> dict[str, float]:
     """Let a network read the images that it learned from, as it will read others.
 
     Parameters

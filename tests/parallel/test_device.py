@@ -20,7 +20,7 @@ from hcskit.models import mcnn
 from hcskit.models.backend import computing_in, keras, tf
 from hcskit.parallel import GPUS_PER_RANK, Device, bind_gpus, decided, device, in_native_precision, visible_gpus
 from hcskit.recipe import Recipe
-from hcskit.training import load_model, network_and_batches, train
+from hcskit.training import fit, load_model, network_and_batches
 
 NO_GPU = Path("/nowhere")
 
@@ -173,7 +173,7 @@ def test_half_precision_scales_its_loss_and_is_read_in_float32_where_that_is_fas
     images: ImageFolder, tmp_path: Path
 ) -> None:
     recipe = _recipe(precision="float16")
-    result = train(images, recipe, tmp_path / "model", progress=False)
+    result = fit(images, recipe, tmp_path / "model", progress=False)
     network, _ = network_and_batches(images, recipe)
     assert type(network.optimizer) is keras.optimizers.LossScaleOptimizer
     assert result.card.recipe.model.precision == "float16"

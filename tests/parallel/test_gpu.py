@@ -15,7 +15,7 @@ from hcskit.models import PooledConvolutions
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import device
 from hcskit.recipe import Recipe
-from hcskit.training import load_model, train
+from hcskit.training import fit, load_model
 
 pytestmark = pytest.mark.gpu
 MEMORY = """
@@ -71,7 +71,7 @@ def test_a_training_by_default_learns_and_is_read_by_a_processor(model: dict[str
             "augmentation": {"mixup": 0.0, "gain": 0.0},
         }
     )
-    result = train(open_data(tmp_path / "images"), recipe, tmp_path / "model", progress=False)
+    result = fit(open_data(tmp_path / "images"), recipe, tmp_path / "model", progress=False)
     assert result.card.recipe.model.precision == device().precision
     assert result.history["accuracy"].iloc[-1] > 0.9
     code = """

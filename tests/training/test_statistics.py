@@ -12,7 +12,7 @@ from hcskit.data import open_data
 from hcskit.models import mcnn, resnet
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
-from hcskit.training import load_model, train
+from hcskit.training import fit, load_model
 from hcskit.training._check import area_under_curve
 from hcskit.training._statistics import measure_statistics
 
@@ -77,7 +77,7 @@ def test_after_twenty_steps_a_training_image_reads_the_same_in_both_modes(tmp_pa
         }
     )
     data = open_data(tmp_path / "crops")
-    trained = train(data, recipe, tmp_path / "model", progress=False)  # 5 steps in each of 4 epochs
+    trained = fit(data, recipe, tmp_path / "model", progress=False)  # 5 steps in each of 4 epochs
     network, card = load_model(tmp_path / "model")
     source = data.source(trained.fields, card.channels, card.binning)
     centre, scale = np.array(card.normalisation.centre), np.array(card.normalisation.scale)
