@@ -4,15 +4,53 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from hcskit.errors import StoreError
+from hcskit.errors import InputError, StoreError
 
-__all__ = ["locked", "replacing", "replacing_all", "write_text"]
+__all__ = ["child", "locked", "replacing", "replacing_all", "write_text"]
+
+_LONGEST = 200  # bytes of a name; file systems take 255, and suffixes come on top
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]|^\.|^\s|[.\s]$')
+
+
+def child(folder: str | Path, name: str, suffix: str = "") -> Path:
+    """Return the path of something directly in a folder, from a name that a file or a user gave.
+
+    Every path that is made of such a name is made here, so that no name leads out of the folder, whatever it is.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder.
+    name : str
+        The name, such as a plate's.
+    suffix : str
+        What the path's last part ends in, such as ``.zarr``.
+
+    Raises
+    ------
+    InputError
+        If the name cannot be that of a file on every system: it is empty or too long, begins with a dot, ends in a dot
+        or a space, or holds a slash, a backslash, a colon or a control character.
+
+    Examples
+    --------
+    >>> child("screen", "Plate 7", ".zarr").as_posix()
+    'screen/Plate 7.zarr'
+    """
+    if not name or _FORBIDDEN.search(name) or len(name.encode(errors="surrogatepass")) > _LONGEST:
+        shown = name if len(name) <= 40 else f"{name[:40]}…"
+        raise InputError(
+            f'{shown!r} cannot be the name of a file or folder: expected 1 to {_LONGEST} bytes without / \\ : * ? " < > | '
+            "and control characters, not beginning with a dot or a space, nor ending in one; give it another name"
+        )
+    return Path(folder) / f"{name}{suffix}"
 
 
 @contextmanager

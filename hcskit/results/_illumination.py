@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from hcskit.errors import NotAScreenError
-from hcskit.files import replacing
+from hcskit.files import child, replacing
 from hcskit.results._catalogue import ILLUMINATION
 
 __all__ = ["read_illumination", "write_illumination"]
@@ -39,10 +39,10 @@ def read_illumination(folder: str | Path, plates: Collection[str] | None = None)
     NotAScreenError
         If the quality step has not run.
     """
-    before, after = _path(folder, "*").name.split("*")
+    before, after = Path(ILLUMINATION.where).name.split("*")
     found = {
         path.name.removeprefix(before).removesuffix(after): path
-        for path in sorted(_path(folder, "*").parent.glob(f"{before}*{after}"))
+        for path in sorted(Path(folder, ILLUMINATION.where).parent.glob(f"{before}*{after}"))
     }
     if plates is not None:
         found = {plate: path for plate, path in found.items() if plate in plates}
@@ -56,4 +56,4 @@ def read_illumination(folder: str | Path, plates: Collection[str] | None = None)
 
 
 def _path(folder: str | Path, plate: str) -> Path:
-    return Path(folder) / ILLUMINATION.where.replace("*", plate)
+    return Path(folder) / ILLUMINATION.where.replace("*", child("", plate).name)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import InputError, NotAScreenError
-from hcskit.files import write_text
+from hcskit.files import child, write_text
 from hcskit.flatfield import Flatfield
 from hcskit.plate import column_name, parse_well, row_name
 from hcskit.screen import SCHEMA_VERSION, Coordinate, PlateInfo
@@ -47,9 +46,7 @@ def plate_path(screen: str | Path, plate: str) -> Path:
     InputError
         If the plate's name cannot be the name of a folder.
     """
-    if not re.fullmatch(r"[^/\\\0]+", plate) or plate.startswith(".") or len(plate.encode()) > 200:
-        raise InputError(f"{plate!r} cannot be the name of a plate: expected a name without slashes or a leading dot")
-    return Path(screen) / f"{plate}.zarr"
+    return child(screen, plate, ".zarr")
 
 
 def well_folder(plate: Path, well: str) -> Path:
@@ -95,7 +92,21 @@ def read_attributes(path: Path) -> dict[str, Any]:
         raise NotAScreenError(
             f"{path} has schema version {version}; this hcskit reads {SCHEMA_VERSION}: import it again"
         )
+    _check_names(path, attributes)
     return dict(attributes)
+
+
+def _check_names(path: Path, own: dict[str, Any]) -> None:
+    """Refuse names that would lead out of the plate's folder, or its screen's: whoever wrote the file chose them."""
+    try:
+        child(path, own["name"])
+        for well in own["labels"]["well"]:
+            parse_well(well)
+        strange = [field for field in own["labels"]["field"] if type(field) is not int]
+    except (AttributeError, InputError, KeyError, TypeError) as error:
+        raise NotAScreenError(f"{path} is not a plate that hcskit wrote: {error} (zarr.json)") from error
+    if strange:
+        raise NotAScreenError(f"{path} is not a plate that hcskit wrote: field {strange[0]!r} is no number (zarr.json)")
 
 
 def plate_attributes(

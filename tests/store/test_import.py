@@ -209,7 +209,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path,
 
 @pytest.mark.parametrize("name", [".hidden", "..", "a/b", "a\\b", "", "x" * 201])
 def test_a_plate_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="cannot be the name of a plate"):
+    with pytest.raises(InputError, match="cannot be the name of a file"):
         plate_path(tmp_path, name)
 
 

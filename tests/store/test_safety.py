@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hcskit.actions import import_plates
+from hcskit.actions import assess, import_plates
 from hcskit.errors import InputError, StoreError
 from hcskit.flatfield import Flatfield
 from hcskit.readers import Export, read_folder
+from hcskit.results import write_illumination
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.store import _layout, _well, _write, open_plate, open_screen, plate_path, write_plate
 
@@ -196,5 +197,40 @@ def test_an_unfinished_plate_does_not_close_the_screen(tmp_path: Path, twins) ->
 
 def test_a_name_is_limited_as_file_systems_do(tmp_path: Path) -> None:
     assert plate_path(tmp_path, "板" * 60)
-    with pytest.raises(InputError, match="cannot be the name of a plate"):
+    with pytest.raises(InputError, match="cannot be the name of a file"):
         plate_path(tmp_path, "板" * 150)
+
+
+HOSTILE = ["..", "x/../../../victim", "/etc", "C:victim", "a\\b", "a\0b", ".victim", "v" * 300, "", " ", "a.", 7, None]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_in_a_file_leads_nowhere_else(tmp_path: Path, name: object) -> None:
+    """A plate's metadata may hold any name; nothing outside the screen is read for it, written or removed."""
+    victim, screen = tmp_path / "victim.zarr", tmp_path / "outer" / "screen"
+    victim.mkdir()
+    (victim / "kept.txt").write_text("kept")
+    write_plate(make_plate(INFO, IMAGE, ALL), screen, progress=False)
+    path = screen / "P1.zarr" / "zarr.json"
+    text = json.loads(path.read_text())
+    text["attributes"]["hcskit"]["name"] = name
+    path.write_text(json.dumps(text))
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    with pytest.raises(InputError, match="is not a plate that hcskit wrote"):
+        assess(screen, progress=False)
+    if isinstance(name, str):
+        light = xr.Dataset({"flat": (("channel", "y", "x"), np.ones((1, 2, 2), np.float32))})
+        with pytest.raises(InputError, match="cannot be the name of a file"):
+            write_illumination(screen, name, light)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize(("label", "value"), [("well", "../B01"), ("well", 3), ("field", "../../x"), ("field", 1.5)])
+def test_labels_in_a_file_lead_nowhere_else(tmp_path: Path, label: str, value: object) -> None:
+    write_plate(make_plate(INFO, IMAGE, ALL), tmp_path, progress=False)
+    path = tmp_path / "P1.zarr" / "zarr.json"
+    text = json.loads(path.read_text())
+    text["attributes"]["hcskit"]["labels"][label][0] = value
+    path.write_text(json.dumps(text))
+    with pytest.raises(InputError, match="is not a plate that hcskit wrote"):
+        open_plate(tmp_path / "P1.zarr")
