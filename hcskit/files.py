@@ -47,7 +47,7 @@ def child(folder: str | Path, name: str, suffix: str = "") -> Path:
     if not name or _FORBIDDEN.search(name) or len(name.encode(errors="surrogatepass")) > _LONGEST:
         shown = name if len(name) <= 40 else f"{name[:40]}…"
         raise InputError(
-            f'{shown!r} cannot be the name of a file or folder: expected 1 to {_LONGEST} bytes without '
+            f"{shown!r} cannot be the name of a file or folder: expected 1 to {_LONGEST} bytes without "
             '/ \\ : * ? " < > | and control characters, '
             "not beginning with a dot or a space, nor ending in one; give it another name"
         )
