@@ -77,7 +77,7 @@ def fit(
     Parameters
     ----------
     data : LabelledData
-        As `open_data` returns it.
+        As `hcskit.data.open_data` returns it.
     recipe : Recipe
         Everything else.
     out : path-like

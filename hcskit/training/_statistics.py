@@ -27,7 +27,7 @@ def measure_statistics(model: keras.Model, batches: Iterable[npt.NDArray[np.floa
     ----------
     model : keras.Model
         Changed in place; one without batch normalisation stays as it is, and so does a layer that is not trainable.
-        Where there are several ranks, it is one of `over_ranks`.
+        Where there are several ranks, it is what `hcskit.parallel.over_ranks` returned.
     batches : iterable of numpy.ndarray
         Images (batch, y, x, channel), as the network will read them. All ranks give the same ones; each takes its share
         of a batch, as in training, so that it needs no more memory.
