@@ -147,7 +147,8 @@ def _block_means(place: _Place, fields: pd.DataFrame) -> npt.NDArray[np.float64]
 
 def _measure(plate: xr.Dataset, place: _Place, run: RunJobs, done: Callable[[int], object]) -> pd.DataFrame:
     wells = plate["well"].to_numpy()
-    jobs = [partial(_measure_wells, place, wells[part].tolist()) for part in _parts(len(wells), _WELLS)]
+    parts = [wells[part].tolist() for part in _parts(len(wells), _WELLS)]
+    jobs: list[Callable[[], pd.DataFrame]] = [partial(_measure_wells, place, part) for part in parts]
     return pd.concat(run(jobs, lambda table: done(table.index.unique("well").size)))
 
 
