@@ -147,9 +147,9 @@ def _block_means(place: _Place, fields: pd.DataFrame) -> npt.NDArray[np.float64]
 
 def _measure(plate: xr.Dataset, place: _Place, run: RunJobs, done: Callable[[int], object]) -> pd.DataFrame:
     wells = plate["well"].to_numpy()
-    parts = [wells[part].tolist() for part in _parts(len(wells), _WELLS)]
-    jobs: list[Callable[[], pd.DataFrame]] = [partial(_measure_wells, place, part) for part in parts]
-    return pd.concat(run(jobs, lambda table: done(table.index.unique("well").size)))
+    jobs = [partial(_measure_wells, place, wells[part].tolist()) for part in _parts(len(wells), _WELLS)]
+    tables = run(jobs, lambda table: done(table.index.unique("well").size))
+    return pd.concat(tables)
 
 
 def _measure_wells(place: _Place, wells: list[str]) -> pd.DataFrame:
