@@ -15,7 +15,7 @@ import tensorflow as tf
 from hcskit.data import RandomCrops, TrainingFields
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.parallel import KeepTogether, Ranks, _optimizer, data_parallel, over_ranks, ranks
+from hcskit.parallel import KeepTogether, Ranks, _gradients, data_parallel, over_ranks, ranks
 from hcskit.recipe import Recipe
 
 FIELDS, SIDE, CHANNELS, CLASSES, CROP, BATCH = 16, 320, 2, 3, 128, 16
@@ -51,7 +51,7 @@ def speed(rounds: int) -> list[float]:
 def overhead(rounds: int) -> list[list[Any]]:
     """Times without our pieces, with them, and with Horovod made to average over one rank; by turns."""
     plain, one = _epoch(plain=True), _epoch(plain=False)
-    _optimizer.ranks = lambda: Ranks(size=2)  # type: ignore[attr-defined]  # or it would not call Horovod at all
+    _gradients.ranks = lambda: Ranks(size=2)  # type: ignore[attr-defined]  # or it would not call Horovod at all
     runs = (plain, one, _epoch(plain=False))
     return [[run() for run in runs] for _ in range(rounds)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping
@@ -165,3 +166,10 @@ def test_documents_are_wrapped() -> None:
         if len(line) > 100 and " " in line.strip() and not line.startswith(("|", "    "))
     ]
     assert not wide, "\n".join(wide)
+
+
+@pytest.mark.slow
+def test_benchmarks_and_what_they_start_import() -> None:
+    asked = [sys.executable, "-m", "pytest", "benchmarks", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]

@@ -204,7 +204,7 @@ def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[An
         applied, card = _network(place.model, place.sha256, network)
         data = _data(place)
         if isinstance(data, ScreenData):
-            data = ScreenData(data.plates, _profile(place, part["plate"].iloc[0]))
+            data = ScreenData(data.plates, _illumination(place, part["plate"].iloc[0]))
     return _apply_to_part(part, data=data, network=applied, card=card)
 
 
@@ -222,7 +222,7 @@ def _data(place: _Place) -> LabelledData:
 
 
 @lru_cache(maxsize=2)
-def _profile(place: _Place, plate: str) -> xr.Dataset:
+def _illumination(place: _Place, plate: str) -> xr.Dataset:
     return read_illumination(place.data, [plate])
 
 

@@ -124,7 +124,7 @@ def _plates(screen: Path, call: str) -> dict[str, xr.Dataset]:  # noqa: ARG001 -
 
 
 @lru_cache(maxsize=2)
-def _profile(place: _Place) -> xr.Dataset:
+def _illumination(place: _Place) -> xr.Dataset:
     return _for_threads(read_illumination(place.screen, [place.plate]).sel(plate=place.plate))
 
 
@@ -148,11 +148,12 @@ def _block_means(place: _Place, fields: pd.DataFrame) -> npt.NDArray[np.float64]
 def _measure(plate: xr.Dataset, place: _Place, run: RunJobs, done: Callable[[int], object]) -> pd.DataFrame:
     wells = plate["well"].to_numpy()
     jobs = [partial(_measure_wells, place, wells[part].tolist()) for part in _parts(len(wells), _WELLS)]
-    return pd.concat(run(jobs, lambda _: done(_WELLS)))
+    tables = run(jobs, lambda table: done(table.index.unique("well").size))
+    return pd.concat(tables)
 
 
 def _measure_wells(place: _Place, wells: list[str]) -> pd.DataFrame:
-    return measure_images(place.open(), _profile(place), wells, scheduler="synchronous")
+    return measure_images(place.open(), _illumination(place), wells, scheduler="synchronous")
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:

@@ -59,9 +59,9 @@ def train(
     Exception
         What a rank of a cluster raised, with a note of its rank and host.
     InputError
-        If the data do not give two classes or a clean split, or the crop is larger than the image. On a cluster: if
-        ranks need more memory than a worker has, the batch system refuses the jobs, or a worker has other versions or
-        does not see `out`.
+        If the data do not give two classes or a clean split, the crop is larger than the image, or the training needs
+        more memory than this machine has, or a worker. On a cluster: if the batch system refuses the jobs, or a worker
+        has other versions or does not see `out`.
     RunError
         If the workers do not come, or are lost again and again without a finished epoch.
     StoreError
@@ -72,6 +72,7 @@ def train(
         train_on_ranks(folder_of(data), how, folder, cluster, say=say, progress=progress)
     else:
         images = open_data(data)
+        check_memory(images, how, config_of(None), workers=1)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder), sole_writer(folder):
             training.fit(images, how, folder, progress=progress)
@@ -119,15 +120,14 @@ def cross_validate(
     Raises
     ------
     InputError
-        If the data cannot give so many folds, says how many they can; if a fold needs more memory than a worker has; if
+        If the data cannot give so many folds, says how many they can; if a fold needs more memory than there is; if
         `out` holds another cross-validation.
     Exception, RunError, StoreError
         As `train` raises them.
     """
     images, how, folder = open_data(data), Recipe.of(recipe), Path(out).resolve()
     fields = assign_folds(images, how, folds)
-    if cluster is not None:
-        check_memory(images, how, config_of(cluster), workers=1)
+    check_memory(images, how, config_of(cluster), workers=1)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         todo = prepare_folds(folder, how, fields)

@@ -94,7 +94,7 @@ def lr_range(recipe: Path, data: Path, out: Path, **options: Any) -> None:
     """Find the learning rate of a RECIPE: train while it rises, and look at the loss."""
     test = hcskit.lr_range(data, recipe, **options)
     out.mkdir(parents=True, exist_ok=True)
-    test.table.to_csv(out / "lr_range.csv", index=False)
+    hcskit.results.write_csv(out / "lr_range.csv", test.table)
     plot = hcskit.views.write_html(out / "lr_range.html", hcskit.views.range_curve(*test), "hcskit lr-range")
     click.echo(f"plot       {plot}\nSuggested, in the recipe (a tenth of the rate of least loss):")
     click.echo(f"  optimiser: {{learning_rate: {test.suggested:.2g}, reference_batch: null}}")

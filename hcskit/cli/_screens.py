@@ -50,9 +50,7 @@ def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, lis
 @debug_option
 def new(folder: Path) -> None:
     """Copy pipelines, notebooks, recipes and a cluster file into a FOLDER, to edit. Files that are there stay."""
-    from hcskit.pipeline import copy_shipped
-
-    written, kept = copy_shipped(folder)
+    written, kept = hcskit.pipeline.copy_shipped(folder)
     for path in written:
         click.echo(f"wrote {path}")
     for path in kept:
@@ -211,11 +209,9 @@ def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:
 
 
 def _list_pipelines() -> None:
-    from hcskit.pipeline import Pipeline, list_pipelines
-
-    for name, path in sorted(list_pipelines().items()):
+    for name, path in sorted(hcskit.pipeline.list_pipelines().items()):
         try:
-            about = Pipeline.from_yaml(path).description
+            about = hcskit.pipeline.Pipeline.from_yaml(path).description
         except InputError as error:  # a lab's own, being edited; the others can be run
             about = str(error)
         click.echo(f"{name:<24}{about}")

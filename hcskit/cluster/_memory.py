@@ -13,7 +13,7 @@ from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._workers import workers_there
 from hcskit.data import KEPT_SHARE, LabelledData
 from hcskit.lazy import memory_to_spare
-from hcskit.parallel import ranks_here
+from hcskit.parallel import ranks_here, visible_gpus
 from hcskit.recipe import Recipe
 
 __all__ = ["check_memory", "image_memory", "worker_memory"]
@@ -34,7 +34,8 @@ def check_memory(data: LabelledData, recipe: Recipe, config: ClusterConfig, work
     else:  # of a cluster that runs already
         return
     size = planning.DataSize.of(data, recipe)
-    ranks, gpus = config.ranks_per_worker, config.gpus_per_rank == 1
+    here = config.kind == "local" and config.gpus_per_rank is None
+    ranks, gpus = config.ranks_per_worker, config.gpus_per_rank == 1 or (here and bool(visible_gpus()))
     planning.check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=ranks, on_gpus=gpus)
 
 

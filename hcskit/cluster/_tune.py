@@ -34,8 +34,8 @@ def tune_ranks(
 ) -> pd.DataFrame:
     """Measure how fast one worker trains with 1, 2, 4 … ranks, up to its cores.
 
-    The steps are those that `train` takes on these data, with the part of the global batch that falls to one of the
-    cluster's workers. The exchange between workers is not in it. Nothing is written into their folder.
+    The steps are those that `hcskit.train` takes on these data, with the part of the global batch that falls to one of
+    the cluster's workers. The exchange between workers is not in it. Nothing is written into their folder.
 
     Parameters
     ----------

@@ -217,7 +217,7 @@ class RandomCrops(_Batches):
 
 
 class Tiles(_Batches):
-    """The crops that cover each field, in batches and in order, unchanged: to validate on.
+    """The crops that cover each field, in batches, unchanged: to validate on.
 
     Parameters
     ----------
@@ -229,6 +229,8 @@ class Tiles(_Batches):
         Most crops in a batch.
     rank, ranks : int
         Which share of the tiles to make, out of how many. Where there are fewer tiles than ranks, each makes all.
+    seed : int, optional
+        Mix the tiles of all fields in an order that is drawn from it; by default they come field by field.
     threads : int
         How many fields to read at a time.
 
@@ -246,12 +248,14 @@ class Tiles(_Batches):
         *,
         rank: int = 0,
         ranks: int = 1,
+        seed: int | None = None,
         threads: int = THREADS,
     ) -> None:
         super().__init__(fields, crop, threads)
         self.batch, self._corners = batch, tile_corners(fields.source.shape, crop)
         count = len(fields) * len(self._corners)
-        self._own = _share(count, ranks, rank) if count >= ranks else np.arange(count)
+        order = np.arange(count) if seed is None else np.random.default_rng(seed).permutation(count)
+        self._own = order[_share(count, ranks, rank)] if count >= ranks else order
         self.size = len(self._own)
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ import pandas as pd
 from hcskit.errors import InputError, StoreError
 from hcskit.fetch._archive import fetch_folder
 from hcskit.fetch._download import BASE_URL, download
+from hcskit.files import replacing
 from hcskit.platemap import check_plate_map
 
 __all__ = ["BASE_URL", "fetch_bbbc013", "fetch_bbbc021"]
@@ -47,9 +48,8 @@ def fetch_bbbc013(out: str | Path, *, base_url: str = BASE_URL) -> Path:
     plate_map = out / "platemap.csv"
     if not plate_map.exists():
         doses = download(f"{base}/BBBC013/BBBC013_v1_platemap_all.txt", out)
-        part = plate_map.with_name("platemap.csv.part")
-        _bbbc013_plate_map(doses).to_csv(part)
-        part.replace(plate_map)
+        with replacing(plate_map) as partial:
+            _bbbc013_plate_map(doses).to_csv(partial)
     return fetch_folder(f"{base}/BBBC013/BBBC013_v1_images_bmp.zip", out / "BBBC013")
 
 

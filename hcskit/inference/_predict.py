@@ -145,7 +145,7 @@ def phenotype_controls(points: pd.DataFrame, card: ModelCard) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        As `hcskit.preprocess.control_statistics` returns it.
+        As `hcskit.assay.control_statistics` returns it.
     """
     own = points[card.recipe.data.classes].astype(str) == points["readout"]
     return control_statistics(points[(points["role"] != "positive_control") | own])

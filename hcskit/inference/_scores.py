@@ -37,7 +37,7 @@ class CrossValidation:
         ``n_folds`` and ``n_fields``.
     controls : pandas.DataFrame
         How far the held-out wells of each class lie from those of the negative controls, plate by plate, as
-        `hcskit.preprocess.control_statistics`: in the probability of the class, averaged over a well's fields, and in
+        `hcskit.assay.control_statistics`: in the probability of the class, averaged over a well's fields, and in
         the logit of that. No row if there are no negative controls.
     """
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, final
 
 from pydantic import Field
 
+from hcskit import models
 from hcskit.models._contract import check_network
 from hcskit.models._mcnn_residual import mcnn_residual
 from hcskit.models._resnet import resnet
@@ -107,9 +108,7 @@ class MCNNSection(Network):
     dropout: float = Field(0.25, ge=0, lt=1)
 
     def make_network(self, image_shape: tuple[int, int, int], n_classes: int) -> Any:
-        from hcskit.models._mcnn import mcnn  # its layers load Keras
-
-        return mcnn(image_shape, n_classes, **self.own_options())
+        return models.mcnn(image_shape, n_classes, **self.own_options())
 
     def branches(self, side: int | None) -> int:
         """Return the number of scales."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, final
 import numpy as np
 from pydantic import Field
 
+from hcskit import optimisers
 from hcskit.errors import InputError
 from hcskit.models import backend
 from hcskit.schedules import Rates
@@ -70,10 +71,8 @@ class Optimiser(Section, ABC):
         InputError
             If what `make_optimiser` returns is no optimiser, or does not follow the table.
         """
-        from hcskit.optimisers import _steps  # loads Keras
-
         # Keras looks up the rate by the number of gradients, of which an update takes as many as there are parts.
-        table = _steps.RateTable(np.repeat(rates, self.parts).tolist())
+        table = optimisers.RateTable(np.repeat(rates, self.parts).tolist())
         optimiser = self.make_optimiser(
             learning_rate=table,
             weight_decay=self.weight_decay,
@@ -123,9 +122,7 @@ class SGDSection(Optimiser):
     momentum: float = Field(0.9, gt=0, lt=1)
 
     def make_optimiser(self, **shared: Any) -> Any:
-        from hcskit.optimisers._steps import SGD  # loads Keras
-
-        return SGD(momentum=self.momentum, nesterov=True, **shared)
+        return optimisers.SGD(momentum=self.momentum, nesterov=True, **shared)
 
 
 class LARSSection(Optimiser):
@@ -138,9 +135,7 @@ class LARSSection(Optimiser):
     trust: float = Field(1e-3, gt=0, description="step of a layer, as part of its norm, at rate 1 (arXiv:1708.03888)")
 
     def make_optimiser(self, **shared: Any) -> Any:
-        from hcskit.optimisers._steps import LARS  # loads Keras
-
-        return LARS(momentum=self.momentum, trust=self.trust, **shared)
+        return optimisers.LARS(momentum=self.momentum, trust=self.trust, **shared)
 
 
 class LAMBSection(Optimiser):
@@ -151,9 +146,7 @@ class LAMBSection(Optimiser):
     weight_decay: float = Field(0.01, ge=0, description="arXiv:1904.00962")
 
     def make_optimiser(self, **shared: Any) -> Any:
-        from hcskit.optimisers._steps import LAMB  # loads Keras
-
-        return LAMB(epsilon=1e-6, **shared)
+        return optimisers.LAMB(epsilon=1e-6, **shared)
 
 
 #: The kinds of optimiser, by the name that a recipe gives.

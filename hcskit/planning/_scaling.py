@@ -93,7 +93,7 @@ class Workload:
 
     @classmethod
     def of(cls, recipe: Recipe, data: DataSize, batch: int | None = None) -> Self:
-        """Count what a recipe asks for on such data, with a batch of its `stages`; by default its first one."""
+        """Count what a recipe asks for on such data, with a batch of its stages; by default its first one."""
         counted = network(recipe, data)
         width = 2 if recipe.parallel.compression == "fp16" else 4
         return cls(

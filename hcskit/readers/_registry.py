@@ -6,10 +6,10 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from hcskit.errors import ReaderError
+from hcskit.plugins import Plugins
 from hcskit.readers._formats import name_format
 from hcskit.readers._presets import presets
 from hcskit.readers.toolkit import IMAGE_SUFFIXES, FilePattern, ImageIndex, Reader, list_files
@@ -67,13 +67,8 @@ def readers() -> dict[str, Reader]:
     >>> {"harmony", "metaxpress", "bbbc013"} <= set(readers())
     True
     """
-    found: dict[str, Reader] = {}
-    for entry in entry_points(group=GROUP):
-        try:
-            found[entry.name] = entry.load()
-        except Exception as error:  # noqa: BLE001 - another package's fault must not stop ours
-            warnings.warn(f"the reader {entry.name} ({entry.value}) cannot be loaded: {error!r}", stacklevel=2)
-    return found | presets()
+    found: Plugins[Reader] = Plugins(GROUP, "reader")  # anew each time: what was installed meanwhile counts
+    return found.working() | presets()
 
 
 def read_folder(
@@ -144,7 +139,7 @@ def _choose(known: Mapping[str, Reader], folder: Path, files: Sequence[Path]) ->
     for name, reader in known.items():
         try:
             claim = reader.claim(folder, files)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - another package's fault must not stop ours
             warnings.warn(f"the reader {name} failed to look at {folder}: {error!r}", stacklevel=2)
         else:
             if claim is not None:

@@ -14,7 +14,7 @@ from hcskit.models.backend import keras
 from hcskit.parallel import add_up, device, ranks
 from hcskit.recipe._recipe import PredictionSection
 
-__all__ = ["calibration_error", "each_network", "finish", "temperature"]
+__all__ = ["calibration_error", "each_network", "finish", "read_tiles", "temperature"]
 
 _NETWORKS = "networks"  # the layer that averages over them
 _BINS = 15  # of Guo et al.
@@ -54,7 +54,7 @@ def finish(
 
 
 def _calibrate(networks: Sequence[keras.Model], section: PredictionSection, held_out: Tiles) -> dict[str, float]:
-    probabilities, truth = _look(networks, section.views, held_out)
+    probabilities, truth = read_tiles(networks, held_out, section.views)
     divisor = temperature(probabilities, truth) if section.calibrate else 1.0
     averaged = _at(probabilities, divisor)
     right = averaged.argmax(axis=-1) == truth
@@ -138,16 +138,19 @@ def _at(probabilities: npt.NDArray[Any], divisor: float) -> npt.NDArray[np.float
     return averaged
 
 
-def _look(
-    networks: Sequence[keras.Model], views: int, held_out: Tiles
+def read_tiles(
+    networks: Sequence[keras.Model], tiles: Tiles, views: int = 1
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Return the probabilities (network and view, image, class) of what is held out, and its classes (image,)."""
+    """Return the probabilities (network and view, image, class) of images, and their classes (image,).
+
+    The ranks share the batches; all are given all of what they read.
+    """
     place = ranks()
-    classes = len(held_out.fields.classes)
-    seen, truth = np.zeros((len(networks) * views, held_out.size, classes)), np.zeros(held_out.size, np.int64)
-    for number in range(place.rank, len(held_out), place.size):
-        images, labels = held_out[number]
-        own = slice(number * held_out.batch, number * held_out.batch + len(images))
+    classes = len(tiles.fields.classes)
+    seen, truth = np.zeros((len(networks) * views, tiles.size, classes)), np.zeros(tiles.size, np.int64)
+    for number in range(place.rank, len(tiles), place.size):
+        images, labels = tiles[number]
+        own = slice(number * tiles.batch, number * tiles.batch + len(images))
         turned = [_turned(images, view) for view in range(views)]
         seen[:, own] = [network.predict_on_batch(image) for network in networks for image in turned]
         truth[own] = labels.argmax(axis=-1)

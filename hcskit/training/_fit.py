@@ -27,7 +27,7 @@ from hcskit.schedules import Rates
 from hcskit.training._card import ModelCard, save_model
 from hcskit.training._check import check_learned
 from hcskit.training._checkpoints import EventLog, Journal
-from hcskit.training._ensemble import finish
+from hcskit.training._ensemble import finish, read_tiles
 from hcskit.training._parts import weigh_parts
 from hcskit.training._statistics import measure_statistics
 from hcskit.version import __version__
@@ -77,7 +77,7 @@ def fit(
     Parameters
     ----------
     data : LabelledData
-        As `open_data` returns it.
+        As `hcskit.data.open_data` returns it.
     recipe : Recipe
         Everything else.
     out : path-like
@@ -103,7 +103,8 @@ def fit(
     held_out = Tiles(images.select(~learn), card.crop, recipe.optimiser.batch)
     model, seen = finish(networks, recipe.prediction, held_out)
     found = {f"held_out_{name}": value for name, value in seen.items()}
-    found |= check_learned(model, _some_learned(images.select(learn), card))
+    said, truth = read_tiles([model], _some_learned(images.select(learn), card))
+    found |= check_learned(said[0], truth)
     row = {str(name): float(value) for name, value in history.iloc[epoch - 1].dropna().items()}
     card = card.model_copy(update={"metrics": row | found})
     if ranks().rank == 0:
@@ -196,19 +197,24 @@ def _run_epochs(
     networks, chosen = [], journal.chosen(recipe.prediction.weights)
     for epoch in chosen:
         journal.load(model, epoch)
-        learned = _some_learned(data.select(learn), card)
+        learned = _some_learned(data.select(learn), card, recipe.seed)
         measure_statistics(model, (learned[number][0] for number in range(len(learned))))
         networks.append(_copy(model, f"network_{epoch}"))
     return networks, journal.table, chosen[-1]
 
 
-def _some_learned(learned: TrainingFields, card: ModelCard) -> Tiles:
-    """Return images as the network will read them, of fields that it learned from; all ranks the same ones."""
-    each = len(tile_corners(learned.source.shape, card.crop))
+def _some_learned(learned: TrainingFields, card: ModelCard, seed: int | None = None) -> Tiles:
+    """Return images as the network will read them, of fields of each class that it learned from; the same on all ranks.
+
+    With a seed they are mixed, as in training: the moments of a batch of one class are not those it learned with.
+    """
+    each, options = len(tile_corners(learned.source.shape, card.crop)), card.recipe.optimiser
     chosen = np.zeros(len(learned), bool)
-    chosen[np.linspace(0, len(learned) - 1, min(len(learned), max(1, _ENOUGH // each))).round().astype(int)] = True
-    options = card.recipe.optimiser
-    return Tiles(learned.select(chosen), card.crop, math.ceil(options.batch / options.parts))
+    for label in np.unique(learned.labels):
+        own = np.flatnonzero(learned.labels == label)
+        count = min(len(own), max(1, round(len(own) / len(learned) * _ENOUGH / each)))
+        chosen[own[np.linspace(0, len(own) - 1, count).round().astype(int)]] = True
+    return Tiles(learned.select(chosen), card.crop, math.ceil(options.batch / options.parts), seed=seed)
 
 
 def _copy(model: keras.Model, name: str) -> keras.Model:

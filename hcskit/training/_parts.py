@@ -13,7 +13,7 @@ def weigh_parts(model: keras.Model) -> keras.Model:
     """Let each part of a batch count as much as it has samples, where the batch is made in parts.
 
     Keras adds up the mean gradients of the parts as if they were equally large. Samples come with a weight, the same
-    for all of a part (see `RandomCrops`), by which the gradient is multiplied, and the reported loss is not.
+    for all of a part (see `hcskit.data.RandomCrops`). The gradient is multiplied by it, and the reported loss is not.
     """
     compute_loss = model.compute_loss
 

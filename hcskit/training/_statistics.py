@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hcskit.models.backend import keras
+from hcskit.models.backend import keras, tf
+from hcskit.parallel import ranks
 
 __all__ = ["measure_statistics"]
 
@@ -25,19 +26,23 @@ def measure_statistics(model: keras.Model, batches: Iterable[npt.NDArray[np.floa
     Parameters
     ----------
     model : keras.Model
-        Changed in place; one without batch normalisation stays as it is.
+        Changed in place; one without batch normalisation stays as it is, and so does a layer that is not trainable.
+        Where there are several ranks, it is what `hcskit.parallel.over_ranks` returned.
     batches : iterable of numpy.ndarray
-        Images (batch, y, x, channel), as the network will read them.
+        Images (batch, y, x, channel), as the network will read them. All ranks give the same ones; each takes its share
+        of a batch, as in training, so that it needs no more memory.
     """
     layers = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     if not layers:
         return
     recorders = [_Recorder(layer) for layer in layers]
+    # As a graph, TensorFlow drops what a layer has made once the next ones have used it; step by step Keras keeps all.
+    forward = tf.function(lambda images: model(images, training=True), reduce_retracing=True)
     try:
         for images in batches:
             for recorder in recorders:
-                recorder.samples = len(images)
-            model(images, training=True)
+                recorder.samples.assign(len(images))
+            forward(tf.constant(_own_share(images)))
     finally:
         for recorder in recorders:
             recorder.detach()
@@ -45,21 +50,27 @@ def measure_statistics(model: keras.Model, batches: Iterable[npt.NDArray[np.floa
         recorder.store()
 
 
+def _own_share(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return what this rank takes of a batch; all of one that is too small to be shared."""
+    place = ranks()
+    return images[place.rank :: place.size] if len(images) >= place.size else images
+
+
 class _Recorder:
     """Adds up the moments that a layer takes of each batch."""
 
     def __init__(self, layer: Any) -> None:
-        self.layer, self.plain, self.samples = layer, layer._moments, 0
-        self.count = 0.0
-        self.sums = np.zeros((2, *layer.moving_mean.shape))
+        self.layer, self.plain = layer, layer._moments
+        self.samples, self.count = tf.Variable(0.0, dtype="float64"), tf.Variable(0.0, dtype="float64")
+        self.sums = tf.Variable(np.zeros((2, *layer.moving_mean.shape)))
         self.kept = layer.moving_mean.numpy(), layer.moving_variance.numpy()
         layer._moments = self
 
     def __call__(self, inputs: Any, mask: Any = None) -> Any:
         mean, variance = self.plain(inputs, mask)
-        here = np.asarray(mean, float)
-        self.sums += self.samples * np.stack([here, np.asarray(variance, float) + here**2])
-        self.count += self.samples
+        here = tf.cast(mean, "float64")
+        self.sums.assign_add(self.samples * tf.stack([here, tf.cast(variance, "float64") + here**2]))
+        self.count.assign_add(self.samples)
         return mean, variance
 
     def detach(self) -> None:
@@ -68,6 +79,8 @@ class _Recorder:
         self.layer.moving_variance.assign(self.kept[1])
 
     def store(self) -> None:
-        mean, square = self.sums / self.count
+        if not self.count.numpy():  # it is frozen, and normalises by what it has
+            return
+        mean, square = self.sums.numpy() / self.count.numpy()
         self.layer.moving_mean.assign(mean)
-        self.layer.moving_variance.assign(square - mean**2)
+        self.layer.moving_variance.assign(np.maximum(square - mean**2, 0))  # rounding may leave less than none

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from hcskit import views
 from hcskit.errors import InputError
 from hcskit.plate import FORMATS, format_for, parse_well, row_name
 
@@ -80,11 +81,9 @@ class PlateAccessor:
         -------
         holoviews.Overlay
         """
-        from hcskit.views import plate_heatmap
-
         grid = self.grid(values)
         text = ("value" if grid.name is None else str(grid.name)) if label is None else label
-        return plate_heatmap(grid, plate=self._plate, title=title or str(self._name), label=text, **options)
+        return views.plate_heatmap(grid, plate=self._plate, title=title or str(self._name), label=text, **options)
 
     def montage(self, wells: str | Sequence[str] | None = None, **options: Any) -> Any:
         """Show one well, several, or (``compound=``) a concentration series; see `hcskit.views.montage`.
@@ -93,10 +92,9 @@ class PlateAccessor:
         -------
         holoviews.Overlay
         """
-        from hcskit.screen import max_projection
-        from hcskit.views import montage
+        from hcskit.screen import max_projection  # loads Dask, which plate.hcs does not need until it is used
 
-        return montage(max_projection(self._plate), wells, **options)
+        return views.montage(max_projection(self._plate), wells, **options)
 
     def describe(self) -> list[str]:
         """Say in a few lines what is on the plate."""

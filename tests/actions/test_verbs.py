@@ -77,6 +77,17 @@ def test_opened_data_are_for_this_process(screen: Path, recipe: Recipe, tmp_path
             verb(data, recipe, tmp_path / "out", cluster=ClusterConfig(), progress=False, say=lambda _: None)
 
 
+def test_a_training_that_would_not_fit_into_this_machine_is_refused_at_once(
+    screen: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    large = recipe.model_dump() | {"data": {"crop": 32, "crops_per_field": 10**6}}
+    large["optimiser"] |= {"batch": 10**7}
+    for verb in (train, cross_validate):
+        with pytest.raises(InputError, match=r"need \d+\.\d GiB"):
+            verb(screen, Recipe.model_validate(large), tmp_path / "model", progress=False)
+    assert not (tmp_path / "model").exists()
+
+
 def test_an_assessment_is_that_of_its_parts_and_the_same_again(screen: Path) -> None:
     before = contents(screen)
     (plate,) = open_plates(screen).values()

@@ -118,7 +118,7 @@ def test_labels_that_make_no_sense_are_refused_with_the_file(tmp_path: Path, nam
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "valid dictionary"),
+        (b"", "is not a file-name pattern: name: Field required"),
         (b"name: [", "is not a file-name pattern"),
         (b"\xff\xfe\x00", "is not a file-name pattern"),
         (b"name: x\npattern: '('\n", "not a regular expression"),
@@ -138,7 +138,7 @@ def test_a_bad_yaml_layout_is_refused_with_its_path(tmp_path: Path, text: bytes,
 
 
 def test_a_missing_yaml_layout_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ReaderError, match=r"none.yaml is not a file-name pattern: .*No such file"):
+    with pytest.raises(ReaderError, match=r"no file .*none.yaml; expected a file-name pattern"):
         read_folder(touch(tmp_path, "a.tif"), tmp_path / "none.yaml")
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from hcskit import plugins
 from hcskit.actions import import_plates
 from hcskit.errors import ReaderError
 from hcskit.readers import Claim, ImageIndex, Reader, _registry, read_folder, readers
@@ -45,7 +46,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 return loaded[self.name]
 
         entries = [Installed(name, "somewhere", _registry.GROUP) for name in loaded]
-        monkeypatch.setattr(_registry, "entry_points", lambda group: entries)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: entries)
 
     return install
 
@@ -68,7 +69,9 @@ def test_a_reader_of_a_third_party_is_found_and_says_why(known, folder: Path) ->
 
 def test_a_broken_reader_warns_and_the_others_work(known, folder: Path) -> None:
     known(theirs=Named(), broken=ImportError("no module named rust"))
-    with pytest.warns(UserWarning, match=r"the reader broken \(somewhere\) cannot be loaded: .*no module named rust"):
+    with pytest.warns(
+        UserWarning, match=r"the reader 'broken' cannot be loaded from somewhere: .*no module named rust"
+    ):
         assert read_folder(folder).reader == "theirs"
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from hcskit.data import open_data
+from hcskit.data import Tiles, TrainingFields, open_data
 from hcskit.models import mcnn, resnet
-from hcskit.models.backend import keras
+from hcskit.models.backend import keras, tf
 from hcskit.recipe import Recipe
 from hcskit.training import fit, load_model
 from hcskit.training._check import area_under_curve
@@ -57,6 +57,79 @@ def test_what_is_measured_does_not_depend_on_what_was_there_before() -> None:
     measure_statistics(network, [images])
     for one, other in zip(first, network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_frozen_layer_keeps_its_statistics() -> None:
+    image = keras.Input((16, 16, 2))
+    frozen = keras.layers.BatchNormalization(name="frozen", trainable=False)
+    network = keras.Model(image, keras.layers.BatchNormalization(name="norm")(frozen(image)))
+    measure_statistics(network, [_images(5)])
+    np.testing.assert_array_equal(network.get_layer("frozen").moving_mean.numpy(), [0, 0])
+    np.testing.assert_array_equal(network.get_layer("frozen").moving_variance.numpy(), [1, 1])
+    assert network.get_layer("norm").moving_mean.numpy().min() > 2
+
+
+def test_layers_of_a_network_within_a_network_are_measured_and_in_16_bits_as_well() -> None:
+    policy = keras.dtype_policies.DTypePolicy("mixed_bfloat16")
+    inner = keras.Sequential([keras.Input((16, 16, 2)), keras.layers.BatchNormalization(dtype=policy)])
+    image = keras.Input((16, 16, 2))
+    images = _images(12)
+    measure_statistics(keras.Model(image, inner(image)), [images[:7], images[7:]])
+    norm = inner.layers[-1]
+    np.testing.assert_allclose(norm.moving_mean.numpy(), images.mean((0, 1, 2)), rtol=1e-2)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), images.var((0, 1, 2)), rtol=1e-2)
+
+
+class _Compiled(keras.layers.Layer):
+    """A layer of another package, which compiles what it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = keras.layers.BatchNormalization()
+        self.run = tf.function(lambda values, training: self.norm(values, training=training))
+
+    def call(self, values: object, training: bool = False) -> object:
+        return self.run(values, training)
+
+
+def test_layers_in_a_graph_of_their_own_are_measured() -> None:
+    image, layer, images = keras.Input((16, 16, 2)), _Compiled(), _images(6)
+    measure_statistics(keras.Model(image, layer(image)), [images])
+    np.testing.assert_allclose(layer.norm.moving_mean.numpy(), images.mean((0, 1, 2)), rtol=1e-5)
+
+
+def _folder_of_classes(folder: Path, counts: dict[str, int], size: int) -> Path:
+    """Write images of classes that differ in brightness."""
+    rng = np.random.default_rng(3)
+    for level, (label, count) in enumerate(counts.items(), start=1):
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            tifffile.imwrite(folder / label / f"{number}.tif", rng.poisson(40 * level, (size, size)).astype(np.uint8))
+    return folder
+
+
+def test_a_field_of_more_tiles_than_are_measured_does_not_leave_one_class_alone(tmp_path: Path) -> None:
+    images = _folder_of_classes(tmp_path / "images", {"bright": 5, "dim": 2, "rare": 1}, 264)  # 33² crops of 8 each
+    recipe = Recipe.model_validate(
+        {
+            "data": {"crop": 8, "crops_per_field": 2},
+            "split": {"validation": 0},
+            "model": {"features": 2, "hidden": 2, "scales": 1},
+            "optimiser": {"epochs": 1, "batch": 8, "warmup_epochs": 0},
+            "prediction": {"weights": "last"},
+        }
+    )
+    card = fit(open_data(images), recipe, tmp_path / "model", progress=False).card
+    assert 0 <= card.metrics["learned_auc"] <= 1
+
+
+def test_statistics_are_measured_on_batches_of_all_classes() -> None:
+    fields = TrainingFields.from_arrays(np.zeros((40, 8, 8, 1)), np.arange(40) // 20, ("a", "b"))
+    mixed, again = (Tiles(fields, (8, 8), 10, seed=5) for _ in range(2))
+    labels = [mixed[number][1] for number in range(len(mixed))]
+    assert all(0 < batch.mean(axis=0)[0] < 1 for batch in labels)
+    np.testing.assert_array_equal(np.concatenate(labels).sum(axis=0), [20, 20])
+    np.testing.assert_array_equal(labels[0], again[0][1])
 
 
 def test_after_twenty_steps_a_training_image_reads_the_same_in_both_modes(tmp_path: Path) -> None:

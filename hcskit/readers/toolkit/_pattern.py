@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from hcskit.errors import ReaderError, what_is_wrong
+from hcskit.errors import ReaderError
 from hcskit.plate import parse_well, row_name
 from hcskit.platemap import check_plate_map
 from hcskit.readers.toolkit._bad_files import try_header
@@ -25,6 +24,7 @@ from hcskit.readers.toolkit._projections import without_projections
 from hcskit.readers.toolkit._reader import Claim
 from hcskit.readers.toolkit._times import count_times, parse_time
 from hcskit.readers.toolkit._well_numbers import WellNumbers
+from hcskit.sections import YamlFile
 
 __all__ = ["FilePattern"]
 
@@ -32,7 +32,7 @@ _PLATE_MAP = ("compound", "concentration", "concentration_unit", "role", "moa", 
 _GROUPS = {"plate", "well", "row", "column", "well_number", "field", "channel", "z", "time", "projection", *_PLATE_MAP}
 
 
-class FilePattern(BaseModel):
+class FilePattern(YamlFile):
     """A layout whose labels are all in the file names.
 
     Attributes
@@ -70,16 +70,17 @@ class FilePattern(BaseModel):
         Take all folders for one plate, where names do not say the plate; by default each is one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    content = "a file-name pattern"
+    fault = ReaderError
 
     name: str
     description: str = ""
     pattern: str
-    channels: dict[str, str] = {}
+    channels: dict[str, str] = Field(default_factory=dict)
     wells: WellNumbers = WellNumbers()
     pages: Literal["channel", "z", "time"] | None = None
     sample: Annotated[int, Field(ge=0, le=3)] | None = None
-    samples: dict[Annotated[int, Field(ge=0, le=3)], str] = {}
+    samples: dict[Annotated[int, Field(ge=0, le=3)], str] = Field(default_factory=dict)
     concentration_unit: str = ""
     role: str = "treatment"
     pixel_size_um: float | None = None
@@ -122,20 +123,6 @@ class FilePattern(BaseModel):
         if self.pages == "channel" and not self.channels:
             raise ValueError("pages: channel needs the names of the channels, in the order of the pages")
         return self
-
-    @classmethod
-    def from_yaml(cls, path: str | Path) -> Self:
-        """Read a pattern from a YAML file.
-
-        Raises
-        ------
-        ReaderError
-            If the file is missing or is not a pattern.
-        """
-        try:
-            return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-            raise ReaderError(f"{path} is not a file-name pattern: {what_is_wrong(error)}") from error
 
     def claim(self, folder: Path, files: Sequence[Path]) -> Claim | None:
         """Claim the files whose names fit."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from hcskit.errors import InputError
 from hcskit.plate import FORMATS, Well
+from hcskit.sections import Section
 
 __all__ = ["WellNumbers"]
 
 
-class WellNumbers(BaseModel):
+class WellNumbers(Section):
     """How a number becomes a well.
 
     Attributes
@@ -29,8 +28,6 @@ class WellNumbers(BaseModel):
     >>> WellNumbers().name(13), WellNumbers(format=384, order="columns", first=0).name(16)
     ('B01', 'A02')
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Literal[6, 12, 24, 48, 96, 384, 1536] = 96
     order: Literal["rows", "columns"] = "rows"
