@@ -125,7 +125,7 @@ def test_a_model_of_another_package_is_found_and_fitted() -> None:
 def test_a_broken_model_does_not_keep_others_from_being_fitted() -> None:
     assert {"broken", "hill"} <= set(list_curves())
     assert fit_curves(C, hill(C, 0, 1, 30, 2))["best"].item() == "hill"
-    with pytest.raises(InputError, match="broken.*cannot be loaded.*no such luck"):
+    with pytest.raises(InputError, match=r"broken.*cannot be loaded.*no such luck"):
         get_curve("broken")
     with pytest.raises(InputError, match="makes dict, which lacks part of"):
         get_curve("odd")
