@@ -18,7 +18,8 @@ The rest helps to read what a stranger wrote, and refuses what would put an imag
 from hcskit.readers.toolkit._bad_files import describe_bad_files
 from hcskit.readers.toolkit._files import IMAGE_SUFFIXES, WHOLE, read_header, read_image
 from hcskit.readers.toolkit._header import Header
-from hcskit.readers.toolkit._index import KEYS, ImageIndex
+from hcskit.readers.toolkit._index import ImageIndex
+from hcskit.readers.toolkit._index_table import KEYS
 from hcskit.readers.toolkit._labels import distinct, label, number, only, plate_size, well_name
 from hcskit.readers.toolkit._paths import inside, list_files, on_disk
 from hcskit.readers.toolkit._pattern import FilePattern
