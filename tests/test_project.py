@@ -139,7 +139,6 @@ def test_notebooks_are_stored_without_outputs() -> None:
 #: Modules of more than 300 lines, and how many they have. They may only shrink: nothing is added here.
 LONG = {
     "hcskit/screen.py": 392,
-    "hcskit/store/_write.py": 361,
     "hcskit/testing.py": 357,
 }
 
