@@ -138,7 +138,6 @@ def test_notebooks_are_stored_without_outputs() -> None:
 
 #: Modules of more than 300 lines, and how many they have. They may only shrink: nothing is added here.
 LONG = {
-    "hcskit/screen.py": 392,
     "hcskit/testing.py": 357,
 }
 
