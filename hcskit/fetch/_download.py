@@ -43,7 +43,9 @@ def download(url: str, folder: Path) -> Path:
     except HcskitError:
         raise
     except requests.RequestException as error:
-        raise StoreError(f"{url} was not fetched completely: {error}; the received part is kept, and {AGAIN}") from error
+        raise StoreError(
+            f"{url} was not fetched completely: {error}; the received part is kept, and {AGAIN}"
+        ) from error
     except ValueError as error:  # pooch found a different digest
         raise StoreError(f"{url} is another file than hcskit knows: {error}; fetch it again") from error
     except OSError as error:

@@ -16,7 +16,7 @@ __all__ = ["field_table", "match_plate_map", "treated_fields"]
 def match_plate_map(
     wells: Sequence[str], plate_map: pd.DataFrame, *, plate: str, allow_missing: bool = False
 ) -> pd.DataFrame:
-    """Return the rows of a plate map for the wells that were imaged, or say what does not fit.
+    """Return the rows of a plate map for the wells that were imaged, or report what does not fit.
 
     Parameters
     ----------

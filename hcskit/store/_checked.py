@@ -128,7 +128,7 @@ def check_export(
 
 
 def _refuse_bad_files(index: ImageIndex, chosen: Collection[str] | None) -> None:
-    """Refuse bad files of the wells that are to be written now: those of others may be mended until then."""
+    """Refuse bad files of the wells that are to be written now: those of others may be repaired by then."""
     bad = index.bad_files()
     table = index.table if chosen is None else index.table[index.table.well.isin(chosen)]
     if here := {path: bad[path] for path in table.path.unique() if path in bad}:

@@ -137,7 +137,7 @@ def _write(
         what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
         raise StoreError(
             f"plate {plate.info.name} could not be written to {path}: {what}; the wells that are complete stay: "
-            "mend the cause and import again to go on"
+            "remove the cause and import again to resume"
         ) from error
     return path
 

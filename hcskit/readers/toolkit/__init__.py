@@ -4,7 +4,7 @@ A reader is a module or an object with the two functions of `Reader`. It says wi
 layout, and returns an `ImageIndex` for each plate. Both get the files that `list_files` found, and open no image. Where
 the file names say everything, a `FilePattern` is the whole reader.
 
-The rest helps to read what a stranger wrote, and refuses what would put an image under a wrong label:
+The rest helps to read other programs' files, and refuses what would put an image under a wrong label:
 
 - files: `inside` (a name from an index becomes a path), `on_disk` (names in another spelling), `IMAGE_SUFFIXES`,
   `read_header`, `read_image`;
