@@ -13,8 +13,8 @@ from hcskit.afterwards import after_import
 from hcskit.version import __version__ as __version__
 
 # Each name is loaded when it is first asked for: arrays, plots and TensorFlow take seconds, and `hcskit --help` must
-# answer at once. What there is, is written in __init__.pyi, for people's editors and type checkers too.
+# answer at once. The names are listed in __init__.pyi, which editors and type checkers read too.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-# plate.hcs is there for whoever has both libraries, whichever was imported first.
+# plate.hcs works once xarray and hcskit are imported, in either order.
 after_import("xarray", lambda: import_module("hcskit.views._accessor"))

@@ -1,4 +1,4 @@
-"""Something to do once a library is imported, whoever imports it, without importing it now."""
+"""Register a call for when another library is imported, without importing that library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["after_import"]
 
 
 def after_import(library: str, call: Callable[[], object]) -> None:
-    """Call a function as soon as a library is imported; at once, if it is already.
+    """Call a function as soon as a library is imported, or immediately if it already is.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def after_import(library: str, call: Callable[[], object]) -> None:
 
 
 class _Finder:
-    """Finds the library where Python does, and adds the call to its loading."""
+    """Finds the library as Python does, and makes the call after loading it."""
 
     def __init__(self, library: str, call: Callable[[], object]) -> None:
         self.library, self.call = library, call

@@ -52,7 +52,7 @@ class RunError(HcskitError, RuntimeError):
 
 
 def what_is_wrong(error: Exception) -> str:
-    """Say in one line what is wrong with a file that could not be read; of pydantic's faults, each with its place."""
+    """Describe in one line what is wrong with an unreadable file; list pydantic's faults, each with its place."""
     faults = error.errors() if hasattr(error, "errors") and callable(error.errors) else None
     if faults is not None:
         return "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults)

@@ -24,9 +24,9 @@ from hcskit.store import open_plate, plate_folders
 __all__ = ["export_screen"]
 
 _WELL = ["plate", "well"]
-#: Results that can be the matrix of an AnnData, the better first.
+#: Results that can be the matrix of an AnnData, in order of preference.
 _MAIN = (PROFILES.name, PREDICTIONS.name)
-# Columns and index levels that say what a value is of, in the order they are written.
+# Columns and index levels that identify a value, in the order they are written.
 _LABELS = (*_WELL, "field", "time", "channel", "z", "phenotype", "feature", "compound", "readout")
 _Writers: TypeAlias = dict[Path, Callable[[Path], object]]
 
@@ -34,7 +34,7 @@ _Writers: TypeAlias = dict[Path, Callable[[Path], object]]
 def export_screen(screen: str | Path, out: str | Path, format: str = "csv") -> list[Path]:
     """Write the wells of a screen, with their treatments, and all its results.
 
-    Files of the same names are replaced once all are written; others in the folder stay.
+    Files of the same names are replaced once all are written; other files are kept.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def _has_wells(table: pd.DataFrame) -> bool:
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Return numbers and truth values as they are, and everything else as text, empty where there is none."""
+    """Return numbers and booleans unchanged, and everything else as text, empty for missing values."""
     plain = table.rename(columns=str)
     for name, column in plain.items():
         if not (pd.api.types.is_numeric_dtype(column) and isinstance(column.dtype, np.dtype)):
@@ -130,7 +130,7 @@ def _csv_files(wells: pd.DataFrame, tables: Mapping[str, pd.DataFrame], out: Pat
 
 
 def _with_treatments(table: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
-    """Put the columns of the plate map that the table lacks behind its labels."""
+    """Insert the plate map's columns that the table lacks after its labels."""
     if not _has_wells(table):
         return table
     lacking = [*_WELL, *wells.columns.difference(table.columns, sort=False)]
@@ -140,7 +140,7 @@ def _with_treatments(table: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _anndata_file(wells: pd.DataFrame, tables: Mapping[str, pd.DataFrame], out: Path, screen: str) -> _Writers:
-    import anndata  # here, as it takes its time
+    import anndata  # here, as it is slow to import
     import h5py
 
     names = pd.Index(wells["plate"] + ":" + wells["well"])
@@ -159,7 +159,7 @@ def _anndata_file(wells: pd.DataFrame, tables: Mapping[str, pd.DataFrame], out: 
         obsm={name: _keyed(_flat(wide)) for name, wide in found.items() if wide.size},
         uns={name: _keyed(tables[name]) for name, wide in by_well.items() if wide is None},
     )
-    # HDF5 cannot let go of a file on a full disk, so it writes to memory: a screen's tables are small.
+    # HDF5 cannot close a file on a full disk, so it writes to memory: a screen's tables are small.
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         anndata.io.write_elem(file, "/", data, dataset_kwargs={"compression": "gzip"})
@@ -202,7 +202,7 @@ def _flat(wide: pd.DataFrame) -> pd.DataFrame:
 
 
 def _keyed(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with names that HDF5 takes for columns, and an index of text, which AnnData wants."""
+    """Return the table with column names that HDF5 accepts, and an index of text, which AnnData needs."""
     return table.rename(index=str, columns=lambda name: str(name).replace("/", "_"))
 
 

@@ -56,13 +56,13 @@ def child(folder: str | Path, name: str, suffix: str = "") -> Path:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    r"""Write a file or a folder beside its place, and move it there once it is whole, even if the power fails.
+    r"""Write a file or a folder beside its place, and move it there once it is complete, even if the power fails.
 
     Yields
     ------
     pathlib.Path
-        Where to write. It has the suffix of `path`, is hidden, and is gone if the block raises; what stood at `path`
-        then stays.
+        Where to write. It has the suffix of `path`, is hidden, and is removed if the block raises; an existing `path`
+        is then kept.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def write_text(path: str | Path, text: str) -> None:
     Raises
     ------
     StoreError
-        If it cannot be written; the file that stood there stays.
+        If it cannot be written; an existing file is kept.
     """
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -125,7 +125,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 @contextmanager
 def locked(folder: str | Path) -> Iterator[None]:
-    """Hold a folder for writing, alone. The system releases it when the process ends, however it ends.
+    """Lock a folder for writing by this process alone. The system releases the lock when the process ends.
 
     Raises
     ------

@@ -23,7 +23,7 @@ class Flatfield:
     coefficients : tuple of tuple of float
         One tuple for each degree n, with n + 1 coefficients, from the power of x alone to that of y alone.
     origin : tuple of float
-        Pixel (x, y) that is the middle.
+        Pixel (x, y) at the centre.
     scale : tuple of float
         Size (x, y) of a pixel in the polynomial's own unit.
 
@@ -39,7 +39,7 @@ class Flatfield:
 
     @classmethod
     def from_dict(cls, lists: Mapping[str, Any]) -> Self:
-        """Read it back from plain lists, as JSON has them."""
+        """Read a flat field from plain lists, as JSON has them."""
         x, y = lists["origin"]
         u, v = lists["scale"]
         return cls(tuple(map(tuple, lists["coefficients"])), (x, y), (u, v))

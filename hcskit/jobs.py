@@ -1,4 +1,4 @@
-"""Jobs: functions without arguments, run side by side on this machine's cores, or wherever the caller says."""
+"""Jobs: functions without arguments, run in parallel on this machine's cores or wherever the caller says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 class RunJobs(Protocol):
     """Runs jobs, and returns their results in the order of the jobs; the first error ends the rest.
 
-    Jobs that leave this process must be picklable, and may be run twice where a worker is lost.
+    Jobs that leave this process must be picklable, and may run twice if a worker is lost.
     """
 
     def __call__(self, jobs: Sequence[Callable[[], T]], done: Callable[[T], object] = ...) -> list[T]:

@@ -1,4 +1,4 @@
-"""An array of images that are read one at a time, when they are asked for."""
+"""An array of images that are read one at a time, on demand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xarray.core import indexing
 
 __all__ = ["PlaneArray", "memory_to_spare", "unchunked"]
 
-#: What Dask arrays were made of, by their names: two of one name hold the same.
+#: Sources of Dask arrays by name: arrays of the same name are equal.
 _chunked: WeakValueDictionary[str, PlaneArray] = WeakValueDictionary()
 
 
@@ -77,15 +77,15 @@ class PlaneArray(BackendArray):
 def unchunked(image: xr.Variable) -> xr.Variable:
     """Return images without Dask if `PlaneArray.chunked` made them; any others as they are.
 
-    To read one image of many through Dask takes longer than to decompress it (docs/data_path.md).
+    Reading one image of many through Dask takes longer than decompressing it (docs/data_path.md).
     """
     array = _chunked.get(getattr(image.data, "name", "")) if image.chunks else None
     return image if array is None else array.variable(tuple(map(str, image.dims)))
 
 
 def memory_to_spare() -> int:
-    """Return how many bytes this process could still take: of the machine's, or of what its job was given of them."""
-    from distributed.system import memory_limit  # knows of control groups
+    """Return how many bytes this process can still use of the machine's memory, or of its job's limit."""
+    from distributed.system import memory_limit  # respects control groups
 
     process = psutil.Process()
     own: int = process.memory_info().rss

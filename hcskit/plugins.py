@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Plugins(Mapping[str, T], Generic[T]):
-    """The parts of one kind by name; each is loaded when it is asked for.
+    """The parts of one kind by name; each is loaded on demand.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Plugins(Mapping[str, T], Generic[T]):
     @cached_property
     def _found(self) -> dict[str, EntryPoint]:
         found: dict[str, EntryPoint] = {}
-        # Of two of one name ours comes first: nobody replaces a part of hcskit by installing a package.
+        # If two have the same name, ours is used: installing a package must not replace a part of hcskit.
         for point in sorted(entry_points(group=self.group), key=lambda point: not point.value.startswith("hcskit.")):
             if point.name in found:
                 warnings.warn(

@@ -200,7 +200,7 @@ def test_a_connection_that_breaks(site: Site, tmp_path: Path) -> None:
     site.files, site.break_after = bbbc021(zip_of({"Week1_22123/a.tif": data})), 200_000
     size = len(site.files[PLATE])
     for went_before in (0, 1):
-        with pytest.raises(StoreError, match=r"22123.zip did not come whole: .*; what came is kept, and the same"):
+        with pytest.raises(StoreError, match=r"not fetched completely: .*; the received part is kept, and the same"):
             fetch.fetch_bbbc021(tmp_path, ["22123"], base_url=site.url)
         part = tmp_path / "BBBC021_v1_images_Week1_22123.zip.part"
         assert went_before * 190_000 < part.stat().st_size < size
@@ -292,7 +292,7 @@ def test_a_damaged_part_of_a_zip(site: Site, tmp_path: Path) -> None:
     data = bytearray(part.read_bytes())
     data[100_000] ^= 255
     part.write_bytes(data)
-    with pytest.raises(StoreError, match=r"is no sound zip and is removed: .*; fetch it again"):
+    with pytest.raises(StoreError, match=r"is not a valid zip file and was removed: .*; fetch it again"):
         fetch.fetch_bbbc021(tmp_path, ["22123"], base_url=site.url)
     (folder,) = fetch.fetch_bbbc021(tmp_path, ["22123"], base_url=site.url)
     assert (folder / "a.tif").read_bytes() == noise(600_000)
@@ -317,7 +317,7 @@ def test_a_file_the_server_does_not_have(site: Site, tmp_path: Path) -> None:
 
 def test_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with pytest.raises(StoreError, match=r"platemap_all.txt did not come whole"):
+    with pytest.raises(StoreError, match=r"platemap_all.txt was not fetched completely"):
         fetch.fetch_bbbc013(tmp_path, base_url="http://127.0.0.1:9")
 
 
@@ -361,6 +361,6 @@ def test_a_zip_that_is_not_sound(data: bytes, site: Site, tmp_path: Path, monkey
     monkeypatch.setattr(_archive, "_MOST_BYTES", 10_000)
     out = tmp_path / "some" / "out"
     site.files = bbbc021(data)
-    with pytest.raises(StoreError, match=r"Week1_22123.zip is no sound zip and is removed: .*; fetch it again"):
+    with pytest.raises(StoreError, match=r"22123.zip is not a valid zip file and was removed: .*; fetch it again"):
         fetch.fetch_bbbc021(out, ["22123"], base_url=site.url)
     assert names_in(tmp_path) == {"some/out/BBBC021_v1_image.csv", "some/out/BBBC021_v1_moa.csv"}

@@ -137,23 +137,14 @@ def test_notebooks_are_stored_without_outputs() -> None:
     assert not kept, f"clear the outputs of {kept}"
 
 
-#: Modules of more than 300 lines, and how many they have. They may only shrink: nothing is added here.
-LONG = {
-    "hcskit/readers/toolkit/_index.py": 311,
-    "hcskit/screen.py": 392,
-    "hcskit/store/_write.py": 361,
-    "hcskit/testing.py": 357,
-}
-
-
 def test_modules_are_short() -> None:
     lines = {
         path: len(content.decode("utf-8").splitlines())
         for path, content in committed().items()
         if path.startswith("hcskit/") and path.endswith((".py", ".pyi"))
     }
-    found = {path: count for path, count in lines.items() if count > 300}
-    assert found == LONG, "split what has grown past 300 lines; where a listed module shrank, lower its number"
+    long = {path: count for path, count in lines.items() if count > 300}
+    assert not long, f"split what has grown past 300 lines: {long}"
 
 
 def test_documents_are_wrapped() -> None:

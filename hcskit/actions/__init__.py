@@ -2,7 +2,7 @@
 
 All have one signature, ``verb(data, …, *, cluster=None, say=…, progress=True)``, and do the same by the same code
 wherever they run. `cluster` is an open `hcskit.cluster.Cluster`, a `hcskit.cluster.ClusterConfig`, or the path of a
-cluster's file; its workers must see the folders that are given. `say` takes what happens, line by line.
+cluster's file; its workers must see the given folders. `say` receives progress messages, line by line.
 """
 
 import lazy_loader

@@ -36,7 +36,7 @@ from hcskit.training import ModelCard, TrainedModel, load_model, open_model
 
 __all__ = ["embed", "predict"]
 
-_FIELDS = 16  # in a job: seconds of work, so that little is lost with a worker, and all workers end together
+_FIELDS = 16  # per job: seconds of work, so that little is lost with a worker and all workers end together
 # Threads read side by side. They open one by one: pandas may miss a label when several threads look first
 # (pandas-dev/pandas#21150). The network takes a few fields at a time, with all its threads. Four threads at once gave
 # the same numbers on two cores, a tenth to a third faster, but Keras does not promise it, and memory is held fourfold.
@@ -68,9 +68,9 @@ def predict(
         Of a screen: folder of a screen or a run, whose tables are written. Of images: a CSV file, one row an image. By
         default, nothing is written.
     cluster : Cluster, ClusterConfig or path-like, optional
-        Where; by default in this process. Fields of a worker that is lost are done by the others.
+        Where to compute; by default in this process. If a worker is lost, the others do its fields.
     say : callable
-        Takes the paths of what is written, and why the network should not be believed.
+        Receives the paths of written files, and any reason to distrust the network.
     progress : bool
         Show a progress bar over fields.
 
@@ -82,10 +82,10 @@ def predict(
     Raises
     ------
     InputError
-        If the data do not fit the model's card: a channel is missing, the size or type of a pixel is another, or images
-        are smaller than the network's input. On a cluster: if a worker finds another model, or has other versions.
+        If the data do not fit the model's card: a channel is missing, the size or type of a pixel differs, or images
+        are smaller than the network's input. On a cluster: if a worker finds a different model, or other versions.
     RunError
-        If there is no worker any more, or workers die of the same fields again and again.
+        If no worker is left, or the same fields kill worker after worker.
     """
     found = _apply(data, model, class_network, out, cluster, progress)
     for doubt in found.card.doubts:
@@ -114,7 +114,7 @@ def embed(
     """Describe every well by the features that a network has before its output layer.
 
     Features are averaged over the crops of a field, then over the fields of a well. The features of an ensemble's
-    networks stand side by side: what a feature stands for differs from network to network, so their mean says little.
+    networks are concatenated: a feature means something different in each network, so their mean means little.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def embed(
 
 @dataclass(frozen=True)
 class _Applied:
-    """What a network returned of the crops of each field."""
+    """What a network returned for the crops of each field."""
 
     data: LabelledData
     card: ModelCard
@@ -191,7 +191,7 @@ def _apply_to_part(part: pd.DataFrame, *, data: LabelledData, network: Any, card
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a worker finds what it needs. What it opened is kept for one call: the next may find another plate."""
+    """Where a worker finds its inputs. They stay open for one call only: the plate may change before the next."""
 
     call: str
     data: Path
@@ -227,7 +227,7 @@ def _illumination(place: _Place, plate: str) -> xr.Dataset:
 
 
 def _check_out(data: LabelledData, out: str | Path | None) -> None:
-    """Refuse a file that cannot be written before hours of work."""
+    """Before hours of work, refuse a file that cannot be written."""
     if out is None or isinstance(data, ScreenData):
         return
     path = Path(out)

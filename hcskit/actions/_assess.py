@@ -24,8 +24,8 @@ from hcskit.store import open_plates
 
 __all__ = ["Assessment", "assess"]
 
-_SAMPLED = 16  # fields in a job that estimates the illumination
-_WELLS = 4  # in a job that measures
+_SAMPLED = 16  # fields per job that estimates the illumination
+_WELLS = 4  # wells per job that measures
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def assess(
 ) -> Assessment:
     """Estimate the illumination of every plate, measure every image, and flag the fields to leave out.
 
-    The illumination is estimated from the plate's own images, and taken out before they are measured. What an earlier
-    assessment left out is looked at again.
+    The illumination is estimated from the plate's own images, and corrected before they are measured. Fields that an
+    earlier assessment left out are assessed again.
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ def assess(
     limits : Limits, optional
         When a field is left out.
     cluster : Cluster, ClusterConfig or path-like, optional
-        Where; by default on this machine's cores.
+        Where to compute; by default on this machine's cores.
     say : callable
-        Takes how many fields of each plate are left out.
+        Receives the number of fields left out of each plate.
     progress : bool
         Show a progress bar over wells.
 
@@ -83,7 +83,7 @@ def assess(
     NotAScreenError
         If there is no plate.
     RunError
-        If there is no worker any more, or workers die of the same wells again and again.
+        If no worker is left, or the same wells kill worker after worker.
     """
     screen, call, tables = folder_of(data), uuid4().hex, []
     plates = _plates(screen, call)
@@ -107,7 +107,7 @@ def assess(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a job finds its plate. What was opened is kept for one call: the next may find another plate."""
+    """Where a job finds its plate. It stays open for one call only: the plate may change before the next."""
 
     screen: Path
     plate: str

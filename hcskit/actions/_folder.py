@@ -1,4 +1,4 @@
-"""What is done on a cluster is found by its path."""
+"""Data for a cluster are given by their path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["folder_of"]
 
 
 def folder_of(data: Any) -> Path:
-    """Return the whole path of data that workers of a cluster shall open.
+    """Return the absolute path of data that workers of a cluster will open.
 
     Raises
     ------

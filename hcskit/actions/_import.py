@@ -59,13 +59,13 @@ def import_plates(
     allow_missing : bool
         Accept files that the export names, and wells of the map, that are not there.
     replace_plate_map : bool
-        Let the plate map take the place of the one that a plate has.
+        Replace the plate map that a plate already has.
     summary : path-like, optional
-        Write the table of what was found and what was not as JSON, with the reasons.
+        Write the table of found and missing images as JSON, with the reasons.
     cluster : Cluster, ClusterConfig or path-like, optional
         Where wells are written; by default on this machine's cores.
     say : callable
-        Takes what the reader found, and the plates' folders when they are written.
+        Receives what the reader found, and the folder of each written plate.
     progress : bool
         Show a progress bar over wells.
 
@@ -77,11 +77,11 @@ def import_plates(
     Raises
     ------
     InputError
-        If images or map are at fault, or another plate of that name is there already.
+        If the images or the map are invalid, or a different plate of that name exists already.
     RunError
-        If there is no worker any more, or workers die of the same wells again and again.
+        If no worker is left, or the same wells kill worker after worker.
     StoreError
-        If the disk is full or cannot be written; the wells that are there stay.
+        If the disk is full or cannot be written; completed wells are kept.
     """
     if isinstance(data, str | Path):
         found = read_folder(data, reader, plate, screen, channels)

@@ -30,8 +30,8 @@ def train(
 ) -> TrainedModel:
     """Train a network on labelled images.
 
-    On a cluster, all ranks of all its workers train together; where workers are lost, they start again after the last
-    whole epoch.
+    On a cluster, all ranks of all its workers train together. If workers are lost, training resumes after the last
+    complete epoch.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ def train(
         Folder of a screen whose quality step has run, or of images in subfolders called what they show. Here, also what
         `hcskit.data.open_data` returns.
     recipe : Recipe or path-like
-        How to train. The result does not depend on the number of ranks, but for rounding.
+        How to train. Apart from rounding, the result does not depend on the number of ranks.
     out : path-like
         Folder of the model. A training that was stopped there resumes.
     cluster : Cluster, ClusterConfig or path-like, optional
-        Where; by default in this process.
+        Where to compute; by default in this process.
     say : callable
-        Takes what ranks print, line by line, what becomes of workers, and why the network should not be believed.
+        Receives the ranks' output, line by line, lost and replaced workers, and any reason to distrust the network.
     progress : bool
         Show a progress bar.
 
@@ -92,23 +92,23 @@ def cross_validate(
     say: Callable[[str], object] = tqdm.write,
     progress: bool = True,
 ) -> CrossValidation:
-    """Train a recipe once for each fold, and see what each network makes of the fields it has never seen.
+    """Train a recipe once for each fold, and predict the fields that each network has never seen.
 
-    What a network must master is the next experiment: set the recipe's ``split.by`` to what will be new there (plate,
-    batch or compound), and each of these is held out once, whole. Held out by ``well`` the answer is the best that can
-    be hoped for, as a plate's other wells share its stain, its cells and its day. A held-out field is neither learned
-    from nor used to choose the epoch that is kept: for that the rest is split once more, as in any training.
+    A network must work on the next experiment: set the recipe's ``split.by`` to what will be new there (plate,
+    batch or compound), and each of these is held out once, as a whole. With ``well`` the result is an upper bound,
+    because a plate's other wells share its stain, its cells and its day. A held-out field is neither learned
+    from nor used to choose the epoch that is kept: for that, the rest is split again, as in any training.
 
-    Folds are trained one after another; on a cluster side by side, one in each worker. One whose worker is lost resumes
-    elsewhere.
+    Folds are trained one after another, or in parallel on a cluster, one in each worker. If a worker is lost, its fold
+    resumes on another.
 
     Parameters
     ----------
     data, recipe, cluster, say, progress
         As `train` takes them.
     out : path-like
-        Folder of the result. ``fold-0`` and so on hold a network each, and ``results`` the tables. What was stopped
-        there resumes; folds that are done are not trained again.
+        Folder of the result. ``fold-0`` and so on hold one network each, and ``results`` the tables. Training that was
+        stopped there resumes; completed folds are not repeated.
     folds : int
         Number of folds.
 

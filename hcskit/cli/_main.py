@@ -57,7 +57,7 @@ cluster_option = click.option("--cluster", type=FILE, help="YAML file of a clust
 
 
 def say_aside(line: str) -> None:
-    """Print what happens to standard error, above a progress bar; standard output is for the result."""
+    """Print progress to standard error, above a progress bar; standard output is for the result."""
     from tqdm import tqdm  # not at the top: `hcskit --help` must answer at once
 
     tqdm.write(line, file=sys.stderr)
@@ -80,5 +80,5 @@ def main() -> None:
     """High-content screening, from a microscope's export folder to effective concentrations."""
     # TensorFlow's greetings are not for the people at this terminal; the notebooks' kernels inherit the setting.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # What a scheduler sends when the time is up is as good as Ctrl-C.
+    # Treat the signal that a scheduler sends at the time limit like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -67,17 +67,17 @@ def embed(model: Path, data: Path, out: Path | None, cluster: Path | None) -> No
 @main.command("cross-validate")
 @click.argument("recipe", type=FILE)
 @data_option
-@click.option("--out", type=FILE, required=True, help="Folder of the folds. What was stopped there resumes.")
+@click.option("--out", type=FILE, required=True, help="Folder of the folds. Training that was stopped there resumes.")
 @click.option("--folds", default=4, show_default=True, help="How many times to train, each without another part.")
 @cluster_option
 @debug_option
 def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Path | None) -> None:
-    """Say how well a RECIPE does on parts of the data that its network has not seen; its split.by says which."""
+    """Measure how well a RECIPE does on parts of the data that its network has not seen, chosen by split.by."""
     found = hcskit.cross_validate(data, recipe, out, folds, cluster=cluster, say=click.echo)
     click.echo(found.summary.round(3).to_string())
     if not found.controls.empty:
         shown = found.controls.set_index(["plate", "readout"])[["z_prime", "ssmd", "n_negative", "n_positive"]]
-        click.echo(f"\nHeld-out wells and negative controls apart:\n{shown.round(2).to_string()}")
+        click.echo(f"\nSeparation of held-out wells from negative controls:\n{shown.round(2).to_string()}")
 
 
 @example("hcskit lr-range pipelines/recipes/controls.yaml --data screens/plate7 --out runs/range")
@@ -88,10 +88,10 @@ def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Pat
 @click.option("--lowest", default=1e-6, show_default=True, help="Learning rate at the first step.")
 @click.option("--highest", default=1.0, show_default=True, help="Learning rate at the last step.")
 @click.option("--steps", default=200, show_default=True, help="Steps from one to the other.")
-@click.option("--linear", "growth", flag_value="linear", default="exponential", help="By equal amounts, not factors.")
+@click.option("--linear", "growth", flag_value="linear", default="exponential", help="In equal steps.")
 @debug_option
 def lr_range(recipe: Path, data: Path, out: Path, **options: Any) -> None:
-    """Find the learning rate of a RECIPE: train while it rises, and look at the loss."""
+    """Find the learning rate of a RECIPE: raise it while training, and observe the loss."""
     test = hcskit.lr_range(data, recipe, **options)
     out.mkdir(parents=True, exist_ok=True)
     hcskit.results.write_csv(out / "lr_range.csv", test.table)
@@ -122,12 +122,12 @@ def tune_ranks(recipe: Path, data: Path, cluster: Path | None, seconds: float) -
 @main.command()
 @click.argument("recipe", type=FILE)
 @click.argument("data", type=FILE)
-@click.option("--images-per-second", type=float, help="Of one node, from tune-ranks or history.csv. Gives times.")
+@click.option("--images-per-second", type=float, help="Of one node, from tune-ranks or history.csv. Needed for times.")
 @click.option("--ranks-per-node", default=1, show_default=True, help="Ranks of each node.")
 @click.option("--gigabits", default=10.0, show_default=True, help="Network of each node, in Gb/s.")
 @debug_option
 def plan(recipe: Path, data: Path, images_per_second: float | None, ranks_per_node: int, gigabits: float) -> None:
-    """Say how much DATA there is, the memory it takes, and how long training by a RECIPE takes on 1 to 128 nodes.
+    """Estimate the size of DATA, and the memory and time that training by a RECIPE takes on 1 to 128 nodes.
 
     DATA is a screen, or a folder of images in subfolders called what they show.
     """

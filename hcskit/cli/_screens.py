@@ -27,7 +27,7 @@ def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, lis
     """Run a PIPELINE of notebooks into a folder: a name, or a YAML file."""
     if pipeline is None:
         if not list_:
-            raise click.UsageError("Missing argument 'PIPELINE'; hcskit run --list shows those there are.")
+            raise click.UsageError("Missing argument 'PIPELINE'; hcskit run --list lists them.")
         _list_pipelines()
         return
     spec = hcskit.pipeline.Pipeline.open(pipeline)
@@ -49,7 +49,7 @@ def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, lis
 @click.argument("folder", type=FILE)
 @debug_option
 def new(folder: Path) -> None:
-    """Copy pipelines, notebooks, recipes and a cluster file into a FOLDER, to edit. Files that are there stay."""
+    """Copy pipelines, notebooks, recipes and a cluster file into a FOLDER, to edit. Existing files are kept."""
     written, kept = hcskit.pipeline.copy_shipped(folder)
     for path in written:
         click.echo(f"wrote {path}")
@@ -76,10 +76,8 @@ def new(folder: Path) -> None:
     help="Accept images that the export names, and wells of the map, that are not there; leave out bad files.",
 )
 @click.option("--wells", help="Import only these wells now, such as A01,A02; several imports share one plate.")
-@click.option("--summary", type=FILE, help="Write the table of what was found, and what was not, as JSON too.")
-@click.option(
-    "--replace-plate-map", is_flag=True, help="Put this plate map in the place of the one that the plate has."
-)
+@click.option("--summary", type=FILE, help="Also write the table of found and missing images as JSON.")
+@click.option("--replace-plate-map", is_flag=True, help="Replace the plate map that the plate already has.")
 @cluster_option
 @debug_option
 def import_(source: Path, screen: Path, wells: str | None, channels: str | None, **options: Any) -> None:
@@ -112,11 +110,11 @@ def platemap() -> None:
 @example("hcskit platemap check map.xlsx --html map.html")
 @platemap.command()
 @click.argument("file", type=FILE)
-@click.option("--plate", help="The plate, where the file is the map of several.")
+@click.option("--plate", help="Name of the plate, if the file is the map of several.")
 @click.option("--html", type=FILE, help="Draw it as a web page too.")
 @debug_option
 def check(file: Path, plate: str | None, html: Path | None) -> None:
-    """Draw the plate as a plate map FILE was understood, or say what is wrong with it."""
+    """Draw the plate as hcskit understands a plate map FILE, or report what is wrong with it."""
     table = hcskit.platemap.read_plate_map(file, plate)
     click.echo(hcskit.platemap.draw_plate_map(table))
     if html is not None:
@@ -137,7 +135,7 @@ def readers() -> None:
 @click.argument("screen", type=FILE)
 @debug_option
 def info(screen: Path) -> None:
-    """Say what is in a SCREEN, a run or a plate, or in a folder of images that was not imported."""
+    """Show what is in a SCREEN, a run or a plate, or in a folder of images that was not imported."""
     for name, plate in hcskit.open_screen(screen).children.items():
         click.echo("\n".join([name, *(f"  {line}" for line in plate.to_dataset().hcs.describe())]))
 
@@ -161,7 +159,7 @@ def fetch() -> None:
 
 @example("hcskit fetch bbbc013 --out data/bbbc013")
 @fetch.command()
-@click.option("--out", type=FILE, default=Path("bbbc013"), show_default=True, help="Folder; a download goes on there.")
+@click.option("--out", type=FILE, default=Path("bbbc013"), show_default=True, help="Folder; downloads resume there.")
 @click.option("--base-url", help="A mirror.")
 @debug_option
 def bbbc013(out: Path, base_url: str | None) -> None:
@@ -174,7 +172,7 @@ def bbbc013(out: Path, base_url: str | None) -> None:
 @example("hcskit fetch bbbc021 --plates Week1_22123,Week1_22141 --out data/bbbc021")
 @fetch.command()
 @click.option("--plates", required=True, help="Names of plates, separated by commas, such as Week1_22123.")
-@click.option("--out", type=FILE, default=Path("bbbc021"), show_default=True, help="Folder; a download goes on there.")
+@click.option("--out", type=FILE, default=Path("bbbc021"), show_default=True, help="Folder; downloads resume there.")
 @click.option("--base-url", help="A mirror.")
 @debug_option
 def bbbc021(plates: str, out: Path, base_url: str | None) -> None:
@@ -212,6 +210,6 @@ def _list_pipelines() -> None:
     for name, path in sorted(hcskit.pipeline.list_pipelines().items()):
         try:
             about = hcskit.pipeline.Pipeline.from_yaml(path).description
-        except InputError as error:  # a lab's own, being edited; the others can be run
+        except InputError as error:  # a lab's own pipeline, being edited; the others still work
             about = str(error)
         click.echo(f"{name:<24}{about}")

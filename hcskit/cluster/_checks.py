@@ -21,7 +21,7 @@ _LIBRARIES = ("hcskit", "tensorflow", "keras", "numpy")
 
 
 def check_workers(client: Client, addresses: list[str], folder: Path) -> None:
-    """Refuse workers that would train another network, or write it elsewhere.
+    """Refuse workers that would train a different network, or write it elsewhere.
 
     Raises
     ------
@@ -69,19 +69,19 @@ def meeting_place(config: ClusterConfig) -> tuple[str, str]:
 
 
 def check_versions(worker: str, there: dict[str, str], here: dict[str, str]) -> None:
-    """Refuse a worker whose software would give another result; raises `InputError`."""
+    """Refuse a worker whose software would give a different result; raises `InputError`."""
     others = [f"{name} {there[name]} (here {here[name]})" for name in here if there[name] != here[name]]
     if others:
         raise InputError(f"the worker {worker} has {', '.join(others)}; give it the same environment as the driver's")
 
 
 def versions() -> dict[str, str]:
-    """Return the version of Python, and of each library that makes the result."""
+    """Return the version of Python, and of each library that affects the result."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
 def sees(path: str) -> bool:
-    """Tell whether a file is there, and can be seen."""
+    """Return whether a file exists and is visible from here."""
     try:
         return Path(path).exists()
     except OSError:

@@ -37,7 +37,7 @@ class ClusterConfig(YamlFile):
     ranks_per_worker: int = Field(1, ge=1, description="ranks of a training in each worker")
     threads_per_rank: int | None = Field(None, ge=1, description="threads of a rank; default: one for each core it has")
     gpus_per_rank: Literal[0, 1] | None = Field(
-        None, description="1: each rank has a GPU of its own, or there is an error; 0: none; default: one if there are"
+        None, description="1: each rank has a GPU of its own, or there is an error; 0: none; default: if enough"
     )
     cores: int | None = Field(None, ge=1, description="cores of a worker; local: this machine's, shared out")
     memory: str | None = Field(None, description="memory of a worker, such as 64GiB")

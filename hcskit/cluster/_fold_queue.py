@@ -1,4 +1,4 @@
-"""Folds are long and take a whole worker: one at a time in each, started again where a worker is lost."""
+"""The queue of folds: a fold takes a whole worker, and starts again on another if that worker is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run_fold_queue(
     patience: float,
     say: Callable[[str], object],
 ) -> None:
-    """Do folds on the workers that are there and on those that come, never two in one: Dask would fill its threads.
+    """Run folds on present and future workers, never two in one: Dask alone would fill a worker's threads.
 
     Parameters
     ----------
@@ -37,21 +37,21 @@ def run_fold_queue(
     folds : sequence of int
         Their numbers.
     do : callable
-        Does a fold: takes its number, a worker's address, and a function to call about once a second, which raises
-        if the fold shall end. It raises `WorkerLostError` if the worker is lost.
+        Runs a fold: takes its number, a worker's address, and a function to call about once a second, which raises
+        if the fold must end. It raises `WorkerLostError` if the worker is lost.
     progress : callable
-        Takes a number, and returns how many epochs are done.
+        Takes a fold's number, and returns how many epochs are done.
     patience : float
         Seconds to wait while there is no worker.
     say : callable
-        Takes what becomes of folds whose worker is lost.
+        Receives messages about folds whose worker is lost.
 
     Raises
     ------
     Exception
-        What a fold raised; the others are ended.
+        What a fold raised; the others are stopped.
     RunError
-        If there is no worker any more, or a fold loses one again and again without progress.
+        If no worker is left, or a fold repeatedly loses its worker without progress.
     """
     waiting, running, losses = deque(folds), dict[str, tuple[int, Future[None]]](), Counter[tuple[int, int]]()
     over = Event()
@@ -86,7 +86,7 @@ def _end_if(over: Event) -> None:
 
 
 def _is_lost(fold: int, future: Future[None], say: Callable[[str], object]) -> bool:
-    """Tell whether a fold must be done again; raise what it raised."""
+    """Return whether a fold must be run again; raise what it raised."""
     try:
         future.result()
     except WorkerLostError as error:

@@ -1,4 +1,4 @@
-"""The folds of a cross-validation side by side: one in each worker, each in processes of its own."""
+"""The folds of a cross-validation in parallel: one in each worker, in its own processes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def train_folds(
 ) -> None:
     """Train a network without each of some folds, and predict that fold.
 
-    A fold whose worker is lost resumes elsewhere, after its last whole epoch.
+    If a worker is lost, its fold resumes on another after its last complete epoch.
 
     Parameters
     ----------
     cluster : Cluster
-        Where; the ranks of a worker train a fold together.
+        Where to compute; the ranks of a worker train a fold together.
     data : path-like
         Folder of a screen whose quality step has run, or of labelled images; all workers must see it.
     recipe : Recipe
@@ -47,7 +47,7 @@ def train_folds(
     folds : int
         How many folds there are.
     say : callable
-        Takes what the ranks print, line by line, and what becomes of folds.
+        Receives the ranks' output, line by line, and messages about folds.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def train_folds(
     InputError
         If a worker has other versions, or does not see `out`.
     RunError
-        If there is no worker any more, or a fold loses one again and again without a finished epoch.
+        If no worker is left, or a fold repeatedly loses its worker without finishing an epoch.
     """
     # A fold has a worker to itself.
     client, one = cluster.client, cluster.config.model_copy(update={"workers": 1})
@@ -88,6 +88,6 @@ def train_folds(
 def train_rank(
     data: str, recipe: dict[str, object], out: str, fold: int, folds: int, workers_on_host: int, worker_limit: int
 ) -> None:
-    """Do a fold in one rank; see `train_folds`."""
+    """Run a fold in one rank; see `train_folds`."""
     how, memory = Recipe.model_validate(recipe), image_memory(workers_on_host, worker_limit)
     train_fold(open_data(data), how, Path(out), fold, folds, memory=memory)

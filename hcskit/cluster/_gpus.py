@@ -14,7 +14,7 @@ __all__ = ["gpu_directives", "share_gpus"]
 
 
 def gpu_directives(config: ClusterConfig) -> list[str]:
-    """Return the directives by which a job of Slurm asks for GPUs; none where the file has its own.
+    """Return the directives by which a Slurm job requests GPUs; none if the file has its own.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def gpu_directives(config: ClusterConfig) -> list[str]:
 def share_gpus(client: Client, config: ClusterConfig) -> None:
     """Give each worker of this machine GPUs of its own, one for each of its ranks.
 
-    Where a batch system starts the workers, or somebody else has, it is they who say which GPUs a worker has.
+    Workers that a batch system or another program starts get their GPUs from it.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def share_gpus(client: Client, config: ClusterConfig) -> None:
 
 
 class _OwnGpus(WorkerPlugin):
-    """Binds a worker before it loads TensorFlow; one that is started anew as well.
+    """Binds a worker to its GPUs before it loads TensorFlow, also after a restart.
 
     Parameters
     ----------

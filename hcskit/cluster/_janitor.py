@@ -1,7 +1,7 @@
-"""Waits for the end of a driver, and takes away what it left on the disk and in the queue, even if it was killed.
+"""Waits for the end of a driver, and removes what it left on the disk and in the queue, even if it was killed.
 
 ``python _janitor.py FOLDER [COMMAND …]`` removes the folder and runs the command at the end of its standard input. If
-that ends without a goodbye, it runs the command again a little later: a job may have been on its way to the queue.
+that ends without a final message, it runs the command again later: a job may have been on its way to the queue.
 """
 
 import shutil

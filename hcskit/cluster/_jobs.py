@@ -1,4 +1,4 @@
-"""Jobs as ordinary Dask work: a lost worker's share is done by the others, or by its replacement."""
+"""Jobs as ordinary Dask tasks: those of a lost worker are done by the others, or by its replacement."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def job_runner(cluster: AnyCluster | None, folder: str | Path | None = None) -> 
     cluster : Cluster, ClusterConfig, path-like or None
         As `open_cluster` takes it.
     folder : path-like, optional
-        Of the output of a batch system's jobs.
+        Folder for the output of a batch system's jobs.
     """
     if cluster is None:
         yield run_here
@@ -71,7 +71,7 @@ def run_jobs(
 
 
 def _do(job: Callable[[], T], software: dict[str, str]) -> T:
-    """Do a job in a worker, whose threads share the cores: TensorFlow, if the job loads it, has as many as those."""
+    """Run a job in a worker, whose threads share the cores; TensorFlow, if loaded, gets as many threads."""
     worker = get_worker()
     check_versions(worker.address, versions(), software)
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
@@ -80,7 +80,7 @@ def _do(job: Callable[[], T], software: dict[str, str]) -> T:
 
 
 def _completed(cluster: Cluster, futures: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield futures with their results as they come; nothing is left on the cluster when this ends."""
+    """Yield futures with their results as they finish; leave nothing on the cluster."""
     coming = as_completed(futures, loop=cluster.client.loop)  # type: ignore[no-untyped-call]
     patient = Patience(cluster.client, cluster.config.start_timeout)
     try:
@@ -91,7 +91,7 @@ def _completed(cluster: Cluster, futures: Sequence[Any]) -> Iterator[tuple[Any, 
                 except TimeoutError:
                     if future.status == "error":
                         raise
-                    # Lost with its worker, and done again.
+                    # Lost with its worker: run it again.
                     coming.add(future)  # type: ignore[no-untyped-call]
                 else:
                     future.release()

@@ -1,4 +1,4 @@
-"""What a rank does while `tune_ranks` holds the watch."""
+"""What a rank does while `tune_ranks` measures it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hcskit.training import network_and_batches
 __all__ = ["measure"]
 
 _WARM_UP = 3  # steps: the first is compiled, the next find memory as they leave it
-_ENDLESS = 10**9  # epochs: it is the clock that ends them
+_ENDLESS = 10**9  # epochs: the clock ends the training
 
 
 def measure(data: str, recipe: dict[str, object], seconds: float, out: str) -> None:
-    """Take steps in one rank for so long, and write how many, and how fast, into a folder."""
+    """Train in one rank for a given time, and write the number and the rate of its steps into a folder."""
     model, batches = network_and_batches(open_data(data), Recipe.model_validate(recipe))
     watch = _Stopwatch(batches, seconds)
     together = KeepTogether(batches.own_size)
@@ -57,7 +57,7 @@ class _Stopwatch(keras.callbacks.Callback):  # type: ignore[misc]
             self.started = now
         else:
             self.seconds = now - self.started
-            # Never more than were timed: one slow step shall not be taken for all.
+            # Never more than were timed: one slow step must not stand for all.
             more = min(done, round((self.limit / self.seconds - 1) * done))
         agreed = keras.Variable(max(0, more), dtype="int32", trainable=False)
         broadcast([agreed])

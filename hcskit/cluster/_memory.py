@@ -1,4 +1,4 @@
-"""Memory of a worker, and what of it its ranks may keep images in."""
+"""A worker's memory, and the part of it in which its ranks may keep images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["check_memory", "image_memory", "worker_memory"]
 
 
 def check_memory(data: LabelledData, recipe: Recipe, config: ClusterConfig, workers: int) -> None:
-    """Refuse a training whose ranks would not fit into so many workers.
+    """Refuse a training whose ranks would not fit into the given number of workers.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def worker_memory(client: Client, addresses: list[str]) -> dict[str, int]:
 
 
 def image_memory(workers_on_host: int, worker_limit: int) -> int:
-    """Return in how many bytes this rank may keep images: its share of a quarter of what its worker can spare.
+    """Return how many bytes of images this rank may keep: its share of a quarter of the worker's spare memory.
 
     Parameters
     ----------

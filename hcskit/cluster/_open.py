@@ -1,4 +1,4 @@
-"""Starting a cluster, and ending it whatever happens."""
+"""Starting a cluster, and stopping it in any case."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["AnyCluster", "Cluster", "config_of", "open_cluster"]
 _LOOPBACK = "127.0.0.1"
 # A lost job is replaced this many seconds after its worker was last heard of; Dask's own 15 s are for idle clusters.
 _LOST = "5s"
-# A worker that does not reach its scheduler for so many seconds ends: the driver's machine is gone.
+# A worker that cannot reach its scheduler for this many seconds ends: the driver's machine is gone.
 _ORPHANED = 60
 
 
@@ -38,7 +38,7 @@ class Cluster:
     Attributes
     ----------
     client : distributed.Client
-        Dask's client of it, for work of your own too.
+        Dask's client, also for computations of your own.
     config : ClusterConfig
         What it was opened with.
     """
@@ -55,8 +55,8 @@ AnyCluster = Cluster | ClusterConfig | str | Path
 def open_cluster(cluster: AnyCluster | None = None, folder: str | Path | None = None) -> Iterator[Cluster]:
     """Start a cluster and yield it; jobs and processes end with the context, or with this process.
 
-    Everything talks over TLS, with certificates made for this cluster alone; the dashboard listens on loopback. A
-    scheduler that runs already (kind ``address``) is spoken to as Dask's own configuration says.
+    All connections use TLS, with certificates made for this cluster alone; the dashboard listens on loopback. A
+    scheduler that runs already (kind ``address``) is contacted as Dask's own configuration says.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ def open_cluster(cluster: AnyCluster | None = None, folder: str | Path | None = 
     Raises
     ------
     InputError
-        If there is no such kind of cluster, this machine has too few GPUs for it, or the batch system refuses its jobs:
-        its own words.
+        If the kind of cluster is unknown, this machine has too few GPUs, or the batch system refuses the jobs (with
+        its own message).
 
     Examples
     --------
@@ -146,7 +146,7 @@ def _batch(config: ClusterConfig, folder: Path) -> Iterator[Any]:
     with _janitor(certificates, cancel), _start(cluster_class, _options(config, name, folder, certificates)) as cluster:
         if config.kind == "slurm":
             _ask_slurm(cluster.job_script())
-        # Not scale(): that does not start a lost job anew.
+        # Not scale(): that does not restart a lost job.
         cluster.adapt(minimum_jobs=config.workers, maximum_jobs=config.workers)
         yield cluster
 
@@ -159,7 +159,7 @@ def _start(cluster_class: Any, options: dict[str, Any]) -> Any:
 
 
 def _jobqueue_class(kind: str) -> Any:
-    # Imported here, as it takes Ctrl-C for itself, and fails where that cannot be (0.9.0, runner.py).
+    # Imported here: it installs its own handler of Ctrl-C, and fails where it cannot (0.9.0, runner.py).
     setting, signal.signal = signal.signal, lambda *_: None
     try:
         import dask_jobqueue
@@ -206,8 +206,8 @@ def _options(config: ClusterConfig, name: str, folder: Path, certificates: Path)
 
 @contextmanager
 def _janitor(folder: Path, cancel: tuple[str, ...]) -> Iterator[None]:
-    """Let a process of its own clean up, which sees the end of this one and outlives it."""
-    # It says goodbye itself unless it is killed; then a job may still be on its way to the queue.
+    """Start a separate process that outlives this one and cleans up after it."""
+    # This process sends a final message unless it is killed; then a job may still be on its way to the queue.
     command = [sys.executable, "-I", str(Path(__file__).with_name("_janitor.py")), str(folder), *cancel]
     process = subprocess.Popen(  # noqa: S603 - our own script
         command, stdin=subprocess.PIPE, text=True, start_new_session=True
@@ -220,7 +220,7 @@ def _janitor(folder: Path, cancel: tuple[str, ...]) -> Iterator[None]:
 
 
 def _ask_slurm(script: str) -> None:
-    """Let Slurm say now whether it would take the job: later its words would only be in a log."""
+    """Ask Slurm now whether it would accept the job: later its message would only be in a log."""
     with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
         file.write(script)
         file.flush()

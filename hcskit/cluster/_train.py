@@ -1,4 +1,4 @@
-"""Training on a cluster, which resumes after the last whole epoch when a worker is lost."""
+"""Training on a cluster, which resumes after the last complete epoch when a worker is lost."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def train_on_ranks(
 ) -> None:
     """Train a network on the ranks of a cluster's workers.
 
-    Where workers are lost, the ranks start again after the last whole epoch: on the replacements that the batch system
-    gives in time, or else on the workers that are left.
+    If workers are lost, the ranks start again after the last complete epoch: on the replacements that the batch system
+    provides in time, or else on the workers that are left.
 
     Parameters
     ----------
     data : path-like
         Folder of a screen whose quality step has run, or of labelled images; all workers must see it.
     recipe : Recipe
-        How to train. The result does not depend on the number of ranks, but for rounding.
+        How to train. Apart from rounding, the result does not depend on the number of ranks.
     out : path-like
         Folder of the model, which all workers must see; the ranks' output is in ``logs/``. A training that was stopped
         there resumes.
     cluster : Cluster, ClusterConfig or path-like
-        Where, and how many ranks.
+        Where to compute, and with how many ranks.
     say : callable
-        Takes what the ranks print, line by line, and what becomes of the workers.
+        Receives the ranks' output, line by line, and messages about lost workers.
     progress : bool
         Show a progress bar over epochs.
 
@@ -67,7 +67,7 @@ def train_on_ranks(
         If the ranks need more memory than a worker has, the cluster refuses the jobs, or a worker has other versions
         or does not see `out`.
     RunError
-        If the workers do not come, or are lost again and again without a finished epoch.
+        If the workers do not start, or are lost repeatedly without a finished epoch.
     StoreError
         If another process trains in `out`.
     """
@@ -126,7 +126,7 @@ def _count(number: int, name: str) -> str:
 
 
 def _left_or_replaced(client: Client, config: ClusterConfig, check: Callable[[int], None]) -> list[str]:
-    """Return the workers once replacements have come, or had the time to and those that are left can do the work."""
+    """Return the workers once replacements have started, or once their time is up and the rest can do the work."""
     with suppress(RunError):
         return wait_for_workers(client, config.workers, config.replace_timeout)
     with suppress(RunError, InputError):

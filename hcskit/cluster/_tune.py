@@ -21,7 +21,7 @@ from hcskit.recipe import Recipe
 
 __all__ = ["tune_ranks"]
 
-_AS_GOOD = 0.95  # of the best rate: what repeated measurements differ by
+_AS_GOOD = 0.95  # of the best rate: repeated measurements differ by this much
 
 
 def tune_ranks(
@@ -35,7 +35,7 @@ def tune_ranks(
     """Measure how fast one worker trains with 1, 2, 4 … ranks, up to its cores.
 
     The steps are those that `hcskit.train` takes on these data, with the part of the global batch that falls to one of
-    the cluster's workers. The exchange between workers is not in it. Nothing is written into their folder.
+    the cluster's workers. The exchange between workers is not included. Nothing is written into the data folder.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ def tune_ranks(
     recipe : Recipe or path-like
         How to train.
     cluster : Cluster, ClusterConfig or path-like, optional
-        Where; of a batch system, one worker is asked for. By default this machine.
+        Where to measure; one worker is requested from a batch system. By default this machine.
     seconds : float
         How long to measure each number of ranks, after the first few steps.
     say : callable
-        Takes what the ranks print, line by line, and each result.
+        Receives the ranks' output, line by line, and each result.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def tune_ranks(
     InputError
         If the cluster refuses the job, or the worker has other versions or does not see the folder.
     RunError
-        If the worker does not come.
+        If the worker does not start.
     """
     config, how = config_of(cluster), Recipe.of(recipe)
     batch = max(1, how.optimiser.batch // config.workers)
@@ -107,7 +107,7 @@ def _run(
     out: Path,
     say: Callable[[str], object],
 ) -> dict[str, Any]:
-    """Measure with so many ranks, and return what rank 0 wrote."""
+    """Measure with a number of ranks, and return what rank 0 wrote."""
     out.mkdir()
     run_gang(
         client,

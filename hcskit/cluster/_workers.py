@@ -1,4 +1,4 @@
-"""The workers of a cluster: which are there, waiting for them, asking them."""
+"""The workers of a cluster: listing them, waiting for them, and calling functions in them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class WorkerLostError(RunError):
 
 
 def wait_for_workers(client: Client, count: int, timeout: float) -> list[str]:
-    """Return the addresses of so many workers, host by host, when they are all there.
+    """Return the addresses of the given number of workers, host by host, once all have started.
 
     Raises
     ------
     RunError
-        If they are not within `timeout` seconds; says which are.
+        If they have not within `timeout` seconds; the message names those that have.
     """
     with suppress(TimeoutError):
         client.wait_for_workers(count, timeout=timeout)
@@ -43,15 +43,15 @@ def wait_for_workers(client: Client, count: int, timeout: float) -> list[str]:
 
 
 def workers_there(client: Client) -> dict[str, Any]:
-    """Ask the scheduler for the workers that there are now: address to what is known of it.
+    """Ask the scheduler for the current workers, by address.
 
     Raises
     ------
     RunError
-        If the scheduler cannot be asked for half a minute.
+        If the scheduler does not answer for half a minute.
     """
-    # Not `Client.scheduler_info`: the client's own question of every two seconds, which asks for no worker, may
-    # overwrite the answer before it is returned, and all workers seem lost.
+    # Not `Client.scheduler_info`: the client's own poll every two seconds, which asks for no worker, may
+    # overwrite the answer before it is returned, and all workers would seem lost.
     scheduler: Any = client.scheduler
     ends = time.monotonic() + _SILENCE
     while True:
@@ -66,7 +66,7 @@ def workers_there(client: Client) -> dict[str, Any]:
 
 
 def _missing(client: Client, workers: Mapping[str, Any]) -> str:
-    """Name the workers that did not come, where the cluster is our own, and their jobs."""
+    """Name the workers that did not start, and their jobs, if the cluster is our own."""
     started = getattr(client.cluster, "workers", {})
     there = {worker["name"] for worker in workers.values()}
     jobs = [
@@ -85,7 +85,7 @@ class Patience:
     client : distributed.Client
         Client of the cluster.
     seconds : float
-        How long there may be none.
+        How long to wait without a worker.
     """
 
     def __init__(self, client: Client, seconds: float) -> None:
@@ -93,7 +93,7 @@ class Patience:
         self.ends = time.monotonic() + seconds
 
     def check(self) -> None:
-        """Look whether there is a worker.
+        """Check whether there is a worker.
 
         Raises
         ------
@@ -110,12 +110,12 @@ class Patience:
 
 
 def ask(client: Client, addresses: list[str], question: Any, *arguments: Any) -> dict[str, Any]:
-    """Call a function in each of some workers, and return what they answer.
+    """Call a function in each of some workers, and return the results.
 
     Raises
     ------
     WorkerLostError
-        If a worker does not.
+        If a worker does not answer.
     """
     answers: dict[str, Any] = client.run(question, *arguments, workers=addresses, on_error="return")
     for address in addresses:

@@ -1,4 +1,4 @@
-"""What must not matter is varied: where a crop lies, how it is turned, how bright it is."""
+"""Augmentation: crops vary in what must not matter, such as position, orientation and brightness."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _cut_warped(
     corners = np.array([[0, 0, 1, 1], [0, 1, 0, 1]]) * (np.array(out.shape[:2])[:, np.newaxis] - 1)
     at = start[:, np.newaxis] + turn @ corners
     size = np.array(field.image.shape[:2])
-    # A pixel to spare, as a coordinate is rounded; and what the field's edge mirrors.
+    # One pixel more for rounded coordinates, and what the field's edge mirrors.
     low, high = np.floor(at.min(axis=1)).astype(int) - 1, np.ceil(at.max(axis=1)).astype(int) + 2
     first = np.where(high > size, np.minimum(low, 2 * size - high), low).clip(0, size - 1)
     last = np.where(low < 0, np.maximum(high, -low), high).clip(first + 1, size)

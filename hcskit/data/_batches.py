@@ -1,7 +1,7 @@
 """From fields to batches: crops, flips and turns, changes of intensity; each sample has its own random stream.
 
-Threads make the samples of a batch side by side, each straight into its place, while the network learns from the batch
-before. What a sample is, and where it comes, depends on the seed alone: not on threads, ranks, or how much is kept in
+Threads make the samples of a batch in parallel, each directly in its place, while the network learns from the batch
+before. The content and order of samples depend on the seed alone: not on threads, ranks, or how much is kept in
 memory.
 """
 
@@ -66,7 +66,7 @@ class RandomCrops(_Batches):
     """Augmented crops in batches, a new set each epoch.
 
     Sample `i` of epoch `e` is drawn from a random stream of ``(seed, e, i)``, so that it does not depend on which
-    worker makes it. Batches are as even as they can be, and so are the ranks' shares of a batch: no step rests on the
+    worker makes it. Batches are as even as possible, and so are the ranks' shares of a batch: no step rests on the
     few samples that are left over, and no rank is without any (TensorFlow's convolutions fail on an empty batch).
 
     Parameters
@@ -84,9 +84,9 @@ class RandomCrops(_Batches):
     seed : int
         Root of the random streams.
     parts : int
-        Make each batch in so many parts, one after another; each sample then comes with the weight of its part.
+        Number of parts in which to make each batch, one after another; each sample then has the weight of its part.
     rank, ranks : int
-        Which share of each part to make, out of how many; together the shares are the part that one rank makes.
+        Which share of each part to make, out of how many; together the shares are what a single rank makes.
     balance : bool
         Draw each class equally often, give or take one crop of an epoch that has as many crops as without. Sample `i`
         is of class ``i mod classes``; a class's samples go through its fields in an order that is drawn for the epoch,
@@ -173,7 +173,7 @@ class RandomCrops(_Batches):
         self, x: npt.NDArray[np.float32], second: npt.NDArray[np.int64], weight: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
         """Blend in place; return what is left of the batch."""
-        # New memory costs more than the arithmetic: each thread takes one block, for all of its rows.
+        # Allocation costs more than the arithmetic: each thread uses one block for all of its rows.
         step = max(1, _BLOCK // x[:, 0].size)
 
         def some(rows: slice) -> None:
@@ -267,7 +267,7 @@ class Tiles(_Batches):
 
 
 def _share(count: int, parts: int, number: int) -> npt.NDArray[np.int64]:
-    """Return which of so many things are in one of parts as even as can be, as `numpy.array_split` deals them out."""
+    """Return the indices of one of several parts, as even as possible, as `numpy.array_split` divides."""
     size, larger = divmod(count, parts)
     start = number * size + min(number, larger)
     return np.arange(start, start + size + (number < larger))
@@ -275,7 +275,7 @@ def _share(count: int, parts: int, number: int) -> npt.NDArray[np.int64]:
 
 @contextmanager
 def own_errors(*batches: _Batches) -> Iterator[None]:
-    """Raise what went wrong while batches were made, and not what TensorFlow makes of it."""
+    """Raise the original error in making a batch, and not TensorFlow's wrapper."""
     try:
         yield
     except Exception:

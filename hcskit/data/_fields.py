@@ -1,4 +1,4 @@
-"""Fields to learn from: labelled by the plate map, and brought to one scale when they are cut."""
+"""Fields to learn from: labelled by the plate map, and normalised when they are cut."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.Data
 
 
 def survey(source: Source, chosen: npt.NDArray[np.bool_]) -> tuple[Normalisation, bytes]:
-    """Look at every image once, each rank at its share.
+    """Read every image once, each rank its share.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ class ImageSource:
         return image if self.binning == 1 else bin_pixels(image.astype(np.float32), self.shape, self.binning)
 
     def illumination(self, row: int) -> Illumination | None:  # noqa: ARG002
-        """Return None: the images are taken as they are."""
+        """Return None: the images are used as they are."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""What can be learned from: the plates of a screen, or images in folders that are called what they show."""
+"""Labelled data: the plates of a screen, or images in folders named after what they show."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class LabelledData(Protocol):
     def dtype(self) -> npt.DTypeLike: ...
 
     def label(self, section: DataSection) -> pd.DataFrame:
-        """List what a recipe learns from: ``plate, well, field, label`` and what else is known, one row an image."""
+        """List what a recipe learns from: ``plate, well, field, label`` and further columns, one row per image."""
 
     def source(self, table: pd.DataFrame, channels: Sequence[str], binning: int) -> Source:
-        """Return how the images of such a table are read."""
+        """Return a source that reads the images of such a table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class ScreenData:
         return label_fields(self.plates, section)
 
     def source(self, table: pd.DataFrame, channels: Sequence[str], binning: int) -> Source:
-        """Return how fields are read."""
+        """Return a source that reads the fields."""
         return PlateSource(self.plates, self.illumination, table, channels, binning)
 
 
@@ -122,7 +122,7 @@ class ImageFolder:
     def label(self, section: DataSection) -> pd.DataFrame:
         """List the images in subfolders, with ``file``, and what the recipe's pattern finds in the file's path.
 
-        The path begins below the folder, and is without the subfolder that is the label: in the same place for all
+        The path begins below the folder, without the subfolder that is the label: in the same place for all
         classes, a pattern finds the same plates and wells in them. Without a ``well`` in the pattern each image is its
         own.
 
@@ -149,7 +149,7 @@ class ImageFolder:
         return table
 
     def source(self, table: pd.DataFrame, channels: Sequence[str], binning: int) -> Source:
-        """Return how images are read."""
+        """Return a source that reads the images."""
         return ImageSource(self.folder, table, channels, binning)
 
 
@@ -169,7 +169,7 @@ def open_data(path: str | Path | LabelledData, *, illumination: bool = True) -> 
     path : path-like or LabelledData
         Folder of a screen whose quality step has run, or of images.
     illumination : bool
-        Read that of a screen's plates. To count their images does without it, and without that step.
+        Read the illumination of a screen's plates. Counting their images needs neither it nor the quality step.
 
     Raises
     ------

@@ -27,13 +27,13 @@ __all__ = [
     "write_light",
 ]
 
-#: Of the memory that a host can spare, so much is used to keep images; the network needs the rest.
+#: Share of a host's spare memory that is used to keep images; the network needs the rest.
 KEPT_SHARE = 0.25
-_BLOCK = 2**15  # pixels that are computed at a time, so that they stay in the cache of a core
+_BLOCK = 2**15  # pixels that are computed at a time, to stay in a core's cache
 
 
 class Illumination(NamedTuple):
-    """What turns counts into light: ``(counts - dark) / flat``.
+    """The correction of counts to light: ``(counts - dark) / flat``.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Source(Protocol):
         """Read the image (y, x, channel) of a row of the table: counts as stored, or light."""
 
     def illumination(self, row: int) -> Illumination | None:
-        """Return what turns the image into light; None where it is light."""
+        """Return the correction of the image to light; None if it is light already."""
 
 
 @dataclass
@@ -172,7 +172,7 @@ class PlateSource:
         """Read the field (y, x, channel) of a row: the camera's counts, or binned light."""
         name, well, field = self._places[row]
         image = self._images[name].isel(well=well, field=field, channel=self._channels[name])
-        # In this thread: left to Dask, it would become tasks of a cluster that this one waits for.
+        # In this thread: Dask would make tasks of the cluster for which this task waits.
         counts = image.load(scheduler="synchronous").transpose("y", "x", "channel").to_numpy()
         if self.binning == 1:
             return counts
@@ -182,7 +182,7 @@ class PlateSource:
         return bin_pixels(light, self.shape, self.binning)
 
     def illumination(self, row: int) -> Illumination | None:
-        """Return what turns the field of a row into light."""
+        """Return the correction of a row's field to light."""
         return None if self.binning > 1 else self._of_plate(self._places[row][0])
 
     def _of_plate(self, name: str) -> Illumination | None:
@@ -198,16 +198,16 @@ class PlateSource:
 
 
 class KeptSource:
-    """Images of another source; those that were read first stay in memory, as they are stored, until it is full.
+    """Images of another source; those read first stay in memory, as stored, until the limit is reached.
 
-    Of the others, the operating system keeps the files in what memory is left.
+    The operating system caches the files of the others in the remaining memory.
 
     Parameters
     ----------
     source : Source
         Where the images are.
     max_bytes : int, optional
-        How much to keep; by default, the ranks of a host share a quarter of what it can spare.
+        How much to keep; by default, the ranks of a host share a quarter of its spare memory.
     """
 
     def __init__(self, source: Source, max_bytes: int | None = None) -> None:
@@ -239,7 +239,7 @@ def write_light(
 ) -> None:
     """Write ``light * gain + offset`` of an image (y, x, channel) into `out`; gain and offset are (channel,).
 
-    A few rows at a time go through all steps: no image is held twice, and none goes through memory more than once.
+    A few rows at a time go through all steps: no image is held twice, or passes through memory more than once.
     """
     rows = max(1, _BLOCK // image.shape[1])
     light = np.empty((rows, image.shape[1]), np.float32)

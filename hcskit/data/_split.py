@@ -15,8 +15,8 @@ __all__ = ["split_folds", "split_groups"]
 def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) -> npt.NDArray[np.bool_]:
     """Choose the fields to validate on, so that no group is on both sides.
 
-    Of each class as near to the wanted fraction of fields is held out as whole groups allow: one group after another,
-    always the one that brings all classes nearest.
+    For each class, the held-out fraction is as near to the wanted one as whole groups allow: one group after another,
+    always the one that brings all classes closest to it.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
     held = np.zeros(len(counts), bool)
     while True:
         out = share[held].sum(axis=0)
-        # Whatever is added leaves some of each class to learn from.
+        # Each addition must leave some of each class to learn from.
         free = ~held & ~(has & (has[~held].sum(axis=0) == 1)).any(axis=1)
         lacking = np.flatnonzero(~has[held].any(axis=0) & has[free].any(axis=0))
         if len(lacking):
@@ -72,9 +72,9 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
 def split_folds(fields: pd.DataFrame, by: str, folds: int, seed: int) -> npt.NDArray[np.int64]:
     """Deal the groups out to folds, so that each group is held out exactly once.
 
-    Folds get as equal shares of each class's fields as whole groups allow: one group after another, the largest first,
-    goes where least of its classes is. Whichever fold is held out, two groups of each class are left: one to learn
-    from, and one to validate on.
+    Folds get equal shares of each class's fields, as far as whole groups allow: one group after another, largest first,
+    goes to the fold that has least of its classes. Whichever fold is held out, two groups of each class are left: one
+    to learn from, and one to validate on.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Public plates of the Broad Bioimage Benchmark Collection, fetched and checked.
 
-A download that was cut off, even by a kill, goes on where it stopped. A folder of images appears when it is whole.
+An interrupted download resumes where it stopped, even after a kill. A folder of images appears once it is complete.
 """
 
 from hcskit.fetch._bbbc import BASE_URL, fetch_bbbc013, fetch_bbbc021

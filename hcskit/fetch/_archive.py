@@ -1,4 +1,4 @@
-"""Zips of images, unpacked when they are whole and harmless."""
+"""Zip files of images, unpacked if they are complete and safe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hcskit.fetch._download import AGAIN, download
 
 __all__ = ["fetch_folder"]
 
-# A plate of BBBC021 has 2 GB. What unpacks to more than this is none of the collection's zips.
+# A plate of BBBC021 has 2 GB. A file that unpacks to more than this is not from the collection.
 _MOST_BYTES = 8 << 30
 
 
@@ -44,7 +44,7 @@ def _unzip(archive: Path, folder: Path) -> None:
             zipped.extractall(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # an encrypted one is a RuntimeError
         archive.unlink()
-        raise StoreError(f"{archive} is no sound zip and is removed: {error}; fetch it again") from error
+        raise StoreError(f"{archive} is not a valid zip file and was removed: {error}; fetch it again") from error
     except OSError as error:
         raise StoreError(f"{archive} cannot be unpacked: {error}; then {AGAIN}") from error
 

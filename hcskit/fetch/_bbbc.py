@@ -1,4 +1,4 @@
-"""What there is to fetch, and what it means."""
+"""The image sets that can be fetched, and their plate maps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fetch_bbbc013(out: str | Path, *, base_url: str = BASE_URL) -> Path:
     Parameters
     ----------
     out : path-like
-        Folder for ``BBBC013/`` and, beside it, ``platemap.csv``. What is there already is not fetched again.
+        Folder for ``BBBC013/`` and, beside it, ``platemap.csv``. Existing files are not fetched again.
     base_url : str
         Where the collection is.
 
@@ -59,7 +59,7 @@ def fetch_bbbc021(out: str | Path, plates: Iterable[str], *, base_url: str = BAS
     Parameters
     ----------
     out : path-like
-        Folder for the tables and a folder for each plate. What is there already is not fetched again.
+        Folder for the tables and a folder for each plate. Existing files are not fetched again.
     plates : iterable of str
         Names such as ``Week1_22123``, or ``22123``.
     base_url : str

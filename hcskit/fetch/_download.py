@@ -1,7 +1,7 @@
-"""Files over HTTP. A download that was cut off goes on where it stopped.
+"""Files over HTTP. An interrupted download resumes where it stopped.
 
-What came of ``NAME`` lies in ``NAME.part``, and beside it in ``NAME.part.tag`` what tells this version of the file from
-another, so that parts of two versions are never put together.
+The received part of ``NAME`` is in ``NAME.part``, and beside it, ``NAME.part.tag`` identifies this version of the file,
+so that parts of two versions are never joined.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ SHA256 = {
         "e8db6666271d47962fa7d2abfa3ea965352b8e87bee461f2983d0f667bc7ff08"
     ),
 }
-#: What to do after most faults.
-AGAIN = "the same command goes on where this one was"
+#: What to do after most errors.
+AGAIN = "the same command resumes where this one stopped"
 _TIMEOUT = (10, 60)  # seconds to connect, and without a byte
 _CHUNK = 1 << 16
 
@@ -43,8 +43,10 @@ def download(url: str, folder: Path) -> Path:
     except HcskitError:
         raise
     except requests.RequestException as error:
-        raise StoreError(f"{url} did not come whole: {error}; what came is kept, and {AGAIN}") from error
-    except ValueError as error:  # pooch, of another digest
+        raise StoreError(
+            f"{url} was not fetched completely: {error}; the received part is kept, and {AGAIN}"
+        ) from error
+    except ValueError as error:  # pooch found a different digest
         raise StoreError(f"{url} is another file than hcskit knows: {error}; fetch it again") from error
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error}; then {AGAIN}") from error
@@ -67,7 +69,7 @@ class _Resuming:
         self.tag.unlink(missing_ok=True)
 
     def _receive(self, url: str) -> bool:
-        """Receive what is lacking, or all; False if what is there is no beginning of the file."""
+        """Receive the missing part, or all; False if the existing part is not the beginning of the file."""
         tag = self.tag.read_text(encoding="utf-8") if self.tag.exists() and self.part.exists() else ""
         start = self.part.stat().st_size if tag else 0
         headers = {"Accept-Encoding": "identity"}  # a size and a range are of the file itself
@@ -91,7 +93,7 @@ class _Resuming:
         name = self.part.stem
         bar = tqdm(total=size, initial=start, unit="B", unit_scale=True, desc=name, disable=None)
         with self.part.open("ab" if start else "wb") as stream, bar:
-            if not start:  # only now is nothing left of another version
+            if not start:  # nothing of another version is left now
                 self.tag.write_text(_tag(reply), encoding="utf-8")
             for chunk in reply.iter_content(_CHUNK):
                 stream.write(chunk)
@@ -114,6 +116,6 @@ def _extent(reply: requests.Response) -> tuple[int, int | None]:
 
 
 def _tag(reply: requests.Response) -> str:
-    """Return what tells this version of the file from another, if a range can be asked for by it (RFC 9110, 13.1.5)."""
+    """Return the identifier of this version of the file, if a range can be requested by it (RFC 9110, 13.1.5)."""
     tag = reply.headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else reply.headers.get("Last-Modified", "")

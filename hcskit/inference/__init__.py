@@ -1,4 +1,4 @@
-"""What a trained network reads: the probability of each phenotype in every field, and in every well."""
+"""Trained networks applied: the probability of each phenotype in every field and every well."""
 
 import lazy_loader
 

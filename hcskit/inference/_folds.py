@@ -38,13 +38,13 @@ def assign_folds(data: LabelledData, recipe: Recipe, folds: int) -> pd.DataFrame
     """
     fields = data.label(recipe.data)
     fold_of = split_folds(fields, recipe.split.by, folds, recipe.seed)
-    for number in range(folds):  # now, rather than after hours
+    for number in range(folds):  # fail now, not after hours
         split_groups(fields[fold_of != number], recipe.split.by, recipe.split.validation, recipe.seed)
     return fields.assign(fold=fold_of)
 
 
 def prepare_folds(out: Path, recipe: Recipe, fields: pd.DataFrame) -> list[int]:
-    """Make a folder that of one cross-validation, or see that it is; return the folds that are not done.
+    """Prepare the folder of a cross-validation, or check that it holds this one; return the folds that are left.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def prepare_folds(out: Path, recipe: Recipe, fields: pd.DataFrame) -> list[int]:
     """
     table = fields[["plate", "well", "field", "label", "fold"]].to_csv(index=False)
     described = recipe.model_dump(mode="json")
-    # What was begun when float32 was the default, rather than what suits the device, resumes.
+    # So that a run resumes that began when float32 was the default, rather than the device's best precision.
     described["model"]["precision"] = recipe.model.precision or "float32"
     own = {"recipe": described, "fields": hashlib.sha256(table.encode()).hexdigest()}
     path, text = out / "cross-validation.json", json.dumps(own, indent=1)
@@ -84,13 +84,13 @@ def train_fold(
     data, recipe
         As `hcskit.training.fit` takes them.
     out : path-like
-        Folder of this fold. What was stopped there resumes.
+        Folder of this fold. Training that was stopped there resumes.
     fold, folds : int
         Number of the fold, and how many there are.
     memory, progress
         As `hcskit.training.fit` takes them.
     """
-    if not Path(out, "card.json").exists():  # it makes a model whole
+    if not Path(out, "card.json").exists():  # written last, so its model is complete
         with sole_writer(out):
             training.fit(data, recipe, out, fold=(fold, folds), memory=memory, progress=progress)
     if ranks().rank > 0:

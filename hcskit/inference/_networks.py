@@ -34,12 +34,12 @@ def apply_network(
     card : ModelCard
         Card of the model.
     turn : context manager, optional
-        Is entered to compute, not to read: a lock, for threads that share the cores.
+        Entered while computing, not while reading: a lock, for threads that share the cores.
 
     Returns
     -------
     list of numpy.ndarray
-        What the network returns of each crop, (crop, …), of each image.
+        Output of the network for the crops of each image, (crop, …).
     """
     networks = sum(isinstance(layer, backend.keras.Model) for layer in network.layers)
     looks = card.recipe.prediction.views * max(1, networks)
@@ -62,8 +62,8 @@ def class_network(model: Any) -> Any:
 def feature_network(model: Any) -> Any:
     """Return a model without its output layer: a `keras.Model` of features (batch, feature).
 
-    Where the model averages over flips and turns of the image, so do the features. Those of the networks of an ensemble
-    stand side by side, not averaged: what a unit stands for differs from network to network.
+    Where the model averages over flips and turns of the image, so do the features. The features of an ensemble
+    are concatenated, not averaged: a unit means something different in each network.
 
     Raises
     ------

@@ -50,9 +50,9 @@ class Predictions:
 
 
 def predictable_fields(data: LabelledData, card: ModelCard) -> pd.DataFrame:
-    """List what a network can be applied to: ``plate, well, field`` and what else is known, one row an image.
+    """List what a network can be applied to: ``plate, well, field`` and further columns, one row per image.
 
-    Of a screen these are the usable fields; of a folder each image is a well of its own, with the name of its ``file``.
+    For a screen, these are the usable fields; in a folder, each image is a well of its own, named after its ``file``.
 
     Raises
     ------
@@ -208,6 +208,6 @@ def _check_images(where: str, size: tuple[int, int], dtype: np.dtype[Any], card:
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Phenotypes as text again, so that files and joins see nothing special."""
+    """Turn phenotypes back into text, so that files and joins need no categories."""
     names = list(table.index.names)
     return table.reset_index().astype({"phenotype": str}).set_index(names)

@@ -1,4 +1,4 @@
-"""Profiles: what a network sees in each well, as a vector of features."""
+"""Profiles: the features of each well, from a network."""
 
 from __future__ import annotations
 

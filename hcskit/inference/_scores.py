@@ -1,4 +1,4 @@
-"""What a cross-validation tells."""
+"""The scores of a cross-validation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["CrossValidation", "score_folds"]
 
 _ALL, _MEAN = "all classes", "mean of classes"
 _NEGATIVE = "negative_control"
-_LEAST = float(np.finfo(np.float32).eps)  # a network's probabilities are no finer
+_LEAST = float(np.finfo(np.float32).eps)  # resolution of a network's probabilities
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def score_folds(predictions: pd.DataFrame, history: pd.DataFrame) -> CrossValida
     fields["accuracy"] = fields["phenotype"] == fields["label"]
     grouped = pd.concat([fields.assign(label=_ALL), fields]).groupby(["label", "fold"], sort=False)
     folds = grouped[["accuracy", "log_loss"]].mean()
-    # Of all classes alone: what a network says is no frequency where the label is given.
+    # Only for all classes together: given the label, confidence is not a frequency.
     folds["ece"] = [
         training.calibration_error(part["probability"].to_numpy(), part["accuracy"].to_numpy())
         if label == _ALL

@@ -1,4 +1,4 @@
-"""A function applied to a batch chunk by chunk, so that what it needs in between does not grow with the batch."""
+"""A function applied to a batch chunk by chunk, so that its temporary memory does not grow with the batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hcskit.models.backend import tf
 
 __all__ = ["at_once", "each_chunk", "sum_of_chunks"]
 
-#: Pixels of images that are worked on together: small images by several, as one alone would not fill the cores.
+#: Pixels of a chunk: several small images, as one alone would not occupy the cores.
 PIXELS = 512 * 512
 
 
@@ -48,12 +48,12 @@ def sum_of_chunks(function: Callable[..., Sequence[Any]], like: Sequence[Any], *
 
 
 def at_once(rows: int, columns: int) -> int:
-    """Return the most images of so many pixels that make a chunk."""
+    """Return the largest number of images of the given number of pixels in a chunk."""
     return max(1, PIXELS // (rows * columns))
 
 
 def _chunks(images: Any) -> tuple[Any, Any]:
-    """How many chunks there are, and images in each: the most that divide the batch and are not too large."""
+    """Return the number of chunks and of images in each: the largest that divides the batch and fits."""
     batch, height, width = (tf.shape(images)[axis] for axis in range(3))
     sizes = tf.range(1, 1 + tf.maximum(1, PIXELS // (height * width)))
     size = tf.reduce_max(tf.where(batch % sizes == 0, sizes, 1))

@@ -1,4 +1,4 @@
-"""What every network must be, checked when it is built and not after the last epoch of a long training."""
+"""The contract of networks, checked when one is built and not after the last epoch of a long training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hcskit.models import backend
 
 __all__ = ["check_network"]
 
-_SIDE = 64  # pixels, of the image that a network with open rows and columns is tried on
+_SIDE = 64  # pixels: size of the test image for a network with open rows and columns
 _TOLERANCE = 1e-3
 
 
@@ -50,7 +50,7 @@ def check_network(
     state = random.getstate()
     _check_probabilities(model, name)
     _check_parts(model, layer_modules, name)
-    random.setstate(state)  # layers take their seeds from there: the check must not change a training
+    random.setstate(state)  # layers draw their seeds from it: the check must not change a training
     plain = all(backend.keras.utils.is_keras_tensor(getattr(model, side, None)) for side in ("input", "output"))
     return model if plain else backend.keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
@@ -80,7 +80,7 @@ def _check_shapes(model: Any, image_shape: tuple[int, int, int], n_classes: int,
 
 
 def _fits(found: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
-    """Tell whether a shape is the one that is wanted; None stands for any number."""
+    """Return whether a shape is the expected one; None stands for any number."""
     return len(found) == len(wanted) and all(mine in (None, theirs) for mine, theirs in zip(found, wanted, strict=True))
 
 
@@ -130,7 +130,7 @@ def _foreign(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _first(error: Exception) -> str:
-    """Return what Keras says, without the configuration that it says it of."""
+    """Return Keras's message without the configuration that follows it."""
     return " ".join(str(error).partition("Full object config")[0].split()).rstrip(".")
 
 

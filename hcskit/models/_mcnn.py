@@ -80,7 +80,7 @@ def mcnn(
     room = scales_that_fit(side)
     count = choose_scales(side, scales, room, room)
     image = keras.Input(input_shape, name="image")
-    # Each from the one before: the maxima of maxima are those of the whole image.
+    # Each from the one before: a maximum of maxima is the maximum of the whole region.
     pooled = [image]
     for level in range(1, count):
         pooled.append(layers.MaxPooling2D(2, name=f"scale{2**level}_in")(pooled[-1]))

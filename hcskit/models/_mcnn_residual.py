@@ -1,11 +1,11 @@
-"""A multi-scale network with residual branches: what the published M-CNN becomes with few images.
+"""A multi-scale network with residual branches: the published M-CNN adapted to few images.
 
 As in the published network (Godinez et al., Bioinformatics 33:2010, 2017) parallel branches look at the image
 max-pooled by 1, 2, 4 …, end on one common grid, and are joined there by a 1×1 convolution; no cell is segmented.
-Four things differ. Each branch opens with a 5×5 convolution of stride 2 and goes on in residual blocks, so that the
-finest scale, which costs most, is never held at full resolution. A branch comes down to the grid step by step, learning
-between the steps, and not by one max-pool at its end. Residual blocks follow the join, so that what the scales see
-together is learned from. The head averages over the grid.
+Four things differ. Each branch starts with a 5×5 convolution of stride 2, then residual blocks, so that the
+finest scale, which costs most, is never held at full resolution. A branch reaches the grid step by step, learning
+between the steps, and not by one max-pool at its end. Residual blocks follow the join, so that the network learns
+from all scales together. The head averages over the grid.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 class Network(Section, ABC):
     """A network, and the options that a recipe gives it.
 
-    A kind of its own is a subclass with a field ``kind``, its options, and `make_network`; an entry point of the group
+    To add a kind, derive a class with a field ``kind``, its options, and `make_network`; an entry point of the group
     ``hcskit.models`` names it.
 
     Attributes
@@ -68,7 +68,7 @@ class Network(Section, ABC):
         Raises
         ------
         InputError
-            If the network does not fit the images, or `make_network` returned another model than that.
+            If the network does not fit the images, or `make_network` returned a different model.
         """
         self.load_layers()
         with computing_in(self.precision or "float32"):
@@ -77,7 +77,7 @@ class Network(Section, ABC):
 
     @abstractmethod
     def make_network(self, image_shape: tuple[int, int, int], n_classes: int) -> Any:
-        """Make the Keras model; `build` says what it must be, and checks it."""
+        """Make the Keras model; see `build` for what it must be."""
 
     @final
     def load_layers(self) -> None:
@@ -86,11 +86,11 @@ class Network(Section, ABC):
             import_module(module)
 
     def own_options(self) -> dict[str, Any]:
-        """Return the options that this kind has and others have not."""
+        """Return the options that only this kind has."""
         return self.model_dump(exclude={"kind", *Network.model_fields})
 
     def branches(self, side: int | None) -> int:  # noqa: ARG002
-        """Return how many parts can be computed side by side, of images whose shorter side is known or not."""
+        """Return how many branches can be computed in parallel, with or without the images' shorter side."""
         return 1
 
 

@@ -11,7 +11,7 @@ from hcskit.models.backend import keras, tf
 
 __all__ = ["PooledConvolutions"]
 
-#: More numbers of an image than this (4 MB in float32) are computed again, not kept: with large images memory is short.
+#: Activations of an image above this number (4 MB in float32) are recomputed, not kept, to save memory.
 _KEPT = 2**20
 
 
@@ -62,7 +62,7 @@ class PooledConvolutions(keras.layers.Layer):  # type: ignore[misc]
         self.filters, self.kernel_size, self.pool, self.convolutions = filters, kernel_size, pool, convolutions
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights, those of one convolution after the other."""
+        """Make the weights of each convolution in turn."""
         self.kernels, self.biases = [], []
         channels = input_shape[-1]
         for number in range(1, self.convolutions + 1):

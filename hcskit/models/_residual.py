@@ -1,4 +1,4 @@
-"""Parts that the residual networks share: convolution, pre-activation block, pooled head."""
+"""Parts shared by the residual networks: convolution, pre-activation block, pooled head."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def activate(x: Any, name: str) -> Any:
 
 
 def block(x: Any, filters: int, name: str, *, stride: int = 1) -> Any:
-    """Add two 3×3 convolutions to what comes in, each after its activation (He et al., ECCV 2016).
+    """Add two 3×3 convolutions to the input, each after its activation (He et al., ECCV 2016).
 
-    Where the block halves the grid or widens, the way past averages 2×2 and mixes the channels (He et al., CVPR 2019,
+    Where the block halves the grid or widens, the shortcut averages 2×2 and mixes the channels (He et al., CVPR 2019,
     "ResNet-D"), so that no pixel is skipped.
     """
     layers = backend.keras.layers

@@ -8,7 +8,7 @@ from hcskit.models._residual import block, convolve, pooled_head
 
 __all__ = ["resnet"]
 
-# Blocks of each stage; the first stage, at half the resolution, is the dearest and has one.
+# Blocks of each stage; the first stage, at half the resolution, costs most and has one.
 _BLOCKS = (1, 2, 2)
 _SMALLEST = 8
 

@@ -26,7 +26,7 @@ def scales_that_fit(side: int) -> int:
 
 
 def choose_scales(side: int, wanted: int | None, usual: int, room: int) -> int:
-    """Return how many scales to take of an image, if not the usual number then as many as are wanted.
+    """Return how many scales to use: the given number, or by default as many as usual.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Convolutions and a max-pool, with an exact gradient for which nothing as large as the image is kept.
+"""Convolutions and a max-pool, with an exact gradient that keeps nothing as large as the image.
 
 Only the pixel that won a pool gets a gradient, and that pixel saw a small patch of the image. So the backward pass
 takes these patches, convolves them again, and differentiates that. A winner belongs to one filter, so of the last
@@ -137,7 +137,7 @@ def _by_chunks(
 
         def gradient(upstream: Any) -> Any:
             chunks = x, *kept, tf.where(y > 0, upstream, tf.zeros_like(upstream))  # a ReLU passes nothing on at zero
-            # In a loop of its own, which a graph leaves out if nothing before the images learns.
+            # In a separate loop, which a graph omits if nothing before the images learns.
             (images,) = each_chunk(lambda *chunk: derive(chunk, chunk[:1]), [x.dtype], *chunks)
             return images, *sum_of_chunks(lambda *chunk: derive(chunk, cast), weights, *chunks)
 
@@ -158,9 +158,9 @@ def _convolutions(x: Any, kernels: Sequence[Any], biases: Sequence[Any]) -> Any:
 
 
 def _pool(x: Any, pool: int) -> tuple[Any, Any]:
-    """Max-pool, and where in its image each maximum is: row · width + column, the first in a pool if there are several.
+    """Max-pool, and the position of each maximum in its image: row · width + column, the first if there are several.
 
-    First the maximum of each row of a pool, which gives the winning row; then the search goes on in that row alone.
+    First the maximum of each row of a pool gives the winning row; then only that row is searched.
     """
     stretch = max(size for size in range(1, _STRETCH + 1) if pool % size == 0)
     steps = pool // stretch
@@ -193,7 +193,7 @@ def _by_filter(x: Any) -> Any:
 
 
 def _padded_pixels(x: Any, winner: Any, reach: int) -> Any:
-    """Where the patches (filter, y, x, winner) lie in their images, padded and seen as one row of pixels."""
+    """Return the indices of the patches (filter, y, x, winner) in their images, padded and flattened."""
     batch, height, width = (tf.shape(x)[axis] for axis in range(3))
     image = tf.range(batch)[:, None, None, None] * (height + 2 * reach)
     corner = _by_filter((image + winner // width) * (width + 2 * reach) + winner % width)
@@ -215,7 +215,7 @@ def _at_winners(patches: Any, x: Any, winner: Any, upstream: Any, kernels: Seque
         reach -= kernel.shape[0] // 2
         # With winners as the innermost of three dimensions, rows are long and nothing is computed for padding.
         patches = tf.nn.conv3d(patches, kernel[:, :, None], [1] * 5, "VALID")
-        # Outside, SAME pads with zeros; before the ReLU, so that the gradient needs what comes out of it and no more.
+        # Outside, SAME pads with zeros; before the ReLU, so that the gradient needs only its output.
         patches = tf.nn.relu(_add_bias(patches, bias) * _inside(pixel, x, reach))
     values = tf.reduce_sum(patches @ tf.transpose(last, [3, 0, 1, 2])[..., None], [1, 2, 4])
     upstream = _by_filter(upstream)

@@ -1,6 +1,6 @@
 """Keras and TensorFlow, loaded in one place, when they are first used.
 
-Their start takes seconds, and nothing that only reads a recipe or opens a plate may pay for it. Modules that define
+They take seconds to load, and reading a recipe or opening a plate must not need them. Modules that define
 Keras classes import ``keras`` and ``tf`` from here; all others import this module and write ``backend.keras``.
 
 TensorFlow's start-up notices stay off the screen: they are written to the process's standard error before any log level
@@ -33,14 +33,14 @@ def __getattr__(name: str) -> Any:
 def _load() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    # By default TensorFlow takes nearly all of a GPU's memory when it first looks for it, whatever it needs.
+    # By default TensorFlow reserves nearly all of a GPU's memory when it initialises it.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with _quiet():
         import keras
         import tensorflow as tf
 
-        keras.ops.zeros(1)  # the devices are looked for, and reported on, at first use
-        tf.get_logger().setLevel("ERROR")  # it warns of each new network as of a function that is compiled in vain
+        keras.ops.zeros(1)  # devices are found, and reported, at first use
+        tf.get_logger().setLevel("ERROR")  # it warns that each new network is a function compiled again
     globals().update(keras=keras, tf=tf)
 
 
@@ -60,10 +60,10 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def computing_in(precision: Literal["float32", "bfloat16", "float16"]) -> Iterator[None]:
-    """Give the layers that are made meanwhile a precision of computation; their weights are float32 in any case.
+    """Set the precision of layers made in this context; their weights are always float32.
 
     With bfloat16 a processor that has it (AVX-512 BF16, AMX) is about twice as fast (docs/performance.md). With float16
-    the loss must be scaled. What suits this machine, `hcskit.parallel.device` says.
+    the loss must be scaled. `hcskit.parallel.device` returns what suits this machine.
     """
     if "keras" not in globals():
         _load()

@@ -31,14 +31,14 @@ class Optimiser(Section, ABC):
 
     Weights decay; biases and the scales and shifts of normalisation do not.
 
-    A kind of its own is a subclass with a field ``kind``, its options, and `make_optimiser`; an entry point of the
+    To add a kind, derive a class with a field ``kind``, its options, and `make_optimiser`; an entry point of the
     group ``hcskit.optimisers`` names it.
     """
 
     epochs: int = Field(30, ge=1)
     batch: int = Field(16, ge=1, description="global batch, in crops")
     parts: int = Field(
-        1, ge=1, description="make each batch in so many parts, for want of memory; batch normalisation sees one part"
+        1, ge=1, description="make each batch in this many parts, to save memory; batch normalisation sees one part"
     )
     learning_rate: float = Field(1e-3, gt=0)
     reference_batch: int | None = Field(
@@ -46,7 +46,7 @@ class Optimiser(Section, ABC):
         ge=1,
         description="the batch learning_rate is for: scale it by batch / this (Goyal et al., arXiv:1706.02677)",
     )
-    warmup_epochs: float = Field(1.0, ge=0, description="rise to the rate over so many epochs (arXiv:1706.02677)")
+    warmup_epochs: float = Field(1.0, ge=0, description="rise to the rate over this many epochs (arXiv:1706.02677)")
     weight_decay: float = Field(1e-4, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="Szegedy et al., arXiv:1512.00567, section 7: 0.1")
     clip_norm: float | None = Field(
@@ -69,9 +69,9 @@ class Optimiser(Section, ABC):
         Raises
         ------
         InputError
-            If what `make_optimiser` returns is no optimiser, or does not follow the table.
+            If `make_optimiser` returns something else than an optimiser, or one that does not follow the table.
         """
-        # Keras looks up the rate by the number of gradients, of which an update takes as many as there are parts.
+        # Keras looks up the rate by the number of gradients; an update uses one for each part.
         table = optimisers.RateTable(np.repeat(rates, self.parts).tolist())
         optimiser = self.make_optimiser(
             learning_rate=table,
@@ -98,7 +98,7 @@ class Optimiser(Section, ABC):
         Parameters
         ----------
         **shared
-            What every Keras optimiser takes, to be passed on: ``learning_rate``, ``weight_decay``,
+            Arguments of every Keras optimiser, to be passed on: ``learning_rate``, ``weight_decay``,
             ``global_clipnorm`` and ``gradient_accumulation_steps``.
         """
 

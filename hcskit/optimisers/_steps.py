@@ -34,7 +34,7 @@ class RateTable(keras.optimizers.schedules.LearningRateSchedule):  # type: ignor
 
 
 class _OwnDecay:
-    """Weight decay is a part of the step, and not, as Keras has it, a step of its own before it."""
+    """Weight decay as part of the step, and not, as in Keras, a separate step before it."""
 
     weight_decay: float | None
     _use_weight_decay: Any
@@ -50,7 +50,7 @@ class _OwnDecay:
 class SGD(_OwnDecay, keras.optimizers.SGD):  # type: ignore[misc]
     """Momentum that is right while the rate changes: u ← m·u + g, w ← w - η·(g + m·u), with g = ∇L + λ·w.
 
-    Keras, as most, keeps v = η·u, in which a rate that changes multiplies the old gradients by the wrong one; it would
+    Keras, like most, keeps v = η·u, where a changing rate multiplies old gradients by the wrong rate; it would
     have to be corrected by η(t)/η(t-1) (Goyal et al., arXiv:1706.02677, 2017, section 3, equations 9 and 10). The
     form without it, their equation 9, is the same thing. Nesterov: Sutskever et al., ICML 2013, in the form that Keras
     has as well.

@@ -1,8 +1,8 @@
 """What a process computes on: decided here, once, for training and prediction.
 
-Two kinds of process ask. Whoever starts a rank or a worker must give it a GPU before TensorFlow is loaded, so
-`bind_gpus` looks at the environment and the machine only. The process itself asks TensorFlow what it got: `device`.
-Why each thing is decided as it is, and how to overrule it, is in docs/gpu.md. Memory growth is part of
+Two kinds of process ask. The one that starts a rank or a worker must assign a GPU before TensorFlow is loaded, so
+`bind_gpus` uses the environment and the machine only. The process itself asks TensorFlow what it got: `device`.
+The reasons for each decision, and how to overrule it, are in docs/gpu.md. Memory growth is part of
 `hcskit.models.backend`, as it must be set before TensorFlow finds its devices.
 """
 
@@ -25,10 +25,10 @@ from hcskit.recipe._recipe import Recipe
 
 __all__ = ["GPUS_PER_RANK", "Device", "bind_gpus", "decided", "device", "in_native_precision", "visible_gpus"]
 
-#: Variable that tells a rank whether the cluster's file asks for a GPU (1) or for none (0).
+#: Variable with the cluster file's request for each rank: a GPU (1) or none (0).
 GPUS_PER_RANK = "HCSKIT_GPUS_PER_RANK"
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-#: Set where processes could not be bound, as there are more of them than GPUs: how many GPUs there are.
+#: Number of GPUs, set if there are more processes than GPUs, so that they could not be bound.
 _TOO_FEW = "HCSKIT_TOO_FEW_GPUS"
 _XLA = "HCSKIT_XLA"
 _TENSOR_CORES = (7, 0)  # NVIDIA Volta: float16 (TensorFlow's guide to mixed precision)
@@ -68,7 +68,7 @@ class Device:
 
     @classmethod
     def cpu(cls, flags: set[str] | None = None) -> Device:
-        """Describe a processor that has such flags; by default this machine's."""
+        """Describe a processor with the given flags; by default this machine's."""
         native: set[Precision] = {"float32"}
         if _BFLOAT16_FLAGS & (_flags() if flags is None else flags):
             native.add("bfloat16")
@@ -76,7 +76,7 @@ class Device:
 
     @classmethod
     def gpu(cls, name: str, capability: tuple[int, int]) -> Device:
-        """Describe a GPU of such a CUDA compute capability."""
+        """Describe a GPU with the given CUDA compute capability."""
         native: set[Precision] = {"float32"}
         if capability >= _TENSOR_CORES:
             native.add("float16")
@@ -92,10 +92,10 @@ class Device:
 
     @property
     def precision(self) -> Precision:
-        """What networks compute in, where the recipe leaves it open; their weights are float32 in any case."""
+        """Default precision of networks; their weights are always float32."""
         if not self.is_gpu:
             return "float32"
-        # The range of bfloat16 is that of float32, so that the loss need not be scaled.
+        # bfloat16 has the range of float32, so the loss need not be scaled.
         best: tuple[Precision, ...] = ("bfloat16", "float16", "float32")
         return next(precision for precision in best if precision in self.precisions)
 
@@ -122,18 +122,18 @@ def device() -> Device:
         found = Device.gpu(details.get("device_name", "GPU"), details.get("compute_capability", (0, 0)))
     else:
         found = Device.cpu()
-    # Horovod's exchange is no part of a compiled step, unless it is built for it.
+    # Horovod's exchange can be part of a compiled step only if Horovod was built for it.
     wanted = os.environ.get(_XLA, "1" if found.xla else "0") == "1"
     return replace(found, xla=wanted and ranks().size == 1)
 
 
 def decided(recipe: Recipe) -> Recipe:
-    """Return a recipe that leaves nothing to the device any more: rank 0's decides for all.
+    """Return the recipe with everything that the device decides; rank 0's device decides for all.
 
     Raises
     ------
     InputError
-        If ranks would have to share a GPU, or as `device` does.
+        If ranks would have to share a GPU, or as `device` raises it.
     """
     own = device()
     if own.is_gpu and _TOO_FEW in os.environ:
@@ -143,7 +143,7 @@ def decided(recipe: Recipe) -> Recipe:
 
 
 def in_native_precision(model: Any) -> Any:
-    """Make layers compute in float32 where this device is slow in what they were trained in; weights stay.
+    """Make layers compute in float32 if this device is slow in their trained precision; weights are unchanged.
 
     Parameters
     ----------
@@ -158,14 +158,14 @@ def in_native_precision(model: Any) -> Any:
 
 
 def visible_gpus(environment: Mapping[str, str] = os.environ, dev: Path = Path("/dev")) -> tuple[str, ...]:
-    """Name the GPUs that a process with such an environment may use, in CUDA's words, without loading it.
+    """Name the GPUs that a process with this environment may use, in CUDA's terms, without loading CUDA.
 
     Parameters
     ----------
     environment : mapping of str to str
-        Where ``CUDA_VISIBLE_DEVICES`` may be set, by the batch system, say.
+        Environment in which the batch system, for example, may have set ``CUDA_VISIBLE_DEVICES``.
     dev : Path
-        Where the machine has its devices; they count where the variable is not set.
+        Folder of the machine's devices; used if the variable is not set.
 
     Examples
     --------
@@ -187,7 +187,7 @@ def bind_gpus(
     Parameters
     ----------
     environment : mapping of str to str
-        What the processes have otherwise: the GPUs to share out, and whether the cluster's file asks for any.
+        Environment of the processes: the GPUs to share out, and whether the cluster's file asks for any.
     number, count : int
         Which of the processes it is, and how many there are.
     each : int
@@ -198,8 +198,8 @@ def bind_gpus(
     Raises
     ------
     InputError
-        If GPUs are asked for, and there are too few. If they are not, the process decides (`decided`): it may be that
-        TensorFlow does not use the GPUs that there are.
+        If GPUs are requested and there are too few. If none are requested, the process decides (`decided`), because
+        TensorFlow may not use the GPUs.
 
     Examples
     --------
@@ -226,7 +226,7 @@ def _too_few(who: str, gpus: int) -> InputError:
 
 
 def _flags() -> set[str]:
-    """Return what Linux says this processor can do; nothing where it does not say."""
+    """Return the processor's flags from Linux; empty if unknown."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return next((set(line.split()) for line in lines if line.startswith("flags")), set())

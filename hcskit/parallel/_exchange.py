@@ -1,4 +1,4 @@
-"""What ranks tell one another: the values of variables, text, and sums."""
+"""What ranks exchange: the values of variables, text, and sums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["add_up", "broadcast", "share"]
 
 
 def broadcast(variables: Iterable[Any]) -> None:
-    """Give Keras variables the values they have on rank 0."""
+    """Set Keras variables to their values on rank 0."""
     if ranks().size == 1:
         return
     for variable in variables:
@@ -41,6 +41,6 @@ def add_up(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _send(content: bytes) -> bytes:
-    """Send bytes from rank 0 to all, who know how many: numbers and text, not objects that could do anything."""
+    """Send a known number of bytes from rank 0 to all: numbers and text, not objects that could run code."""
     sent = horovod().broadcast(backend.tf.constant(np.frombuffer(content, np.uint8)), root_rank=0, name="share")
     return bytes(sent.numpy().tobytes())

@@ -26,7 +26,7 @@ def data_parallel(optimizer: Any, *, compression: Literal["fp16"] | None = None)
     Returns
     -------
     keras.optimizers.Optimizer
-        The same one; as it was, where there is one rank.
+        The same object, unchanged if there is only one rank.
     """
     if ranks().size == 1:
         return optimizer
@@ -42,7 +42,7 @@ def data_parallel(optimizer: Any, *, compression: Literal["fp16"] | None = None)
         optimizer.check_finite = finite_everywhere
     clip = inner._clip_gradients
 
-    # Keras clips where it applies a gradient, and only there: not where it adds up those of several small batches.
+    # Keras clips only where it applies a gradient, not where it adds up the gradients of several small batches.
     def clip_average(gradients: list[Any]) -> Any:
         return clip(hvd.grouped_allreduce(gradients, op=hvd.Average, compression=packing))
 

@@ -1,7 +1,7 @@
-"""What a network computes over a batch, computed over the batch of all ranks.
+"""Batch statistics, dropout and loss of a network over the batch of all ranks.
 
 Only methods of the given objects are replaced: they keep class, configuration and variables, so that a model file is
-the same, and needs no Horovod, however many ranks there were.
+the same, and needs no Horovod, whatever the number of ranks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def over_ranks(model: keras.Model) -> keras.Model:
     Returns
     -------
     keras.Model
-        The same one; as it was, where there is one rank.
+        The same object, unchanged if there is only one rank.
     """
     if ranks().size == 1:
         return model

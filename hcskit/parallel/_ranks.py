@@ -1,4 +1,4 @@
-"""Which of the ranks this process is; Horovod, imported only where there are several."""
+"""The place of a process among the ranks; Horovod, imported only if there are several."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ranks(NamedTuple):
 
 
 def ranks() -> Ranks:
-    """Tell the place of this process, from the environment that whoever started the ranks gave it.
+    """Return the place of this process, from its environment.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def horovod() -> Any:
     InputError
         If it is not installed, or was built for another TensorFlow.
     horovod.common.exceptions.HorovodInternalError
-        If the other ranks do not come.
+        If the other ranks do not connect.
     """
     try:
         import horovod.tensorflow as library
@@ -78,15 +78,15 @@ def horovod() -> Any:
         ) from error
     try:
         library.init()
-    except ValueError as error:  # that another rank is gone, say
+    except ValueError as error:  # for example, another rank has ended
         raise HorovodInternalError("the ranks did not find one another") from error
     return library
 
 
 def environment(section: ParallelSection) -> dict[str, str]:
-    """Return the environment variables that tune Horovod as a recipe asks, for whoever starts the ranks.
+    """Return the environment variables that tune Horovod as a recipe asks; set them when starting ranks.
 
-    Ranks that wait for another one for half an hour end; without that they would wait for ever.
+    Ranks that have waited half an hour for another rank end; otherwise they would wait forever.
 
     Examples
     --------

@@ -14,8 +14,8 @@ __all__ = ["KeepTogether"]
 class KeepTogether(keras.callbacks.Callback):  # type: ignore[misc]
     """Give all ranks the state of rank 0 before the first step, and average each epoch's metrics over the ranks.
 
-    In the list of callbacks it comes before those that read the metrics. Only rank 0 need restore a checkpoint before
-    the fit; all must be told the epoch to begin with, as `fit` itself must (see `share`).
+    In the list of callbacks, put it before those that read the metrics. Only rank 0 must restore a checkpoint before
+    the fit; all need the epoch to begin with, which `fit` needs too (see `share`).
 
     Parameters
     ----------

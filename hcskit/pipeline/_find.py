@@ -22,7 +22,7 @@ def list_pipelines() -> dict[str, Path]:
     Returns
     -------
     dict of str to pathlib.Path
-        The YAML file of each. A lab's own goes before hcskit's of the same name.
+        The YAML file of each. A lab's own takes precedence over hcskit's of the same name.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def find_pipeline(pipeline: str | Path) -> Path:
     Parameters
     ----------
     pipeline : path-like
-        A path, or a name that `list_pipelines` knows. What has a folder or a suffix is a path.
+        A path, or a name that `list_pipelines` knows. A value with a folder or a suffix is a path.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Running: papermill executes each step's notebook; a run that was stopped goes on at the first step not done."""
+"""Running: papermill executes each step's notebook; a stopped run resumes at the first incomplete step."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def run_pipeline(
     parameters : mapping
         Values for the steps' parameters; relative paths start at the working directory.
     out : path-like
-        Folder of the run. If the same run was stopped there, it goes on; steps that are done are not done again.
+        Folder of the run. If the same run was stopped there, it resumes; completed steps are not repeated.
     say : callable
-        Told of each step.
+        Receives a line for each step.
     progress : file, optional
         Where the notebooks' progress bars go, besides into the executed notebooks.
 
@@ -58,7 +58,7 @@ def run_pipeline(
     Raises
     ------
     InputError
-        If a parameter is wrong, the folder holds something else or another run, or a step found its input at fault.
+        If a parameter is wrong, the folder holds other files or another run, or a step found its input invalid.
     RunError
         If a step failed.
     StoreError
@@ -88,7 +88,7 @@ def run_pipeline(
 
 
 def _record(pipeline: Pipeline, bound: list[tuple[StepNotebook, dict[str, Any]]], run: Path) -> RunRecord:
-    """Make the record of this run; steps that an earlier one completed, and that nothing has changed for, stay done."""
+    """Make the record of this run; steps that were completed before and have not changed remain completed."""
     before = RunRecord.read(run)
     everything = {name: value for _, values in bound for name, value in values.items()}
     paths = {name: Path(everything[name]) for step, _ in bound for name in step.paths if everything[name] is not None}
@@ -138,7 +138,7 @@ def _run_step(record: RunRecord, step: StepRecord, notebook: StepNotebook, run: 
     began = time.perf_counter()
     output = run / str(step.output)
     output.parent.mkdir(exist_ok=True)
-    # Papermill reads parameters by a regular expression that knows no `X | None`; ours are checked already.
+    # Papermill's regular expression for parameters does not match `X | None`; ours are checked already.
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         with tempfile.TemporaryDirectory(prefix="hcskit-") as private:
@@ -166,12 +166,12 @@ def _run_step(record: RunRecord, step: StepRecord, notebook: StepNotebook, run: 
         step.error = f"{type(error).__name__}: {error}"
         if isinstance(error, DeadKernelError):
             raise RunError(
-                f"step {step.name} failed: its process was killed, perhaps for lack of memory (how far it came is in "
-                f"{output}); the same command goes on at this step"
+                f"step {step.name} failed: its process was killed, perhaps for lack of memory (its progress is in "
+                f"{output}); the same command resumes at this step"
             ) from error
         if isinstance(error, OSError):
             raise StoreError(
-                f"step {step.name} could not be written to {run}: {error.strerror or error}; mend the cause, and "
+                f"step {step.name} could not be written to {run}: {error.strerror or error}; remove the cause, and "
                 "give the command again"
             ) from error
         raise
@@ -180,7 +180,7 @@ def _run_step(record: RunRecord, step: StepRecord, notebook: StepNotebook, run: 
 
 
 def _kernel_config(private: str) -> Config:
-    """Speak to the kernel through sockets in a folder that only the user can open, not through network ports."""
+    """Connect to the kernel through sockets in a folder that only the user can open, not through network ports."""
     return Config(
         {
             "KernelManager": {
@@ -188,7 +188,7 @@ def _kernel_config(private: str) -> Config:
                 "ip": f"{private}/kernel",
                 "connection_file": f"{private}/kernel.json",
             },
-            # A kernel that is stopped in mid-cell complains of its closed sockets; that is no news to anyone.
+            # A kernel that is stopped within a cell reports its closed sockets, which is expected.
             "NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=50"]},
         }
     )
@@ -200,9 +200,9 @@ def _unformatted(path: Path) -> str:
 
 
 def _as_raised(step: StepRecord, error: PapermillExecutionError, output: Path) -> HcskitError:
-    """Turn a notebook's error into the one that hcskit would have raised here: bad input stays bad input."""
+    """Turn a notebook's error into the error that hcskit would raise here: invalid input stays an InputError."""
     message = _ANSI.sub("", str(error.evalue))
     for kind in (InputError, StoreError):
         if error.ename in {kind.__name__, *(child.__name__ for child in kind.__subclasses__())}:
             return kind(f"step {step.name}: {message}")
-    return RunError(f"step {step.name} failed with {error.ename}: {message} (the whole story is in {output})")
+    return RunError(f"step {step.name} failed with {error.ename}: {message} (the full traceback is in {output})")

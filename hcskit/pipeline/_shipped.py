@@ -1,4 +1,4 @@
-"""What comes with hcskit to be run and edited: notebooks, pipelines, recipes, and a cluster file."""
+"""Files that ship with hcskit to be run and edited: notebooks, pipelines, recipes, and a cluster file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def copy_shipped(folder: str | Path) -> tuple[list[Path], list[Path]]:
     Parameters
     ----------
     folder : path-like
-        Where to; it is made if need be. Files that are there stay as they are.
+        Destination; created if needed. Existing files are kept.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def copy_shipped(folder: str | Path) -> tuple[list[Path], list[Path]]:
     InputError
         If `folder` is a file.
     StoreError
-        If a file cannot be written; those written before it stay.
+        If a file cannot be written; files written before it are kept.
     """
     root = Path(folder)
     if root.exists() and not root.is_dir():

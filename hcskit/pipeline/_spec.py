@@ -85,7 +85,7 @@ class Pipeline(YamlFile):
         return [find_step(step, self.folder) for step in self.steps]
 
     def describe(self) -> dict[str, list[str]]:
-        """Tell of each step its parameters: name, type, and the value where none is given."""
+        """List each step's parameters: name, type, and default."""
         told: dict[str, list[str]] = {}
         for notebook in self.notebooks:
             lines = told[notebook.name] = []
@@ -102,7 +102,7 @@ class Pipeline(YamlFile):
         Parameters
         ----------
         given : mapping
-            Values from the user; they go before the pipeline's own. Their paths start at the working directory.
+            Values from the user; they override the pipeline's own. Their paths start at the working directory.
         run : pathlib.Path
             Folder of the run.
 

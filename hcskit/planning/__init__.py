@@ -1,4 +1,4 @@
-"""How much, how long, on how many hosts: a training before it is started."""
+"""Size, memory, time and number of hosts of a training, before it is started."""
 
 from hcskit.planning._memory import Memory, check_memory, memory_of_rank
 from hcskit.planning._plan import Plan, amounts, plan, timetable

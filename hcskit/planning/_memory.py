@@ -14,7 +14,7 @@ __all__ = ["Memory", "check_memory", "memory_of_rank"]
 
 # Fitted to the peaks of six trainings (docs/scaling.md), with TensorFlow 2.21 and Keras 3.15 on Linux.
 _LIBRARIES = 820 * 10**6
-_BATCHES = 4  # one that is learned from, and those that are being made, handed over and waiting
+_BATCHES = 4  # one in training, one being made, one being handed over and one waiting
 _FIELDS = 4 * 3  # threads that read; each holds counts, compressed and not, and light while it measures
 _COPIES_OF_WEIGHTS = 12  # weights, gradients, AdamW's two averages; the rest while the model file is being written
 _PER_ACTIVATION = 1.6  # what is kept, its gradients, and the allocator's losses
@@ -28,14 +28,14 @@ class Memory(NamedTuple):
     libraries : int
         Python, TensorFlow and hcskit themselves.
     fields : int
-        Batches on their way, and the fields they are cut from. What fits besides is used to keep fields that were read
+        Batches in preparation, and the fields they are cut from. Spare memory is used to keep fields that were read
         (`check_memory`).
     weights : int
         Weights, gradients, what AdamW remembers of them, the gradients' average over several ranks and their sum over
         the parts of a batch, and the copies made when the model is saved.
     activations : int
-        What the layers put out for the rank's share of a part of the largest batch, which the backward pass needs; and
-        what is computed for it once more, a few images at a time.
+        Outputs of the layers for the rank's share of a part of the largest batch, which the backward pass needs; and
+        outputs that are recomputed for it, a few images at a time.
     """
 
     libraries: int
@@ -54,7 +54,7 @@ class Memory(NamedTuple):
 
 
 def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
-    """Estimate what each of so many ranks needs; within 1.5 times of what was measured (docs/scaling.md).
+    """Estimate the memory of each rank, to within a factor of 1.5 of measurements (docs/scaling.md).
 
     Raises
     ------
@@ -99,12 +99,12 @@ def check_memory(
     workers, ranks_per_worker : int
         How many there are.
     on_gpus : bool
-        Each rank has a GPU, in whose memory the activations are. That they fit there is not looked at.
+        Each rank has a GPU, whose memory holds the activations. Whether they fit there is not checked.
 
     Raises
     ------
     InputError
-        If they need more: how much, for what, and what to do.
+        If they need more; the message says how much, for what, and what to do.
     """
 
     def of_rank(ranks: int) -> Memory:
@@ -123,7 +123,7 @@ def check_memory(
     cures = [f"run {fitting[-1]} ranks a worker"] if fitting else []
     cures.append("make the batch or the crop smaller, or the batch in more parts (optimiser.parts)")
     cures.append("share the batch among more workers")
-    # With so much, a quarter of it is there for what is kept.
+    # At this size, a quarter is free for kept images.
     enough = ranks_per_worker * each.total / (1 - KEPT_SHARE)
     cures.append(f"give a worker {_gib(enough)} or more")
     raise InputError(

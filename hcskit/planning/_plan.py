@@ -1,4 +1,4 @@
-"""What a person asks before a training: how many images, how many gigabytes, how long on how many hosts."""
+"""The plan of a training: its images, gigabytes, and time on several numbers of hosts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Plan", "amounts", "plan", "timetable"]
 
 
 def amounts(plates: Mapping[str, xr.Dataset], plates_a_year: int | None = None) -> pd.DataFrame:
-    """Count images and bytes as one looks at a well, a plate, an experiment or a production line.
+    """Count the images and bytes of a well, a plate, an experiment and a production line.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def amounts(plates: Mapping[str, xr.Dataset], plates_a_year: int | None = None) 
     Returns
     -------
     pandas.DataFrame
-        Index ``of``; columns ``images`` and ``gigabytes`` (1e9 bytes, not compressed), of one each: the mean well with
+        Index ``of``; columns ``images`` and ``gigabytes`` (1e9 bytes, uncompressed) of the mean well with
         images, the mean plate, the experiment, and the line in a year.
     """
     images = [int(plate["present"].sum()) for plate in plates.values()]
@@ -47,12 +47,12 @@ def amounts(plates: Mapping[str, xr.Dataset], plates_a_year: int | None = None) 
 
 
 def timetable(works: Mapping[Workload, int], hosts: Hosts, nodes: Sequence[int], ranks_per_node: int) -> pd.DataFrame:
-    """Predict a training on several numbers of hosts, but for those with more ranks than images in a part of a batch.
+    """Predict a training on several numbers of hosts, except those with more ranks than images in a part of a batch.
 
     Parameters
     ----------
     works : mapping of Workload to int
-        What the stages of a training ask for, and for how many epochs.
+        Workload of each stage of a training, and its number of epochs.
     hosts : Hosts
         What each host can do.
     nodes : sequence of int
@@ -83,7 +83,7 @@ def timetable(works: Mapping[Workload, int], hosts: Hosts, nodes: Sequence[int],
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training needs; `str` of it is a page to read.
+    """What a training needs; `str` formats it as a page.
 
     Attributes
     ----------
@@ -98,9 +98,9 @@ class Plan:
     ranks_per_node : int
         Ranks of a node.
     works : mapping of Workload to int
-        What the stages of the training ask for, and for how many epochs.
+        Workload of each stage of the training, and its number of epochs.
     timetable : pandas.DataFrame or None
-        As `timetable` returns it; None where nobody said how fast a node is.
+        As `timetable` returns it; None if the speed of a node was not given.
     """
 
     amounts: pd.DataFrame

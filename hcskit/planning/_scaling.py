@@ -1,6 +1,6 @@
 """How fast many ranks train together: a model of one step.
 
-    step = fixed + max(computing, input) + what of the exchange of gradients is not hidden behind computing
+    step = fixed + max(computing, input) + the part of the gradient exchange that computing does not hide
            + small exchanges
 
 of all parts of a batch, where it is made in several; the gradients are exchanged once.
@@ -63,7 +63,7 @@ class Hosts:
 
 @dataclass(frozen=True)
 class Workload:
-    """What a training asks of a cluster.
+    """The workload of a training.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Workload:
 
 
 class Prediction(NamedTuple):
-    """What the model says of so many hosts; times in seconds.
+    """The model's prediction for a number of hosts; times in seconds.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ def predict(work: Workload, hosts: Hosts, nodes: int, ranks_per_node: int = 1) -
     largest_share = math.ceil(batch / work.parts / ranks) * ranks_per_node
     compute = hosts.fixed + work.parts * largest_share / hosts.images_per_second
     input = work.parts * largest_share / hosts.input_rate
-    # Behind the last part only: before it there is nothing to send.
+    # Only behind the last part: before it there is nothing to send.
     hidden = hosts.overlap * largest_share / hosts.images_per_second
     exchange = max(0.0, _gradients(work, hosts, nodes, ranks) - hidden) + _small(work, hosts, ranks)
     step = max(compute, input) + exchange
@@ -209,7 +209,7 @@ class Measured:
 
 
 def calibrate(hosts: Hosts, points: Sequence[Measured], free: Sequence[str] = ("images_per_second",)) -> Hosts:
-    """Fit what is not known of the hosts to measured rates.
+    """Fit unknown properties of the hosts to measured rates.
 
     Least squares of relative errors; each parameter stays positive.
 

@@ -1,4 +1,4 @@
-"""How large a training is: its images, and its network layer by layer."""
+"""The size of a training: its images, and its network layer by layer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["DataSize", "Network", "in_parts", "network"]
 
 @dataclass(frozen=True)
 class DataSize:
-    """How much there is to learn from.
+    """The amount of data to learn from.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class DataSize:
         return self.n_fields * pixels * self.n_channels * 4
 
     def learned(self, recipe: Recipe) -> int:
-        """Fields that are learned from: those that are not held out, about."""
+        """Approximate number of fields that are learned from, without those held out."""
         return max(1, round(self.n_fields * (1 - recipe.split.validation)))
 
     def share(self, recipe: Recipe, ranks: int) -> int:
@@ -133,7 +133,7 @@ class Network(NamedTuple):
 
 
 def in_parts(parts: int) -> str:
-    """Say that batches are made in so many parts, where they are."""
+    """Return the words for a batch in parts; empty for one part."""
     return f" in {parts} parts" if parts > 1 else ""
 
 
@@ -156,7 +156,7 @@ def _count(shape: tuple[int, int, int], n_classes: int, recipe: Recipe) -> Netwo
     outputs = {layer.name: math.prod(layer.output.shape[1:]) for layer in model.layers}
     pooled = [(layer, layer.input.shape[1:]) for layer in model.layers if isinstance(layer, models.PooledConvolutions)]
     inside = sum(layer.kept(shape) for layer, shape in pooled)
-    # The gradient of a ReLU needs what it puts out, not what comes in.
+    # The gradient of a ReLU needs its output, not its input.
     dropped = [
         layer.input._keras_history.operation.name
         for layer in model.layers

@@ -1,6 +1,6 @@
 """Assay layouts of PerkinElmer/Revvity Harmony and Columbus, as XML.
 
-Nothing is published of the two forms, so they are read by what files and other programs show:
+Neither format is documented, so both are read as files and other programs show them:
 
 - layers of Harmony, ``Layer`` with ``Name`` and, for each well, ``Well`` with ``Row``, ``Col`` and ``Value``, in an
   ``AssayLayout`` (HcsFileTagProcessor in github.com/epam/cloud-pipeline reads them);

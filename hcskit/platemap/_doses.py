@@ -14,7 +14,7 @@ from hcskit.units import parse_unit
 __all__ = ["refuse_substitutes", "spell_doses"]
 
 _NUMBER_AND_UNIT = re.compile(r"([+-]?[\d.,]+(?:[eE][+-]?\d+)?)\s*(\S.*)?")
-_NOTHING = ("", "na", "nan", "none", "null")  # as `key` spells them, a dash too
+_NOTHING = ("", "na", "nan", "none", "null")  # in the spelling of `key`, which also removes dashes
 _MAYBE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _LOGARITHM = re.compile(r"(?:^|[\W_])log", re.IGNORECASE)
 _INGREDIENT = re.compile(r"stock|source.*conc|transfer|dispens|dilut|volume", re.IGNORECASE)
@@ -24,7 +24,7 @@ _ASKED = "in a column concentration, with its unit in a column concentration_uni
 
 
 def refuse_substitutes(names: list[str], source: str) -> None:
-    """Explain why columns that a concentration might be worked out from do not stand in for it.
+    """Explain why columns from which a concentration could be computed do not replace it.
 
     Raises
     ------

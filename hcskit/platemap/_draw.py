@@ -1,4 +1,4 @@
-"""A plate map as it was understood: drawn as the plate, for the terminal and for a browser."""
+"""A plate map drawn as hcskit understands it, for the terminal and for a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 60
 
 
 def draw_plate_map(table: pd.DataFrame) -> str:
-    """Draw a plate map as text: who is where, at which concentration, and which compound has which number.
+    """Draw a plate map as text: the compound and concentration of each well, and the number of each compound.
 
     Parameters
     ----------

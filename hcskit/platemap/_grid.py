@@ -14,7 +14,7 @@ from hcskit.platemap._sheets import Sheet
 
 __all__ = ["Block", "find_blocks", "table_of_blocks"]
 
-# What the corner of a block says of its axes, and nothing of its cells.
+# Words in the corner of a block that describe its axes, not its cells.
 _AXES = frozenset({"", "plate", "well", "row", "column", "rowcolumn", "rowcol"})
 
 

@@ -30,7 +30,7 @@ _COLUMN_NAMES = {
     "moa": ("moa", "mechanismofaction", "pertmoa"),
     "replicate": ("replicate",),
 }
-# Of these a map may have several, which the projects of the Broad Institute use side by side; the first counts.
+# A map may have several of these, which projects of the Broad Institute use together; the first counts.
 _SIDE_BY_SIDE = ("pertiname", "broadsample", "mmolesperliter", "mgperml")
 _MEANINGS = {name: meaning for meaning, names in _COLUMN_NAMES.items() for name in names}
 # A "control" alone may be either, so it is not here; nor are DMSO and the like, which are compounds.

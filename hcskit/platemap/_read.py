@@ -123,7 +123,7 @@ def _plate_a_sheet(headers: Sequence[tuple[Sheet, int]], source: str) -> tuple[p
 
 
 def _is_whole(blocks: Sequence[Block]) -> bool:
-    """Whether blocks say of a plate all that a map needs, so that those of another sheet are another plate's."""
+    """Whether blocks describe a whole plate, so that the blocks of another sheet are a different plate's."""
     meant = {meaning(block.title)[0] for block in blocks}
     return {"compound", "concentration"} <= meant
 
@@ -206,7 +206,7 @@ def _with_wells(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def _is_other(one: str, other: str) -> bool:
-    """Whether two names are of different wells; what is no well is told later, if it counts."""
+    """Whether two names mean different wells; invalid names are reported later, if they matter."""
     try:
         return parse_well(one) != parse_well(other)
     except InputError:

@@ -95,7 +95,7 @@ def excel_sheets(path: Path) -> list[Sheet]:
     PlateMapError
         If the file is damaged or too large, or a cell is an error or a formula without a saved value.
     """
-    import openpyxl  # few plate maps are workbooks, and it takes its time
+    import openpyxl  # slow to import, and few plate maps are workbooks
 
     try:
         with zipfile.ZipFile(path) as archive:
@@ -116,7 +116,7 @@ def excel_sheets(path: Path) -> list[Sheet]:
             formulas.close()
     except PlateMapError:
         raise
-    except Exception as error:  # openpyxl raises what it stumbles over
+    except Exception as error:  # openpyxl raises errors of any kind
         reason = str(error).partition("\n")[0]
         raise PlateMapError(f"{path} cannot be read as an Excel workbook: {reason}; save it again as .xlsx") from error
     return [sheet for sheet in sheets if any(map(any, sheet.rows))]

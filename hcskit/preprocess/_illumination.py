@@ -1,4 +1,4 @@
-r"""Uneven illumination, estimated from the plate itself and taken out as ``(I - dark) / flat``.
+r"""Uneven illumination, estimated from the plate itself and corrected by ``(I - dark) / flat``.
 
 Model, for a channel: a pixel at place :math:`x` of field :math:`i` is
 
@@ -13,8 +13,8 @@ of its mean over all places, :math:`Q_q`. So all ranks show one surface, :math:`
 The surface, a polynomial of low degree as lenses vignette smoothly, and the offset are fitted to all ranks together by
 weighted least squares, each rank by how well it fits: a plate of empty wells is measured by its background, and a few
 glaring fields count for little. Terms of the polynomial that two halves of the fields do not agree on are shrunk.
-Comparing ordered values is the idea of CIDRE (Smith et al., Nature Methods 12:404, 2015), shrinking by what noise
-explains that of James and Stein (Proc. 4th Berkeley Symp. 1:361, 1961); the rest is ours.
+The comparison of ordered values follows CIDRE (Smith et al., Nature Methods 12:404, 2015), the shrinkage of terms
+that noise explains follows James and Stein (Proc. 4th Berkeley Symp. 1:361, 1961); the rest is ours.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _estimate(blocks: npt.NDArray[np.float64], shape: tuple[int, int]) -> tuple[
         own = degrees == degree
         noise = float(np.sum((halves[0] - halves[1])[own] ** 2)) / 4
         surface[own] *= max(0.0, 1 - noise / max(float(np.sum(surface[own] ** 2)), 1e-12))
-    if not surface.any():  # an even field says nothing of the offset
+    if not surface.any():  # an even field does not determine the offset
         return np.ones(shape, np.float32), 0.0
     fine = 1 + _terms(*shape)[0] @ np.linalg.solve(triangle, surface)
     flat = np.maximum(fine.reshape(shape), _FLOOR)

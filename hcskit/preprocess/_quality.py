@@ -133,7 +133,7 @@ def _saturation(highest: pd.Series[int], share: pd.Series[float], dtype: np.dtyp
     """Return the share of each image's pixels at the camera's maximum.
 
     That is the pixel type's highest count, or that of 10, 12 or 14 bits if it is exactly the plate's highest. A plate
-    of floats was corrected, so its saturated pixels have no count in common: none is told.
+    of floats was corrected, so its saturated pixels have no common count: none are reported.
     """
     if dtype.kind == "f":
         return share * 0.0

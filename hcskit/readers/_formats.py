@@ -1,4 +1,4 @@
-"""Files of images that no reader here opens: what they are, and the way round."""
+"""Image files that no reader here opens: what they are, and how to convert them."""
 
 from __future__ import annotations
 

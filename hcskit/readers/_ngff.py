@@ -1,4 +1,4 @@
-"""What OME-Zarr says of plates, wells and images, checked: https://ngff.openmicroscopy.org, versions 0.1 to 0.5."""
+"""OME-Zarr metadata of plates, wells and images, checked: https://ngff.openmicroscopy.org, versions 0.1 to 0.5."""
 
 from __future__ import annotations
 

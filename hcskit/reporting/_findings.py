@@ -70,7 +70,7 @@ class Findings:
 
     @cached_property
     def responses(self) -> ResponseSummary | None:
-        """The responses, and what several sections say of them."""
+        """The responses, and their summary for several sections."""
         responses = self.get(RESPONSES)
         return None if responses is None else summarise(responses, self.get(TRUTH))
 

@@ -36,7 +36,7 @@ from hcskit.views import format_number, plate_heatmap, training_curves
 
 __all__ = ["SECTIONS", "Section", "contents"]
 
-#: What of a run's record is told in a line.
+#: Fields of a run's record that are shown in one line.
 _FACTS = ("pipeline", "description", "started", "python", "platform", "cores")
 
 #: A place within the section of quality.

@@ -1,4 +1,4 @@
-"""What several sections say of the responses, computed once."""
+"""The summary of the responses for several sections, computed once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ResponseSummary:
 
 
 def summarise(responses: pd.DataFrame, truth: pd.DataFrame | None) -> ResponseSummary:
-    """Compute what the sections of a report say of the responses."""
+    """Compute the summary of the responses for the sections of a report."""
     table = responses.assign(potency=[_potency(row) for _, row in responses.iterrows()])
     leads = table.loc[list(lead_readouts(responses).items())].reset_index().sort_values("potency", kind="stable")
     matched = None if truth is None else match_truth(responses, truth)

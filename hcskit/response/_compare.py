@@ -1,4 +1,4 @@
-"""The readout that tells most about a compound, and what was recovered beside what is known."""
+"""The most informative readout of a compound, and recovered beside known EC50s."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fit says: numbers with intervals, a category, and a curve with its band."""
+"""The result of a fit: numbers with intervals, a category, and a curve with its band."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run holds: every result table declared once, read and written by its declaration."""
+"""The contents of a run: every result table is declared once, and read and written by its declaration."""
 
 from hcskit.results._catalogue import (
     CATALOGUE,

@@ -28,7 +28,7 @@ class Column:
     kind : {"text", "integer", "number", "truth", "any"}
         What its values are. A number may be written as an integer.
     meaning : str
-        What a value says.
+        What a value means.
     unit : str
         Unit of the values; empty where they have none.
     optional : bool

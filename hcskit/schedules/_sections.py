@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Clock(NamedTuple):
-    """When each step is, as a schedule sees it.
+    """The steps of a training, as a schedule sees them.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Clock(NamedTuple):
 class Schedule(Section, ABC):
     """How the learning rate, and the batch, change as a training proceeds; a pure function of the step.
 
-    A kind of its own is a subclass with a field ``kind``, its options, and `rate`; an entry point of the group
+    To add a kind, derive a class with a field ``kind``, its options, and `rate`; an entry point of the group
     ``hcskit.schedules`` names it.
     """
 

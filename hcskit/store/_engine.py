@@ -1,4 +1,4 @@
-"""Opening whatever is there: stored plates, and folders of images that were never imported; also for xarray."""
+"""Opening stored plates, and folders of images that were never imported; also for xarray."""
 
 from __future__ import annotations
 

@@ -137,9 +137,7 @@ def plate_folders(path: str | Path) -> list[Path]:
 def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame]) -> xr.Dataset:
     own = _layout.read_attributes(path)
     if not own["complete"]:
-        raise StoreError(
-            f"the import of {path} was not finished; import it again to go on with the wells that are missing"
-        )
+        raise StoreError(f"the import of {path} was not finished; import it again to add the missing wells")
     info = _layout.plate_info(own)
     present = _layout.plate_presence(own)
     array = PlaneArray(_StoredImages(path.resolve(), info), present, info.shape, info.dtype)

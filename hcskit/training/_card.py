@@ -20,7 +20,7 @@ __all__ = ["ModelCard", "load_card", "load_model", "save_model"]
 
 
 class ModelCard(BaseModel):
-    """What must be known to use a network.
+    """What is needed to use a network.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a training leaves on disk as it goes: its history, and the epochs from which it goes on if it is stopped."""
+"""What a training leaves on disk as it goes: its history, and the epochs from which it resumes if it was stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches that are made in parts, for want of memory."""
+"""Batches that are made in parts, to save memory."""
 
 from __future__ import annotations
 

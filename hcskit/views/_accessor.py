@@ -1,4 +1,4 @@
-"""``plate.hcs``: what a person at a keyboard wants from a plate. Importing this module registers it.
+"""``plate.hcs``: views of a plate for interactive work. Importing this module registers it.
 
 It is registered when xarray and hcskit are both imported.
 """

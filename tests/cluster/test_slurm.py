@@ -122,7 +122,7 @@ def test_a_training_goes_on_whenever_it_loses_a_node(
     finally:
         slurm("start", *down)
     told = [
-        line.rpartition("lost in mid-training; resuming after epoch ")[2] for line in training.said if "lost" in line
+        line.rpartition("lost during training; resuming after epoch ")[2] for line in training.said if "lost" in line
     ]
     assert told == [str(done) for done in losses]
     started = [line for line in training.said if line.startswith("training with")]

@@ -52,7 +52,7 @@ def test_a_training_goes_on_when_a_worker_is_lost(training: Any, assert_undistur
     rank.parent().kill()  # the worker; its nanny starts another one
     rank.resume()  # it can only end itself when it is awake
     assert_undisturbed(training.result())
-    assert any(f"was lost in mid-training; resuming after epoch {done}" in line for line in training.said)
+    assert any(f"was lost during training; resuming after epoch {done}" in line for line in training.said)
     assert training.said.count("training with 2 ranks on 2 workers") == 2
     assert not training.ranks()
 

@@ -118,6 +118,6 @@ def test_a_full_disk_is_one_clear_error(lab: Any, tmp_path: Path, monkeypatch: p
     assert done.returncode == 1
     error = done.stderr.splitlines()
     assert error == [
-        f"Error: step a could not be written to {out}: File too large; mend the cause, and give the command again"
+        f"Error: step a could not be written to {out}: File too large; remove the cause, and give the command again"
     ]
     assert record(out)["status"] == "failed"

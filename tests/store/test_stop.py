@@ -82,7 +82,7 @@ def test_killed_and_started_again_is_as_if_nothing_had_happened(tmp_path: Path, 
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-        with pytest.raises(StoreError, match=r"P1\.zarr was not finished; import it again to go on"):
+        with pytest.raises(StoreError, match=r"P1\.zarr was not finished; import it again to add the missing wells"):
             open_screen(tmp_path)
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("P1.zarr/[A-H]/*/zarr.json")}
     assert len(written) >= 30

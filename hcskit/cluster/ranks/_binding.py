@@ -30,9 +30,9 @@ class CpuBinding:
     cpus : frozenset of int
         What it may run on.
     threads : int
-        How many threads compute at a time: one for each physical core, as hyper-threads share the one unit that counts.
+        How many threads compute at a time: one for each physical core, as hyper-threads share its arithmetic units.
     prefix : tuple of str
-        What its command begins with.
+        Prefix of its command.
     """
 
     cpus: frozenset[int]
@@ -40,12 +40,12 @@ class CpuBinding:
     prefix: tuple[str, ...] = ()
 
     def environment(self, asked: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables that hold libraries to its threads.
+        """Return the environment variables that limit libraries to these threads.
 
         Parameters
         ----------
         asked : mapping of str to str
-            What the driver asks for, see `variables`. Those of the worker are not the user's: Dask sets them to 1.
+            What the driver asks for; see `variables`. The worker's own are not the user's: Dask sets them to 1.
 
         Examples
         --------
@@ -53,17 +53,17 @@ class CpuBinding:
         '2'
         """
         threads = int(asked.get(_THREADS, self.threads))
-        # KMP_AFFINITY and KMP_BLOCKTIME are not among them: TensorFlow from the package index brings no OpenMP.
+        # Not KMP_AFFINITY and KMP_BLOCKTIME: TensorFlow from the package index has no OpenMP.
         every = (_THREADS, "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
         branches = min(int(asked.get(_BRANCHES, threads)), threads)
         return {**dict.fromkeys(every, str(threads)), _BRANCHES: str(branches)}
 
 
 def variables(recipe: Recipe, config: ClusterConfig) -> dict[str, str]:
-    """Return what ranks shall be asked for, as variables of their environment.
+    """Return the settings of ranks as environment variables.
 
-    They are Horovod's settings in the recipe, the threads and GPUs that the cluster's file names, if it does, and as
-    many operations side by side as the network has branches; a rank with fewer cores has as many as those.
+    They are Horovod's settings in the recipe, the threads and GPUs in the cluster's file, if given, and as
+    many parallel operations as the network has branches, limited to the number of cores of a rank.
     """
     crop = recipe.data.crop
     branches = recipe.model.branches(crop)
@@ -73,13 +73,13 @@ def variables(recipe: Recipe, config: ClusterConfig) -> dict[str, str]:
 
 
 def machine() -> tuple[str, tuple[int, ...]]:
-    """Tell workers that run on the same cores from others; host names may be equal on all nodes, or differ on one."""
+    """Identify the machine whose cores a worker uses; host names may be equal on all nodes, or differ on one."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return boot, tuple(sorted(os.sched_getaffinity(0)))
 
 
 def core_shares(machines: Mapping[str, object], ranks_per_worker: int) -> dict[str, list[tuple[int, int]]]:
-    """Give the ranks that share the same cores their numbers.
+    """Assign numbers to the ranks that share the same cores.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def bind_rank(
     cores, (number, count), (ranks, threads) = physical_cores(allowed, system), share, worker
     prefix = _local_memory(system)
     if (threads + 1) * (count // ranks) <= len(cores):
-        # The workers asked for fewer cores than they see: the others are not theirs, and nobody says which these are.
+        # The workers asked for fewer cores than they see: the others are not theirs, and it is unknown which.
         return CpuBinding(allowed, max(1, threads // ranks), prefix)
     own = share_cores(cores, count)[number]
     return CpuBinding(frozenset(cpu for core in own for cpu in core.cpus), len(own), prefix)
@@ -139,7 +139,7 @@ def bind_rank(
 
 @contextmanager
 def on_cpus(cpus: Iterable[int]) -> Iterator[None]:
-    """Hold this thread, and so each process that it starts, to some CPUs from the first instruction on."""
+    """Restrict this thread, and each process that it starts, to some CPUs from the first instruction on."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cpus)
     try:
@@ -149,7 +149,7 @@ def on_cpus(cpus: Iterable[int]) -> Iterator[None]:
 
 
 def _local_memory(system: Path) -> tuple[str, ...]:
-    """Return what makes a command take near memory first, whatever it inherits; a container may forbid it."""
+    """Return the prefix that makes a command prefer near memory, unless a container forbids it."""
     numactl = shutil.which("numactl")
     if numactl is None or len(nodes(system)) < 2:
         return ()

@@ -34,7 +34,7 @@ class Core(NamedTuple):
 
 
 def physical_cores(cpus: Iterable[int], system: Path = SYSTEM) -> list[Core]:
-    """Find the physical cores behind some of a machine's hyper-threads; one each where the machine does not say."""
+    """Find the physical cores of some hyper-threads; one for each if the machine does not describe them."""
     allowed = set(cpus)
     near = {cpu: int(folder.name[4:]) for folder in nodes(system) for cpu in _numbers(folder / "cpulist")}
 

@@ -22,7 +22,7 @@ __all__ = ["run_gang"]
 
 _POLL = 1.0
 _MEET = 300.0  # seconds for all ranks to find one another
-_GRACE = 15.0  # seconds for ranks to end after they were told to
+_GRACE = 15.0  # seconds for ranks to end after they were asked to
 
 
 def run_gang(
@@ -74,7 +74,7 @@ def run_gang(
     # A worker counts as a host: host names may be equal on all nodes, and addresses are no names to Horovod.
     hosts = [f"worker{number}" for number in range(len(addresses)) for _ in range(ranks_per_worker)]
     owners = [address for address in addresses for _ in range(ranks_per_worker)]
-    # One rank meets nobody, and needs no Horovod.
+    # A single rank needs no Horovod.
     alone = nullcontext([{"HOROVOD_RANK": "0", "HOROVOD_SIZE": "1"}])
     shares = core_shares(ask(client, addresses, machine), ranks_per_worker)
     client.subscribe_topic(gang, lambda event: say(f"[{event[1][0]}] {event[1][1]}"))  # type: ignore[no-untyped-call]
@@ -95,7 +95,7 @@ def run_gang(
 
 
 def _watch(client: Client, gang: str, futures: Mapping[str, Any], tick: Callable[[], object]) -> None:
-    """Wait for the ranks; where one failed, find out first whether that came of a lost worker."""
+    """Wait for the ranks; if one failed, first check whether a lost worker was the cause."""
     waiting, failures, ends = dict(futures), {}, math.inf
     try:
         while waiting:
@@ -113,9 +113,9 @@ def _watch(client: Client, gang: str, futures: Mapping[str, Any], tick: Callable
                     failures[address] = error
                     ends = min(ends, time.monotonic() + _GRACE)
                 if address not in there:
-                    raise WorkerLostError(f"the worker {address} was lost in mid-training")
+                    raise WorkerLostError(f"the worker {address} was lost during training")
             if time.monotonic() > ends:
-                # A rank that was killed is rather the cause than one that could not reach it.
+                # A rank that was killed is a likelier cause than one that could not reach it.
                 raise min(failures.values(), key=lambda failure: bool(failure.library))
     except BaseException as error:
         _stop(client, gang, waiting)
@@ -134,7 +134,7 @@ def _pause(futures: list[Any]) -> None:
 
 def _stop(client: Client, gang: str, waiting: Mapping[str, Any]) -> None:
     alive: list[str] = []
-    with suppress(Exception):  # a worker may go just now; its ranks go with it
+    with suppress(Exception):  # the worker may be ending, and its ranks with it
         alive += [address for address in workers_there(client) if address in waiting]
         client.run(stop_ranks, gang, workers=alive, on_error="ignore")
     ends = time.monotonic() + _GRACE

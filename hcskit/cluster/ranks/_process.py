@@ -21,12 +21,12 @@ from hcskit.parallel._device import bind_gpus
 
 __all__ = ["RankFailure", "RankProcess", "RankTask"]
 
-_PATIENCE = 10.0  # seconds for a killed process to be gone, and for its last words to be read
+_PATIENCE = 10.0  # seconds for a killed process to end, and for its last output to be read
 
 
 @dataclass(frozen=True)
 class RankTask:
-    """What one rank shall do.
+    """The task of one rank.
 
     Attributes
     ----------
@@ -37,11 +37,11 @@ class RankTask:
     arguments : mapping
         Arguments of the function, as JSON has them.
     environment : mapping of str to str
-        Variables that tell it its place.
+        Variables that give its place.
     log : str
         File of its output.
     share : tuple of int
-        Its number among the ranks that share this worker's cores, and how many there are: it gets that part of them.
+        Its number among the ranks that share this worker's cores, and their count: it gets that share of the cores.
     """
 
     rank: int
@@ -53,7 +53,7 @@ class RankTask:
 
 
 class RankFailure(Exception):  # noqa: N818 - not an error of its own: `error` makes the one it stands for
-    """How one rank ended that did not end well.
+    """How a rank failed.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ class RankFailure(Exception):  # noqa: N818 - not an error of its own: `error` m
 
     @property
     def may_follow(self) -> bool:
-        """Whether this may come of another rank's end: it was killed, or could not go on talking to the others."""
+        """Whether another rank's end may be the cause: this one was killed, or lost its connection to the others."""
         return self.library in ("", "horovod", "tensorflow")
 
     def error(self) -> BaseException:
-        """Make the exception that the rank raised, with a note of where that was."""
+        """Return the exception that the rank raised, with a note of where."""
         if not self.raised:
             return RunError(f"{self.where} ended with {self.ended}")
         error: BaseException = pickle.loads(self.raised)  # noqa: S301 - from our own process, over TLS
@@ -86,7 +86,7 @@ class RankFailure(Exception):  # noqa: N818 - not an error of its own: `error` m
 
 
 class RankProcess:
-    """A rank that runs.
+    """A running rank.
 
     Parameters
     ----------
@@ -129,17 +129,17 @@ class RankProcess:
         ]
         for listener in self.listeners:
             listener.start()
-        with suppress(BrokenPipeError):  # it is gone; how it ended will be told
+        with suppress(BrokenPipeError):  # it has ended; how is reported later
             self.process.stdin.write(json.dumps({"target": task.target, "arguments": dict(task.arguments)}) + "\n")  # type: ignore[union-attr]
             self.process.stdin.flush()  # type: ignore[union-attr]
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it is still running."""
         return self.process.poll() is None
 
     def failure(self) -> RankFailure | None:
-        """Return how it ended, if that was not well."""
+        """Return how it failed; None if it succeeded."""
         code = self.process.poll()
         if not code:
             return None
@@ -162,7 +162,7 @@ class RankProcess:
             listener.join(_PATIENCE)
 
     def _copy_output(self, say: Callable[[tuple[int, str]], object]) -> None:
-        """Write to the rank's own file, and tell whoever listens; read on if neither can be done, or it would stop."""
+        """Write output to the rank's file and forward it; read on if both fail, or the rank would block."""
         with _log(self.task.log) as file:
             for line in self.process.stdout or ():
                 with suppress(OSError):

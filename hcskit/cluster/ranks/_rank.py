@@ -1,4 +1,4 @@
-"""One rank: a process that calls one function, and dies when whoever started it does.
+"""One rank: a process that calls one function, and ends when its starter does.
 
 ``python -m hcskit.cluster.ranks._rank FD`` reads ``module:function`` and its arguments as a line of JSON from
 standard input, which then stays open: its end means that the starter is gone. What the function raises is pickled into
@@ -29,7 +29,7 @@ def main() -> None:
     try:
         getattr(importlib.import_module(module), function)(**task["arguments"])
     except BaseException as error:  # noqa: BLE001 - it goes on to the user
-        # What the user gave wrong is told in a line.
+        # Invalid input is reported in one line.
         traceback.print_exception(error, limit=0 if isinstance(error, InputError) else None)
         with os.fdopen(report, "wb") as pipe:
             pipe.write(type(error).__module__.partition(".")[0].encode() + b"\n" + _pickled(error))
@@ -44,7 +44,7 @@ def _watch() -> None:
 
 
 def _pickled(error: BaseException) -> bytes:
-    """Pickle the error itself; if it cannot be made again from its parts, or is too long for Dask, what it says."""
+    """Pickle the error itself, or its message if it cannot be unpickled or is too long for Dask."""
     error.__cause__ = error.__context__ = error.__traceback__ = None  # they are in the log
     try:
         data = pickle.dumps(error)

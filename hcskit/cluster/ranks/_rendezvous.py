@@ -1,4 +1,4 @@
-"""Where the ranks of one training meet, and what each must know to find the others."""
+"""The server at which the ranks of one training meet, and the addresses that each rank needs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Slot:
     Attributes
     ----------
     hostname : str
-        Name of its host; ranks of one host have the same, those of two hosts never.
+        Name of its host: equal for ranks of one host, different for two hosts.
     rank, size : int
         Its number among all ranks, and how many there are.
     local_rank, local_size : int
         Its number on its host, and how many are there.
     cross_rank, cross_size : int
-        Its host's number among those that have such a `local_rank`, and how many have.
+        Its host's number among those that have this `local_rank`, and how many have it.
     """
 
     hostname: str
@@ -83,8 +83,8 @@ def rendezvous(
 ) -> Iterator[list[dict[str, str]]]:
     """Run the server at which ranks find one another, for as long as the context lasts.
 
-    It listens on one address, and answers only those who know its key, which the ranks have in their environment.
-    What the ranks then exchange among themselves, Gloo neither encrypts nor authenticates: choose an interface of the
+    It listens on one address, and answers only clients that know its key, which the ranks have in their environment.
+    Gloo neither encrypts nor authenticates what the ranks then exchange: choose an interface of the
     cluster's own network.
 
     Parameters
@@ -118,7 +118,7 @@ def rendezvous(
     slots, key = number_ranks(hosts), secrets.token_urlsafe()
 
     class Server(RendezvousHTTPServer):  # type: ignore[misc]
-        daemon_threads = True  # whoever is slow does not hold up the end
+        daemon_threads = True  # a slow client does not delay the shutdown
 
     class Keyed(RendezvousHandler):  # type: ignore[misc]
         def parse_request(self) -> bool:
@@ -137,7 +137,7 @@ def rendezvous(
         thread = threading.Thread(target=server.serve_forever, name="rendezvous", daemon=True)
         thread.start()
         meeting = {
-            # Ranks ask for http://ADDR:PORT/…: an address that ends in a path makes the key part of every question.
+            # Ranks ask for http://ADDR:PORT/…: an address that ends in a path makes the key part of every request.
             "HOROVOD_GLOO_RENDEZVOUS_ADDR": f"{address}:{server.server_port}/{key}",
             "HOROVOD_GLOO_RENDEZVOUS_PORT": str(server.server_port),
             "HOROVOD_GLOO_IFACE": interface,

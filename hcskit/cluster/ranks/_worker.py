@@ -15,10 +15,10 @@ from hcskit.errors import RunError
 __all__ = ["run_ranks", "stop_ranks"]
 
 _POLL = 0.1
-_FOLLOW = 5.0  # seconds in which the cause of a rank's end shows, if it is the end of another one
+_FOLLOW = 5.0  # seconds until the end of another rank shows, if it is the cause
 _stopped: set[str] = set()
 
-# The driver tells how a rank failed; Dask would first print it with all its bytes.
+# The driver reports how a rank failed; Dask would first print the pickled error.
 logging.getLogger("distributed.worker").addFilter(lambda record: RankFailure.__name__ not in record.getMessage())
 
 

@@ -4,7 +4,7 @@ A reader is a module or an object with the two functions of `Reader`. It says wi
 layout, and returns an `ImageIndex` for each plate. Both get the files that `list_files` found, and open no image. Where
 the file names say everything, a `FilePattern` is the whole reader.
 
-The rest helps to read what a stranger wrote, and refuses what would put an image under a wrong label:
+The rest helps to read other programs' files, and refuses what would put an image under a wrong label:
 
 - files: `inside` (a name from an index becomes a path), `on_disk` (names in another spelling), `IMAGE_SUFFIXES`,
   `read_header`, `read_image`;
@@ -18,7 +18,8 @@ The rest helps to read what a stranger wrote, and refuses what would put an imag
 from hcskit.readers.toolkit._bad_files import describe_bad_files
 from hcskit.readers.toolkit._files import IMAGE_SUFFIXES, WHOLE, read_header, read_image
 from hcskit.readers.toolkit._header import Header
-from hcskit.readers.toolkit._index import KEYS, ImageIndex
+from hcskit.readers.toolkit._index import ImageIndex
+from hcskit.readers.toolkit._index_table import KEYS
 from hcskit.readers.toolkit._labels import distinct, label, number, only, plate_size, well_name
 from hcskit.readers.toolkit._paths import inside, list_files, on_disk
 from hcskit.readers.toolkit._pattern import FilePattern

@@ -12,7 +12,7 @@ __all__ = ["Header"]
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a file says of its images.
+    """The form of a file's images.
 
     Attributes
     ----------

@@ -20,12 +20,11 @@ from hcskit.plate import parse_well, safe_name
 from hcskit.readers.toolkit._bad_files import describe_bad_files, find_bad_files, try_header, usual_header
 from hcskit.readers.toolkit._files import sample
 from hcskit.readers.toolkit._header import Header
+from hcskit.readers.toolkit._index_table import check_table
 from hcskit.screen import Coordinate, PlateInfo
 
-__all__ = ["KEYS", "ImageIndex"]
+__all__ = ["ImageIndex"]
 
-#: The labels of an image on its plate, in the order of `hcskit.screen.DIMS`.
-KEYS = ("well", "field", "time", "channel", "z")
 _PROBES = 8  # files of a plate whose headers are read to open it
 
 
@@ -100,38 +99,8 @@ class ImageIndex:
         if (safe := safe_name(self.plate)) != self.plate:
             object.__setattr__(self, "barcode", self.barcode or self.plate)
             object.__setattr__(self, "plate", safe)
-        missing = {"time": 1, "z": 1, "page": 0}
-        table = self.table.assign(**{name: first for name, first in missing.items() if name not in self.table})
-        place = ["path", "page", *(["rgb"] if "rgb" in table else [])]
-        numbers = dict.fromkeys(("field", "time", "z", *place[1:]), int)
-        table = table[[*KEYS, *place]].astype({**numbers, "path": str})
-        table["well"] = table["well"].map({name: parse_well(name).name for name in table["well"].unique()})
-        strange = sorted({str(name) for name in table["channel"].unique()} - set(self.channels))
-        if strange or len(set(self.channels)) < len(self.channels):
-            raise ReaderError(
-                f"{self.source}: the channels of plate {self.plate} are {', '.join(self.channels)}, each once; "
-                f"its images have {', '.join(strange) or 'one of them twice'}"
-            )
-        table = table.drop_duplicates(ignore_index=True)  # some indexes say the same twice
+        table = check_table(self.table, plate=self.plate, channels=self.channels, source=self.source)
         object.__setattr__(self, "table", table)
-        twice = table[table.duplicated([*KEYS], keep=False)].sort_values([*KEYS, "path"])
-        if not twice.empty:
-            first = twice.iloc[0]
-            same = twice[(twice[[*KEYS]] == first[[*KEYS]]).all(axis=1)]
-            raise ReaderError(
-                f"{self.source}: {len(twice.drop_duplicates([*KEYS]))} image(s) are there more than once; plate "
-                f"{self.plate}, well {first.well}, field {first.field}, channel {first.channel} is both "
-                f"{' and '.join(same.path[:2])}; if these are two plates, or one that was imaged again, import their "
-                "folders one by one; of two copies of one image, move one elsewhere"
-            )
-        shared = table[table.duplicated(place, keep=False)].sort_values(place)
-        if not shared.empty:
-            one, other = shared.iloc[0], shared.iloc[1]
-            told = [f"{name} {one[name]} and {other[name]}" for name in KEYS if one[name] != other[name]]
-            raise ReaderError(
-                f"{self.source}: {len(shared)} images of plate {self.plate} share their files with others: {one.path} "
-                f"is of {', '.join(told)}; one image has one label, so the export is damaged"
-            )
 
     def without_absent_files(self) -> ImageIndex:
         """Move the images whose files are not there from `table` to `absent`."""

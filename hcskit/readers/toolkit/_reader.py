@@ -14,7 +14,7 @@ __all__ = ["Claim", "Reader"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A reader's word that a folder is of its layout.
+    """A reader's claim that a folder is of its layout.
 
     Attributes
     ----------

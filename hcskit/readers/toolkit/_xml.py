@@ -1,4 +1,4 @@
-"""XML that a stranger wrote: no entity, no document type, no namespace."""
+"""XML from other programs: no entity, no document type, no namespace."""
 
 from __future__ import annotations
 

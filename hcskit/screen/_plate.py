@@ -1,23 +1,10 @@
-"""The one data object: a screen is an `xarray.DataTree`, a plate is a labelled `xarray.Dataset` in it.
-
-::
-
-    /                    attrs: name, schema_version
-    └── <plate id>       image (well, field, channel, y, x), present (well, field, channel)
-        ├── quality      (well, field, channel)
-        ├── predictions  (well, phenotype)
-        ├── profiles     (well, feature)
-        └── responses    (compound, readout)
-
-``time`` and ``z`` stand before ``channel`` and before ``y`` where more than one was acquired. Everything is addressed
-by label. An image that was not acquired is ``present == False`` and zero in ``image``; it never shifts its neighbours.
-"""
+"""A plate as a labelled dataset: built, described, projected, and gathered into a screen."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import dask.array as da
@@ -26,109 +13,15 @@ import pandas as pd
 import xarray as xr
 from dask.delayed import delayed
 
-from hcskit.errors import InputError, PlateMapError
+from hcskit.errors import InputError
 from hcskit.flatfield import Flatfield
 from hcskit.plate import format_for, parse_well, row_name
+from hcskit.screen._labels import DIMS, SCHEMA_VERSION, Coordinate, PlateInfo
 
-__all__ = [
-    "DIMS",
-    "SCHEMA_VERSION",
-    "Coordinate",
-    "PlateInfo",
-    "describe_plate",
-    "field_table",
-    "make_plate",
-    "match_plate_map",
-    "max_projection",
-    "screen_tree",
-    "treated_fields",
-]
+__all__ = ["describe_plate", "make_plate", "max_projection", "screen_tree"]
 
-#: Dimensions of ``image``, in order (that of OME-Zarr); ``time`` and ``z`` only where more than one was acquired.
-DIMS = ("well", "field", "time", "channel", "z", "y", "x")
-#: Version of the layout described above; written with every plate.
-SCHEMA_VERSION = 2
 # What an export may say of a plate beside its labels; see `hcskit.readers.ImageIndex`.
 _MEASURED = ("exposure", "excitation", "emission", "position_x", "position_y", "elapsed")
-
-
-@dataclass(frozen=True, slots=True)
-class Coordinate:
-    """A further coordinate of a plate, such as the exposure of each channel.
-
-    Attributes
-    ----------
-    dims : tuple of str
-        Dimensions, out of `DIMS`.
-    values : nested sequence of float
-        One value for each label; NaN where it is not known.
-    unit : str
-        Unit of the values, as UCUM writes it (``um``, ``s``, ``nm``).
-    """
-
-    dims: tuple[str, ...]
-    values: Any
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlateInfo:
-    """What is known of a plate before any pixel is read.
-
-    Attributes
-    ----------
-    name : str
-        The plate's id.
-    wells, fields, channels : tuple
-        Labels of the axes: well names (``A01``), field numbers as acquired, channel names.
-    shape : tuple of int
-        Rows and columns (y, x) of one image.
-    dtype : numpy.dtype
-        The camera's pixel type.
-    pixel_size : float or None
-        Edge of a pixel in micrometre, where the export says it.
-    source : str
-        Where the images came from.
-    time, z : tuple of int
-        Numbers of the time points and planes; empty where only one was acquired.
-    z_step : float or None
-        Distance of two planes in micrometre.
-    plate_format : int or None
-        Number of wells of the plate, where the export says it.
-    coordinates : mapping of str to Coordinate
-        What else the export says: ``exposure`` (channel), ``position_x`` (well, field) …
-    flatfield : mapping of str to Flatfield
-        The vendor's illumination of a channel.
-    barcode : str
-        What the export calls the plate, where that is not `name`.
-    """
-
-    name: str
-    wells: tuple[str, ...]
-    fields: tuple[int, ...]
-    channels: tuple[str, ...]
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    pixel_size: float | None = None
-    source: str = ""
-    time: tuple[int, ...] = ()
-    z: tuple[int, ...] = ()
-    z_step: float | None = None
-    plate_format: int | None = None
-    coordinates: Mapping[str, Coordinate] = field(default_factory=dict)
-    flatfield: Mapping[str, Flatfield] = field(default_factory=dict)
-    barcode: str = ""
-
-    @property
-    def labels(self) -> dict[str, tuple[Any, ...]]:
-        """Labels of the dimensions of ``present``, in order."""
-        axes = (self.wells, self.fields, self.time, self.channels, self.z)
-        return {dim: axis for dim, axis in zip(DIMS, axes, strict=False) if dim not in ("time", "z") or axis}
-
-    @property
-    def dims(self) -> tuple[str, ...]:
-        """Dimensions of ``image``, in order."""
-        return (*self.labels, "y", "x")
 
 
 def make_plate(info: PlateInfo, image: Any, present: Any, plate_map: pd.DataFrame | None = None) -> xr.Dataset:
@@ -300,80 +193,6 @@ def max_projection(plate: xr.Dataset) -> xr.Dataset:
     return flat.assign_attrs({name: value for name, value in plate.attrs.items() if name != "z_step_um"})
 
 
-def match_plate_map(
-    wells: Sequence[str], plate_map: pd.DataFrame, *, plate: str, allow_missing: bool = False
-) -> pd.DataFrame:
-    """Return the rows of a plate map for the wells that were imaged, or say what does not fit.
-
-    Parameters
-    ----------
-    wells : sequence of str
-        Names of the wells that have images.
-    plate_map : pandas.DataFrame
-        As `hcskit.platemap.check_plate_map` returns it.
-    plate : str
-        The plate's id, for the error.
-    allow_missing : bool
-        Accept wells that are in the map but were not imaged; they stay absent.
-
-    Raises
-    ------
-    PlateMapError
-        If an imaged well is not in the map, or a mapped well (other than ``empty``) was not imaged.
-    """
-    unmapped = sorted(set(wells) - set(plate_map.index), key=parse_well)
-    wanted = plate_map.index[plate_map["role"] != "empty"]
-    absent = sorted(set(wanted) - set(wells), key=parse_well)
-    if unmapped:
-        raise PlateMapError(
-            f"plate {plate}: {len(unmapped)} imaged well(s) are not in the plate map: {_some(unmapped)}; "
-            "add a row for each (role empty if it holds nothing of interest)"
-        )
-    if absent and not allow_missing:
-        raise PlateMapError(
-            f"plate {plate}: {len(absent)} well(s) of the plate map have no image: {_some(absent)}; remove them from "
-            "the map, give them the role empty, or set allow_missing if they were not acquired"
-        )
-    return plate_map.loc[sorted(wells, key=parse_well)]
-
-
-def field_table(plate: xr.Dataset) -> pd.DataFrame:
-    """List the fields of a plate that can be used.
-
-    A field is used if all its channels were acquired and the quality step, where it ran, did not exclude it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``plate, well, field`` and the plate map's; one row a field, in plate order.
-    """
-    usable = plate["present"].all("channel")
-    if "excluded" in plate:
-        usable = usable & ~plate["excluded"].astype(bool)
-    rows = usable.to_series()
-    table = rows[rows].index.to_frame(index=False)
-    table.insert(0, "plate", plate.attrs["plate"])
-    wells = plate.coords.to_dataset()[[name for name in plate.coords if plate[name].dims == ("well",)]]
-    return table.merge(wells.to_dataframe().reset_index(), on="well", how="left")
-
-
-def treated_fields(plates: Mapping[str, xr.Dataset]) -> pd.DataFrame:
-    """List the usable fields of plates with their treatments; as `field_table`.
-
-    Raises
-    ------
-    InputError
-        If a plate has no plate map.
-    """
-    for name, plate in plates.items():
-        if "role" not in plate.coords:
-            raise InputError(
-                f"plate {name} has no plate map, so nothing is known of its wells; give it one: import it again with "
-                "a plate map (hcskit import … --plate-map FILE)"
-            )
-    return pd.concat([field_table(plate) for plate in plates.values()], ignore_index=True)
-
-
 def screen_tree(plates: Mapping[str, xr.Dataset], name: str) -> xr.DataTree:
     """Gather plates into a screen.
 
@@ -385,8 +204,3 @@ def screen_tree(plates: Mapping[str, xr.Dataset], name: str) -> xr.DataTree:
     tree = xr.DataTree.from_dict(dict(plates), name=name)
     tree.attrs = {"name": name, "schema_version": SCHEMA_VERSION}
     return tree
-
-
-def _some(names: Sequence[str], limit: int = 12) -> str:
-    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + rest

@@ -1,0 +1,84 @@
+"""The metadata of a plate that is being written, in line with what is in its folder already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hcskit.errors import InputError, NotAScreenError
+from hcskit.store import _layout
+from hcskit.store._checked import CheckedPlate
+from hcskit.store._lock import registering
+
+__all__ = ["is_done", "register"]
+
+_ELSEWHERE = "import into another folder, give it another name with --plate, or remove what is there first"
+
+
+def is_done(path: Path, plate: CheckedPlate) -> bool:
+    """Whether there is nothing to do, not even to write a lock: the plate may be on a disk that is read-only."""
+    there = _attributes_there(path)
+    if there is None or any(path.glob(".partial-*")):
+        return False
+    kept = _same_plate(path, there, plate, replace_plate_map=True)
+    return bool(there == kept.describe(complete=_is_whole(path, plate))["hcskit"] and there["complete"])
+
+
+def register(path: Path, plate: CheckedPlate, replace_plate_map: bool) -> CheckedPlate:
+    """Write the plate's metadata as they are now; returns the plate in line with what was there of it.
+
+    Without a plate map, the one that is there stays.
+    """
+    with registering(path):
+        there = _attributes_there(path)
+        if there is not None:
+            plate = _same_plate(path, there, plate, replace_plate_map)
+        now = plate.describe(complete=_is_whole(path, plate))
+        if there != now["hcskit"]:
+            _layout.write_group(path, now)
+    return plate
+
+
+def _is_whole(path: Path, plate: CheckedPlate) -> bool:
+    """Whether all wells are there; those that are must be of this plate."""
+    there = {well: _layout.well_digest(path, well) for well in plate.info.wells}
+    other = [well for well, digest in there.items() if digest not in (None, plate.digests[well])]
+    if other:
+        raise InputError(
+            f"{path} already holds other images of plate {plate.info.name}, in well {', '.join(other[:6])}"
+            f"{' …' if len(other) > 6 else ''}; {_ELSEWHERE}"
+        )
+    return None not in there.values()
+
+
+def _attributes_there(path: Path) -> dict[str, Any] | None:
+    """Attributes of the plate that is there; None if there is none."""
+    if not path.exists() or (path.is_dir() and all(entry.name.startswith(".") for entry in path.iterdir())):
+        return None  # hidden files are what an import leaves that was stopped before it wrote anything
+    try:
+        return _layout.read_attributes(path)
+    except NotAScreenError as error:
+        raise InputError(
+            f"{path} is in the way: it is not a plate of hcskit; remove it or choose another folder"
+        ) from error
+
+
+def _same_plate(path: Path, there: dict[str, Any], plate: CheckedPlate, replace_plate_map: bool) -> CheckedPlate:
+    """Bring a plate in line with what is there of it; another plate is an error."""
+    wanted = plate.describe(complete=True)["hcskit"]
+    free = ("complete", "plate_map", "source")  # an export may be moved, and a plate map be added later
+    if any(there[name] != wanted[name] for name in wanted if name not in free):
+        raise InputError(
+            f"{path} already holds another plate of the name {plate.info.name} (from {there['source']}, "
+            f"{len(there['labels']['well'])} wells), or this one with other images; {_ELSEWHERE}"
+        )
+    plate = replace(plate, info=replace(plate.info, source=there["source"]))
+    if plate.plate_map is None:
+        return replace(plate, plate_map=_layout.plate_map(there))
+    if there["plate_map"] not in (None, wanted["plate_map"]) and not replace_plate_map:
+        raise InputError(
+            f"{path} has another plate map; to put this one in its place, add --replace-plate-map (what was computed "
+            "with the old one is not computed anew)"
+        )
+    return plate
