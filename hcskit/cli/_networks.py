@@ -132,4 +132,4 @@ def plan(recipe: Path, data: Path, images_per_second: float | None, ranks_per_no
     DATA is a screen, or a folder of images in subfolders called what they show.
     """
     hosts = images_per_second and hcskit.planning.Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
-    click.echo(hcskit.plan(data, hcskit.Recipe.from_yaml(recipe), hosts or None, ranks_per_node=ranks_per_node))
+    click.echo(hcskit.plan(data, recipe, hosts or None, ranks_per_node=ranks_per_node))

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import tifffile
-from PIL import Image
 
 from hcskit.data._sources import Illumination, bin_pixels
 from hcskit.errors import InputError
+from hcskit.readers.toolkit import read_pixels
 
 __all__ = ["IMAGES", "ImageSource", "image_files"]
 
@@ -97,15 +96,9 @@ def _is_image(path: Path, folder: Path) -> bool:
 
 
 def _read(path: Path) -> npt.NDArray[Any]:
-    try:
-        if path.suffix.lower() in (".tif", ".tiff"):
-            image = np.asarray(tifffile.imread(path))
-        else:
-            with Image.open(path) as file:
-                image = np.asarray(file if file.mode in ("L", "RGB", "I;16") else file.convert("RGB"))
-    except Exception as error:
-        raise InputError(f"{path} cannot be read as an image: {error}") from error
+    image = read_pixels(path)
     image = image[..., np.newaxis] if image.ndim == 2 else image
+    image = image[..., :3] if image.shape[-1] == 4 else image  # how opaque a pixel is, a microscope does not measure
     if image.ndim != 3 or image.shape[2] not in _CHANNELS:
         raise InputError(f"{path} is {_kind(image)}; expected rows × columns of grey, or of red, green and blue")
     return image

@@ -130,7 +130,7 @@ class Plan:
 
 def plan(
     data: str | Path | ScreenData | ImageFolder,
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     hosts: Hosts | float | None = None,
     *,
     nodes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128),
@@ -142,7 +142,7 @@ def plan(
     ----------
     data : path-like, ScreenData or ImageFolder
         What is learned from: a screen, or images in folders that are called what they show.
-    recipe : Recipe
+    recipe : Recipe or path-like
         How to train.
     hosts : Hosts or float, optional
         What a node can do, or how many images a second it trains on, as `hcskit tune-ranks` measures it.
@@ -157,6 +157,7 @@ def plan(
         If there is nothing to learn from, or a batch cannot be shared by the ranks of one host.
     """
     images = open_data(data, illumination=False) if isinstance(data, str | Path) else data
+    recipe = Recipe.of(recipe)
     hosts = Hosts(hosts) if isinstance(hosts, int | float) else hosts
     size = DataSize.of(images, recipe)
     works = {Workload.of(recipe, size, stage.batch): stage.end - stage.begin for stage in stages(recipe)}

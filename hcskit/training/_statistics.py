@@ -37,7 +37,10 @@ def measure_statistics(model: keras.Model, batches: Iterable[npt.NDArray[np.floa
         return
     recorders = [_Recorder(layer) for layer in layers]
     # As a graph, TensorFlow drops what a layer has made once the next ones have used it; step by step Keras keeps all.
-    forward = tf.function(lambda images: model(images, training=True), reduce_retracing=True)
+    # Of one graph for all sizes of batch: Horovod finds what belongs together by its name, and the names in a graph
+    # depend on whether the size is known. Ranks whose shares differ would wait for one another for ever.
+    batch = tf.TensorSpec((None, *model.input_shape[1:]), "float32")
+    forward = tf.function(lambda images: model(images, training=True), input_signature=[batch])
     try:
         for images in batches:
             for recorder in recorders:

@@ -110,6 +110,23 @@ def test_tiff_and_colours_are_read(tmp_path: Path, shape: tuple[int, ...], chann
     np.testing.assert_array_equal(source.read(0), pixels.reshape(6, 5, -1)[..., ::-1])
 
 
+def test_pictures_are_decoded_as_those_of_a_plate_are(tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (6, 5, 4), np.uint8)
+    Image.fromarray(colours).save(tmp_path / "one.png")
+    images = ImageFolder(tmp_path)
+    source = images.source(pd.DataFrame({"file": ["one.png"]}), images.channels, 1)
+    np.testing.assert_array_equal(source.read(0), colours[..., :3])
+    few = Image.fromarray(colours[..., :3]).convert("P", palette=Image.Palette.WEB)
+    few.save(tmp_path / "one.png")
+    np.testing.assert_array_equal(source.read(0), np.asarray(few.convert("RGB")))
+    with tifffile.TiffWriter(tmp_path / "holes.tif") as tiff:
+        tiff.write(np.ones((6, 5), np.uint8))
+    with tifffile.TiffFile(tmp_path / "holes.tif", mode="r+") as tiff:
+        tiff.pages.first.tags["StripByteCounts"].overwrite(0)  # as a copy that was cut off; it decodes to zeros
+    with pytest.raises(InputError, match=r"holes.tif is truncated: .*copy it again"):
+        images.source(pd.DataFrame({"file": ["holes.tif"]}), ("grey",), 1)
+
+
 def test_what_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'\^\(\?P<row>\\d\)' does not fit 'p1_A01_1.png'"):
         ImageFolder(folder).label(DataSection(pattern=r"^(?P<row>\d)"))

@@ -7,7 +7,7 @@ the file names say everything, a `FilePattern` is the whole reader.
 The rest helps to read other programs' files, and refuses what would put an image under a wrong label:
 
 - files: `inside` (a name from an index becomes a path), `on_disk` (names in another spelling), `IMAGE_SUFFIXES`,
-  `read_header`, `read_image`;
+  `read_header`, `read_image`, `read_pixels`;
 - labels: `label`, `number`, `well_name`, `plate_size`, `distinct`, `only`;
 - places: `field_positions`, `strayed_fields`, `plane_distance`, `without_projections`;
 - XML: `read_xml`, `parse_xml`; Zarr: `read_zarr_attributes`, `read_zarr_array`, `is_zarr_empty`.
@@ -16,7 +16,7 @@ The rest helps to read other programs' files, and refuses what would put an imag
 """
 
 from hcskit.readers.toolkit._bad_files import describe_bad_files
-from hcskit.readers.toolkit._files import IMAGE_SUFFIXES, WHOLE, read_header, read_image
+from hcskit.readers.toolkit._files import IMAGE_SUFFIXES, WHOLE, read_header, read_image, read_pixels
 from hcskit.readers.toolkit._header import Header
 from hcskit.readers.toolkit._index import ImageIndex
 from hcskit.readers.toolkit._index_table import KEYS
@@ -61,6 +61,7 @@ __all__ = [
     "plate_size",
     "read_header",
     "read_image",
+    "read_pixels",
     "read_xml",
     "read_zarr_array",
     "read_zarr_attributes",

@@ -16,7 +16,16 @@ from hcskit.readers.toolkit._header import Header
 from hcskit.readers.toolkit._labels import number
 from hcskit.readers.toolkit._zarr_images import read_array_header, read_array_image
 
-__all__ = ["IMAGE_SUFFIXES", "WHOLE", "check_alone", "describe_samples", "read_header", "read_image", "sample"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "WHOLE",
+    "check_alone",
+    "describe_samples",
+    "read_header",
+    "read_image",
+    "read_pixels",
+    "sample",
+]
 
 _TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
 _PICTURE = frozenset({".png", ".bmp", ".jpg", ".jpeg"})
@@ -25,6 +34,7 @@ IMAGE_SUFFIXES = _TIFF | _PICTURE
 #: The sample of an image that has one for each pixel: the image itself.
 WHOLE = -1
 _RGB = ("RGB", "RGBA")
+_AS_COLOUR = ("1", "P", "PA", "LA", "CMYK", "YCbCr")  # Pillow makes RGB of them; no plate is imported from them
 _SAMPLE = 1024  # no two exposures have these noisy bytes in common
 # A decoder takes a strip of no bytes for zeros.
 _UNWRITTEN = "parts that were never written"
@@ -76,13 +86,29 @@ def read_image(path: str | Path, page: int | None = None, sample: int = WHOLE) -
     ReaderError
         If it cannot be decoded, or is not the only one.
     """
+    return _one_sample(path, read_pixels(path, page), sample)
+
+
+def read_pixels(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
+    """Read one image as it is, (y, x) or, in colour, (y, x, sample).
+
+    Parameters
+    ----------
+    path, page
+        As `read_image` takes them.
+
+    Raises
+    ------
+    ReaderError
+        If it cannot be decoded, is truncated, or is not the only one.
+    """
     suffix = Path(path).suffix.lower()
     try:
         if suffix in _TIFF:
-            return _one_sample(path, _tiff_image(path, page), sample)
+            return _tiff_image(path, page)
         if suffix in _PICTURE:
             with Image.open(path) as picture:
-                return _one_sample(path, np.asarray(picture).astype(_pixel_type(picture)), sample)
+                return _picture_image(picture)
         return read_array_image(path, page or 0)
     except ReaderError:
         raise
@@ -166,18 +192,27 @@ def _picture_header(path: str | Path) -> Header:
         return Header((picture.height, picture.width), _pixel_type(picture), 1, samples=samples)
 
 
+def _picture_image(picture: Image.Image) -> npt.NDArray[Any]:
+    if picture.mode in _AS_COLOUR and not _is_grey_palette(picture):
+        return np.asarray(picture.convert("RGB"))
+    return np.asarray(picture).astype(_pixel_type(picture))
+
+
 def _pixel_type(picture: Image.Image) -> np.dtype[Any]:
-    """Type of a picture's pixels; a palette is grey if each of its colours is its own number."""
-    if picture.mode in _RGB:
+    if picture.mode in _RGB or _is_grey_palette(picture):
         return np.dtype("uint8")
-    if picture.mode == "P":
-        colours = np.array(picture.getpalette()).reshape(-1, 3)
-        if (colours == np.arange(len(colours))[:, np.newaxis]).all():
-            return np.dtype("uint8")
     dtype = _GREY.get(picture.mode)
     if dtype is None:
         raise ReaderError(f"{picture.filename} is a picture of mode {picture.mode}; expected grey of 8 or 16 bits")  # type: ignore[attr-defined]
     return dtype
+
+
+def _is_grey_palette(picture: Image.Image) -> bool:
+    """Tell whether a picture has a palette of which each colour is its own number."""
+    if picture.mode != "P":
+        return False
+    colours = np.array(picture.getpalette()).reshape(-1, 3)
+    return bool((colours == np.arange(len(colours))[:, np.newaxis]).all())
 
 
 def _pixel_size(page: Any) -> float | None:
