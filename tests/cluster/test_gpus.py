@@ -84,9 +84,9 @@ def test_workers_of_one_machine_have_gpus_of_their_own(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b,GPU-c,GPU-d,GPU-e")
     config = ClusterConfig(workers=workers, ranks_per_worker=2, cores=1, gpus_per_rank=said)
-    with open_cluster(config) as client:
-        client.wait_for_workers(workers)
-        assert dict(client.run(_environment).values()) == seen
+    with open_cluster(config) as cluster:
+        cluster.client.wait_for_workers(workers)
+        assert dict(cluster.client.run(_environment).values()) == seen
 
 
 @pytest.mark.slow
