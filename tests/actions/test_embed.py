@@ -68,6 +68,7 @@ def test_the_last_layers_read_the_probabilities_from_the_features(tmp_path: Path
     np.testing.assert_allclose(np.mean(read, axis=0), model.predict_on_batch(images), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_features_do_not_depend_on_how_a_field_lies_if_the_model_turns_it(count: int, tmp_path: Path) -> None:
     networks = [_network(f"network_{number}", number) for number in range(count)]

@@ -32,6 +32,7 @@ def installed(lab: Any, tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(site)}
 
 
+@pytest.mark.slow
 def test_it_is_found_by_name_and_hides_none_of_ours(lab: Any, installed: dict[str, str]) -> None:
     done = lab.hcskit("run", lab.pipeline(steps=["count_files", "quality"]), "--list", env=installed)
     assert done.returncode == 0, done.stderr

@@ -27,6 +27,7 @@ def test_exact_data_give_the_concentration_of_a_response(top: float) -> None:
         assert bmcl < truth < bmcu
 
 
+@pytest.mark.slow
 def test_the_intervals_hold_the_truth_and_follow_that_of_the_ec50() -> None:
     held, benchmark = [], []
     for seed in range(40):

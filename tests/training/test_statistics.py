@@ -108,6 +108,7 @@ def _folder_of_classes(folder: Path, counts: dict[str, int], size: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_field_of_more_tiles_than_are_measured_does_not_leave_one_class_alone(tmp_path: Path) -> None:
     images = _folder_of_classes(tmp_path / "images", {"bright": 5, "dim": 2, "rare": 1}, 264)  # 33² crops of 8 each
     recipe = Recipe.model_validate(
@@ -132,6 +133,7 @@ def test_statistics_are_measured_on_batches_of_all_classes() -> None:
     np.testing.assert_array_equal(labels[0], again[0][1])
 
 
+@pytest.mark.slow
 def test_after_twenty_steps_a_training_image_reads_the_same_in_both_modes(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     for number in range(20):

@@ -62,6 +62,7 @@ def python(code: str, installed: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_a_run_draws_the_views_it_has_the_parts_for(run_folder: Path, installed: Path) -> None:
     code = (
         f"import hcskit; run = hcskit.open_run({str(run_folder)!r}); print(*run.views)\n"
@@ -77,6 +78,7 @@ def test_a_run_draws_the_views_it_has_the_parts_for(run_folder: Path, installed:
     assert "left out: the view 'absent' cannot be loaded from more_views:no_such_view" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_report_shows_them_and_survives_those_that_fail(run_folder: Path, installed: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     done = python(f"import hcskit; hcskit.report({str(run_folder)!r}, {str(out)!r})", installed)
