@@ -101,7 +101,7 @@ def test_the_command_writes_a_profile_of_every_well_that_is_used(screen: Path, t
     # A field that was left out has no part in its well's profile.
     pd.testing.assert_frame_equal(embed(data, model, progress=False), table)
     everything = {name: plate.drop_vars("excluded") for name, plate in data.plates.items()}
-    other = embed(ScreenData(everything, data.profiles), model, progress=False)
+    other = embed(ScreenData(everything, data.illumination), model, progress=False)
     differs = ~np.isclose(other, table.reindex(other.index)).all(axis=1)
     quality = read_table(screen, QUALITY)
     left_out = quality[quality["excluded"]].index.unique("well")

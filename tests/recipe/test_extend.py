@@ -50,10 +50,10 @@ import sys
 import numpy as np
 from hcskit.data import open_data
 from hcskit.recipe import Recipe
-from hcskit.training import train
+from hcskit.training import fit
 
 images, recipe, model, out = sys.argv[1:]
-result = train(open_data(images), Recipe.from_yaml(recipe), model, progress=False)
+result = fit(open_data(images), Recipe.from_yaml(recipe), model, progress=False)
 assert len(result.history) == 2
 np.savez(out, told=result.model.predict_on_batch(np.load(images + ".npy")), rates=result.history["learning_rate"])
 """

@@ -24,7 +24,7 @@ source, own, share, same = sys.argv[1:]
 for screen, wells in ((own, share.split(",")), (same, None)):
     print("ready", flush=True)
     sys.stdin.readline()
-    import_plates(read_folder(source), screen, wells=wells, progress=False)
+    import_plates(read_folder(source), screen, wells=wells, say=lambda _: None, progress=False)
 """
 
 
