@@ -18,20 +18,18 @@ __all__ = ["TrainedModel", "open_model"]
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained network, read from its folder when it is asked for.
+    """A trained network; its weights and history are read from its folder when they are asked for.
 
     Attributes
     ----------
     folder : pathlib.Path
         Folder of ``model.keras``, ``card.json``, ``recipe.yaml`` and ``history.csv``.
+    card : ModelCard
+        What the network expects, and where it comes from.
     """
 
     folder: Path
-
-    @cached_property
-    def card(self) -> ModelCard:
-        """What the network expects, and where it comes from."""
-        return load_card(self.folder)
+    card: ModelCard
 
     @property
     def recipe(self) -> Recipe:
@@ -61,6 +59,4 @@ def open_model(folder: str | Path | TrainedModel) -> TrainedModel:
     """
     if isinstance(folder, TrainedModel):
         return folder
-    model = TrainedModel(Path(folder))
-    load_card(model.folder)
-    return model
+    return TrainedModel(Path(folder), load_card(folder))

@@ -134,8 +134,7 @@ def test_what_does_not_fit_is_refused_and_a_worker_notices_another_model_or_soft
         with pytest.raises(InputError, match=r"worker tls://\S+ has keras 3\.\S+ \(here 4\.0\)"):
             predict(screen, model, **options)
     # The driver's copy of the folder holds another network than the one that the workers read.
-    here = TrainedModel(model)
-    here.__dict__["card"] = load_card(_save(tmp_path / "other", seed=1))
+    here = TrainedModel(model, load_card(_save(tmp_path / "other", seed=1)))
     with pytest.raises(InputError, match="another model for this worker"):
         predict(screen, here, **options)
 
