@@ -13,10 +13,10 @@ from uuid import uuid4
 
 from hcskit.errors import InputError, StoreError
 
-__all__ = ["child", "locked", "replacing", "replacing_all", "write_text"]
+__all__ = ["child", "locked", "replacing", "replacing_all", "safe_name", "write_text"]
 
 _LONGEST = 200  # bytes of a name; file systems take 255, and suffixes come on top
-_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]|^\.|^\s|[.\s]$')
+_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]|^[.\s]+|[.\s]+$')
 
 
 def child(folder: str | Path, name: str, suffix: str = "") -> Path:
@@ -52,6 +52,17 @@ def child(folder: str | Path, name: str, suffix: str = "") -> Path:
             "not beginning with a dot or a space, nor ending in one; give it another name"
         )
     return Path(folder) / f"{name}{suffix}"
+
+
+def safe_name(name: str) -> str:
+    """Return a name as one that `child` takes, unless it is empty or too long; most names stay as they are.
+
+    Examples
+    --------
+    >>> safe_name("24/06 A?"), safe_name("Plate-7")
+    ('24_06 A_', 'Plate-7')
+    """
+    return _FORBIDDEN.sub("_", name.strip())
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hcskit.errors import InputError
 
-__all__ = ["FORMATS", "PlateFormat", "Well", "column_name", "format_for", "parse_well", "row_name", "safe_name"]
+__all__ = ["FORMATS", "PlateFormat", "Well", "column_name", "format_for", "parse_well", "row_name"]
 
 _WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9][0-9]?)")
 
@@ -124,15 +124,3 @@ def format_for(wells: Iterable[Well]) -> PlateFormat:
             return format
     outside = next(well for well in wanted if well not in FORMATS[1536])
     raise InputError(f"no standard plate format holds row {outside.row + 1}, column {outside.column + 1}")
-
-
-def safe_name(name: str) -> str:
-    """Return a plate's name as one that can be a folder on every system; most names stay as they are.
-
-    Examples
-    --------
-    >>> safe_name("24/06 A?"), safe_name("Plate-7")
-    ('24_06 A_', 'Plate-7')
-    """
-    safe = re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", name.strip())
-    return re.sub(r"^\.+|[. ]+$", "_", safe)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from hcskit.errors import InputError, PlateMapError
-from hcskit.plate import parse_well, row_name, safe_name
+from hcskit.files import safe_name
+from hcskit.plate import parse_well, row_name
 from hcskit.platemap._assay_layout import read_assay_layout
 from hcskit.platemap._check import COLUMNS, check_plate_map, raise_faults
 from hcskit.platemap._doses import refuse_substitutes, spell_doses
