@@ -22,7 +22,7 @@ export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup horovod demo test test-fast lint lock bench bench-gpu clean
+.PHONY: help setup horovod demo test test-fast lint lock screenshots bench bench-gpu clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml, and install 
 	@$(UV) pip compile --universal --generate-hashes --all-extras --group dev --no-header --no-annotate --quiet \
 	  $(UPGRADE) -o requirements.lock pyproject.toml
 	@$(MAKE) --no-print-directory setup
+
+screenshots: demo ## The pictures of docs/, from the demo run, taken in Chromium
+	@$(BIN)/python docs/screenshots.py runs/demo
 
 bench: $(STAMP) ## Measure the benchmarks
 	@$(BIN)/pytest benchmarks --benchmark-enable --benchmark-only

@@ -1,5 +1,6 @@
 from . import (
     actions,
+    app,
     assay,
     cluster,
     data,
@@ -25,7 +26,7 @@ from . import (
     training,
     views,
 )
-from .actions import assess, cross_validate, embed, import_plates, predict, train
+from .actions import assess, cross_validate, embed, import_plates, mask_wells, predict, train, unmask_wells
 from .cluster import ClusterConfig, open_cluster, tune_ranks
 from .data import open_data
 from .export import export_screen
@@ -49,6 +50,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "actions",
+    "app",
     "assay",
     "assess",
     "cluster",
@@ -66,6 +68,7 @@ __all__ = [
     "inference",
     "list_models",
     "lr_range",
+    "mask_wells",
     "models",
     "open_cluster",
     "open_data",
@@ -98,5 +101,6 @@ __all__ = [
     "train",
     "training",
     "tune_ranks",
+    "unmask_wells",
     "views",
 ]

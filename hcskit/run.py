@@ -9,6 +9,7 @@ from typing import Any, Self, overload
 import pandas as pd
 import xarray as xr
 
+import hcskit.app as app
 import hcskit.training as training  # a model's part of it loads Keras: not before a model is asked for
 from hcskit.errors import InputError, NotAScreenError
 from hcskit.results import (
@@ -19,6 +20,7 @@ from hcskit.results import (
     HELD_OUT_CONTROLS,
     HISTORY,
     IMAGE_CONTROLS,
+    MASKS,
     MODEL,
     PARTS,
     PHENOTYPE_CONTROLS,
@@ -84,6 +86,7 @@ class Run:
     readouts = _TableOf(READOUTS)
     phenotype_controls = _TableOf(PHENOTYPE_CONTROLS)
     profiles = _TableOf(PROFILES)
+    masks = _TableOf(MASKS)
     responses = _TableOf(RESPONSES)
     points = _TableOf(POINTS)
     curves = _TableOf(CURVES)
@@ -177,6 +180,10 @@ class Run:
             raise InputError(f"there is no view {name!r}; known: {', '.join(known) or 'none'}")
         return known[name].of({part.name: self.read(part) for part in known[name].needs})
 
+    def explore(self, selection: app.Selection | None = None) -> Any:
+        """Show the dashboard in a cell of a notebook; see `hcskit.app.explore`."""
+        return app.explore(self.folder, selection)
+
     def __repr__(self) -> str:
         there = [f"  {', '.join(own)}: from {writer}" for writer, own, _ in self._by_writer() if own]
         lacking = [f"  {', '.join(own)}: run {writer}" for writer, _, own in self._by_writer() if own]
@@ -195,7 +202,7 @@ class Run:
         found: dict[str, tuple[list[str], list[str]]] = {}
         for part in (*PARTS, *others):
             there = self.has(part)
-            if there or part is not TRUTH:  # it is known of simulated plates alone
+            if there or part.always:
                 found.setdefault(part.writer, ([], []))[0 if there else 1].append(part.name)
         return [(writer, *names) for writer, names in found.items()]
 

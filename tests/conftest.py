@@ -25,7 +25,7 @@ from hcskit.store import open_plates
 # TensorFlow reads it once, when it is first imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-pytest_plugins = ["tests.small_run"]  # fixtures of the tests of views, reports and runs
+pytest_plugins = ["tests.fitted_run", "tests.small_run"]  # fixtures of the tests of views, reports, runs and dashboards
 
 ROOT = Path(__file__).resolve().parents[1]
 

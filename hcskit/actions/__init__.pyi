@@ -1,6 +1,19 @@
 from ._apply import embed, predict
 from ._assess import Assessment, assess
 from ._import import import_plates
+from ._mask import mask_wells, masked_readouts, read_masks, unmask_wells
 from ._train import cross_validate, train
 
-__all__ = ["Assessment", "assess", "cross_validate", "embed", "import_plates", "predict", "train"]
+__all__ = [
+    "Assessment",
+    "assess",
+    "cross_validate",
+    "embed",
+    "import_plates",
+    "mask_wells",
+    "masked_readouts",
+    "predict",
+    "read_masks",
+    "train",
+    "unmask_wells",
+]

@@ -7,7 +7,7 @@ import numpy as np
 from hcskit.reporting._findings import Findings
 from hcskit.reporting._text import count, some
 from hcskit.response import EFFECTS
-from hcskit.results import HISTORY, MODEL
+from hcskit.results import HISTORY, MASKS, MODEL
 from hcskit.views import format_ec50, format_number
 
 __all__ = ["attention", "headline", "numbers"]
@@ -88,6 +88,9 @@ def _about_fields(findings: Findings) -> list[tuple[str, str]]:
     notes = []
     if findings.excluded is not None and len(findings.excluded):
         notes.append((f"{count(len(findings.excluded), 'field')} excluded for quality and not used.", "excluded"))
+    masked = findings.get(MASKS)
+    if masked is not None and len(masked):
+        notes.append((f"{count(len(masked), 'well')} masked by hand and not fitted.", "quality"))
     missing = sum(int((~plate["present"].any("channel")).sum()) for plate in findings.plates.values())
     if missing:
         notes.append((f"{count(missing, 'field')} not acquired.", "plates"))

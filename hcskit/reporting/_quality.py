@@ -9,7 +9,7 @@ import xarray as xr
 from hcskit.reporting._figures import Figures
 from hcskit.reporting._findings import Findings
 from hcskit.reporting._text import as_table
-from hcskit.results import ILLUMINATION, QUALITY
+from hcskit.results import ILLUMINATION, MASKS, QUALITY
 from hcskit.views import controls_table, field_heatmap, illumination_map
 
 __all__ = ["quality"]
@@ -22,6 +22,7 @@ def quality(findings: Findings, figures: Figures) -> dict[str, Any]:
         "controls": None if controls is None else as_table(controls_table(controls).to_dict("records")),
         "maps": _maps(findings, figures),
         "excluded": None if excluded is None else as_table(excluded.to_dict("records")),
+        "masked": as_table(findings.get(MASKS).reset_index().to_dict("records")) if findings.has(MASKS) else None,
         "illumination": _illumination(findings.get(ILLUMINATION), figures),
     }
 

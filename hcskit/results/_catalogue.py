@@ -14,6 +14,7 @@ __all__ = [
     "HISTORY",
     "ILLUMINATION",
     "IMAGE_CONTROLS",
+    "MASKS",
     "MODEL",
     "PARTS",
     "PHENOTYPE_CONTROLS",
@@ -94,7 +95,9 @@ ILLUMINATION = Part(
 MODEL = Part("model", "The trained network and its card", "the train step", "model/card.json")
 HISTORY = Part("history", "Loss and accuracy of each epoch", "the train step", "model/history.csv")
 RECORD = Part("record", "What was run, with what, and how it ended", "hcskit run", "run.json")
-TRUTH = Part("truth", "Known effective concentrations of a simulated plate", "hcskit simulate", "export/truth.csv")
+TRUTH = Part(
+    "truth", "Known effective concentrations of a simulated plate", "hcskit simulate", "export/truth.csv", always=False
+)
 
 QUALITY = Table(
     "quality",
@@ -194,6 +197,18 @@ RESPONSES = Table(
         Column("deviating_wells", "text", "wells that were left out of the fit: plate and well", optional=True),
     ),
 )
+MASKS = Table(
+    "masks",
+    "Wells that a person took out of the fits",
+    "hcskit mask",
+    always=False,
+    index=(_PLATE, _WELL),
+    columns=(
+        Column("reason", "text", "why the well is not to be trusted"),
+        Column("who", "text", "who masked it"),
+        Column("when", "text", "when, in UTC, as ISO 8601 writes it"),
+    ),
+)
 POINTS = Table("points", "The wells that were fitted", _RESPONSE_STEP, columns=_TREATED)
 CURVES = Table(
     "curves",
@@ -276,6 +291,7 @@ CATALOGUE: dict[str, Table] = {
         READOUTS,
         PHENOTYPE_CONTROLS,
         PROFILES,
+        MASKS,
         RESPONSES,
         POINTS,
         CURVES,

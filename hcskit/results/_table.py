@@ -74,12 +74,15 @@ class Part:
         The step or command that writes it.
     where : str
         Where it is in the run's folder; a pattern, as `pathlib.Path.glob` takes it.
+    always : bool
+        Whether each finished run has it.
     """
 
     name: str
     meaning: str
     writer: str
     where: str
+    always: bool = True
 
     def path(self, folder: str | Path) -> Path:
         """Return where it is, or where it would be."""

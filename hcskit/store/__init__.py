@@ -2,12 +2,13 @@
 
 from hcskit.store._engine import HcskitBackend, open_screen
 from hcskit.store._layout import plate_path
-from hcskit.store._open import open_plate, open_plates, plate_folders
+from hcskit.store._open import lazy_plates, open_plate, open_plates, plate_folders
 from hcskit.store._write import convert_plates, write_plate
 
 __all__ = [
     "HcskitBackend",
     "convert_plates",
+    "lazy_plates",
     "open_plate",
     "open_plates",
     "open_screen",

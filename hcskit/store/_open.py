@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,18 @@ def open_plate(path: str | Path) -> xr.Dataset:
     return chunked(_lazy_plate(path, _Results(path.parent).of_plates(QUALITY)))
 
 
-def lazy_plates(path: str | Path) -> dict[str, xr.Dataset]:
+def lazy_plates(path: str | Path, level: int = 0) -> dict[str, xr.Dataset]:
     """Open the plates of a screen by name, without Dask: an image is read when it is indexed.
 
     A plate whose import was not finished is left out with a warning, if there are others.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder of a screen, or of one plate.
+    level : int
+        Level of the image pyramid; each has half the rows and columns of the one before. A plate that has fewer levels
+        is opened at its last.
 
     Raises
     ------
@@ -78,7 +86,7 @@ def lazy_plates(path: str | Path) -> dict[str, xr.Dataset]:
     unfinished: list[StoreError] = []
     for folder in plate_folders(path):
         try:
-            plate = _lazy_plate(folder, quality)
+            plate = _lazy_plate(folder, quality, level)
         except StoreError as error:
             unfinished.append(error)
             continue
@@ -134,13 +142,16 @@ def plate_folders(path: str | Path) -> list[Path]:
     return folders
 
 
-def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame]) -> xr.Dataset:
+def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame], level: int = 0) -> xr.Dataset:
     own = _layout.read_attributes(path)
     if not own["complete"]:
         raise StoreError(f"the import of {path} was not finished; import it again to add the missing wells")
-    info = _layout.plate_info(own)
-    present = _layout.plate_presence(own)
-    array = PlaneArray(_StoredImages(path.resolve(), info), present, info.shape, info.dtype)
+    info, present = _layout.plate_info(own), _layout.plate_presence(own)
+    level = min(level, _layout.pyramid_depth(info.shape) - 1)
+    rows, columns = _layout.field_shape(info, level)[-2:]
+    pixel = None if info.pixel_size is None else info.pixel_size * 2**level
+    info = replace(info, shape=(rows, columns), pixel_size=pixel)
+    array = PlaneArray(_StoredImages(path.resolve(), info, level), present, info.shape, info.dtype)
     plate = make_plate(info, array.variable(info.dims), present, _layout.plate_map(own))
     if info.name in quality:
         excluded = quality[info.name]["excluded"].groupby(level=["well", "field"]).any()
@@ -156,6 +167,7 @@ class _StoredImages:
 
     path: Path
     info: PlateInfo
+    level: int
 
     def __call__(self, position: tuple[int, ...]) -> npt.NDArray[Any]:
         well, field, *rest = position
@@ -166,7 +178,7 @@ class _StoredImages:
         for place, size in zip(rest, sizes, strict=True):
             number = number * size + place
         try:
-            shard = _layout.shard_path(folder, 0, len(sizes) + 2)
+            shard = _layout.shard_path(folder, self.level, len(sizes) + 2)
             return read_image_of_shard(shard, number, math.prod(sizes), info.shape, info.dtype)
         except FileNotFoundError:
             raise StoreError(f"{folder} cannot be read: its pixels are gone; was the plate copied whole?") from None

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from hcskit.errors import InputError
+from hcskit.plate import parse_well
 from hcskit.screen import field_table
 from hcskit.views._images import contrast_limits, field_rgb, scale_bar
 from hcskit.views._style import format_concentration, style
@@ -157,6 +158,7 @@ def _bar(micrometre: float, width: int, height: int) -> list[Any]:
 
 
 def _tile(plate: xr.Dataset, well: str, field: int | None) -> Tile:
+    well = parse_well(well).name  # B2 is B02
     _check(plate, "well", [well])
     row = plate.sel(well=well)
     if field is None:

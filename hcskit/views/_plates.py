@@ -13,7 +13,7 @@ from hcskit.errors import InputError
 from hcskit.plate import FORMATS, PlateFormat, format_for, parse_well, row_name
 from hcskit.views._style import COLOUR_BAR, INK, format_concentration, format_number, style
 
-__all__ = ["field_heatmap", "plate_heatmap"]
+__all__ = ["field_heatmap", "plate_axes", "plate_heatmap"]
 
 _CORNERS = ["x0", "y0", "x1", "y1"]
 _ABSENT = "#eef0f2"
@@ -254,20 +254,22 @@ def _limits(values: pd.Series[Any]) -> tuple[float, float]:
 
 def _on_plate(overlay: hv.Overlay, format: PlateFormat, title: str) -> hv.Overlay:
     cell = int(np.clip(480 // format.columns, 13, 34))
-    return style(
-        overlay,
-        title=title,
-        xlabel="",
-        hooks=[_no_axis_lines],
-        ylabel="",
-        xaxis="top",
-        invert_yaxis=True,
-        show_legend=False,
-        show_grid=False,
-        frame_width=cell * format.columns,
-        frame_height=cell * format.rows,
-        xlim=(0.5, format.columns + 0.5),
-        ylim=(0.5, format.rows + 0.5),
-        xticks=[(column + 1, str(column + 1)) for column in range(format.columns)],
-        yticks=[(row + 1, row_name(row)) for row in range(format.rows)],
-    )
+    size = {"frame_width": cell * format.columns, "frame_height": cell * format.rows}
+    return style(overlay, title=title, **size, **plate_axes(format))
+
+
+def plate_axes(format: PlateFormat) -> dict[str, Any]:
+    """Return the options of a plot that lies as a plate on the bench: letters down the side, numbers on top."""
+    return {
+        "xlabel": "",
+        "ylabel": "",
+        "hooks": [_no_axis_lines],
+        "xaxis": "top",
+        "invert_yaxis": True,
+        "show_legend": False,
+        "show_grid": False,
+        "xlim": (0.5, format.columns + 0.5),
+        "ylim": (0.5, format.rows + 0.5),
+        "xticks": [(column + 1, str(column + 1)) for column in range(format.columns)],
+        "yticks": [(row + 1, row_name(row)) for row in range(format.rows)],
+    }

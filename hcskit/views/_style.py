@@ -22,6 +22,7 @@ __all__ = [
     "format_ec50",
     "format_interval",
     "format_number",
+    "format_si",
     "format_unit",
     "log_ticks",
     "style",
@@ -56,6 +57,8 @@ _THIN_SPACE_DASH = " – "
 
 def style(element: Any, **options: Any) -> Any:
     """Give a plot the shared options, then its own; always for the Bokeh backend."""
+    if "title" in options:  # HoloViews formats it: a name may hold braces, as those of chemicals do
+        options["title"] = options["title"].replace("{", "{{").replace("}", "}}")
     if "frame_width" in options:
         options["hooks"] = [_size_by_frame, *options.get("hooks", [])]
     return element.opts(backend="bokeh", **{**_SHARED, **options})
@@ -107,6 +110,20 @@ def format_concentration(value: float, unit: str) -> str:
     ('0.5 µM', '0 nM')
     """
     return f"{format_number(value)} {format_unit(unit)}".strip() if np.isfinite(value) else "–"
+
+
+def format_si(value: float, base: str) -> str:
+    """Write a concentration in mol/L (``M``) or g/L with the SI prefix that fits.
+
+    Examples
+    --------
+    >>> format_si(1.523e-10, "M"), format_si(3e-5, "M"), format_si(2e-6, "g/L"), format_si(0.0, "M")
+    ('152 pM', '30 µM', '2 µg/L', '0 M')
+    """
+    if not np.isfinite(value) or value <= 0:
+        return f"{format_number(value)} {base}"
+    power = int(np.clip(np.floor(np.log10(value * 1.0005) / 3), -5, 0))
+    return f"{format_number(value / 1000.0**power)} {'fpnµm'[power] if power else ''}{base}"
 
 
 def format_interval(low: float, high: float) -> str:

@@ -1,0 +1,147 @@
+"""Wells that a person takes out of the fits: kept with a reason, and the compounds they belong to fitted again."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from hcskit.errors import InputError
+from hcskit.files import locked
+from hcskit.response import fit_responses, readout_limits
+from hcskit.results import CURVES, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
+
+__all__ = ["mask_wells", "masked_readouts", "read_masks", "unmask_wells"]
+
+#: Name of a plate and of one of its wells.
+Place = tuple[str, str]
+
+
+def mask_wells(data: str | Path, wells: Iterable[Place], reason: str, *, who: str | None = None) -> pd.DataFrame:
+    """Take wells out of the fits of a run, and fit again what they were part of.
+
+    The readouts stay as they are; only the fits leave the wells out. A masked negative control concerns each compound
+    of its plate. The response step leaves the wells out too, when it runs again.
+
+    Parameters
+    ----------
+    data : path-like
+        Folder of a run. Its tables ``masks``, ``responses``, ``points`` and ``curves`` are written.
+    wells : iterable of (str, str)
+        Names of plate and well.
+    reason : str
+        Why; it is shown in the report.
+    who : str, optional
+        Who masks them; by default the user of this process.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All masks of the run, as `hcskit.results.MASKS` declares them.
+
+    Raises
+    ------
+    InputError
+        If the reason is empty, or a well has no readout.
+    NotAScreenError
+        If the run has no readouts or no responses.
+    StoreError
+        If another process is writing the run.
+    """
+    if not reason.strip():
+        raise InputError("a well is masked with a reason; say why it is not to be trusted")
+    new = [(plate, well) for plate, well in wells]
+    row = (reason.strip(), who or getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"))
+    with locked(data):
+        _check(read_table(data, READOUTS), new)
+        masks = read_masks(data)
+        added = _masks(new, [row] * len(new))
+        kept = masks[~masks.index.isin(new)]
+        return _write(data, pd.concat([kept, added]).sort_index(), new)
+
+
+def unmask_wells(data: str | Path, wells: Iterable[Place]) -> pd.DataFrame:
+    """Bring masked wells back into the fits; see `mask_wells`.
+
+    Raises
+    ------
+    InputError
+        If a well is not masked.
+    """
+    back = [(plate, well) for plate, well in wells]
+    with locked(data):
+        masks = read_masks(data)
+        strange = sorted(set(back) - set(masks.index))
+        if strange:
+            raise InputError(f"well {' '.join(strange[0])} is not masked; nothing was changed")
+        return _write(data, masks[~masks.index.isin(back)], back)
+
+
+def read_masks(data: str | Path) -> pd.DataFrame:
+    """Return the masks of a run; an empty table where no well is masked."""
+    return read_table(data, MASKS) if has_table(data, MASKS) else _masks([], [])
+
+
+def masked_readouts(data: str | Path) -> pd.DataFrame:
+    """Return the readouts of a run, without a value (NaN) in the wells that are masked."""
+    return _without(read_table(data, READOUTS), read_masks(data))
+
+
+def _masks(wells: list[Place], rows: list[tuple[str, str, str]]) -> pd.DataFrame:
+    index = pd.MultiIndex.from_tuples(wells, names=MASKS.labels) if wells else None
+    if index is None:
+        index = pd.MultiIndex.from_arrays([[], []], names=MASKS.labels)
+    return pd.DataFrame(rows, columns=["reason", "who", "when"], index=index, dtype=object)
+
+
+def _without(readouts: pd.DataFrame, masks: pd.DataFrame) -> pd.DataFrame:
+    hidden = pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(masks.index)
+    return readouts.assign(value=readouts["value"].mask(hidden))
+
+
+def _check(readouts: pd.DataFrame, wells: list[Place]) -> None:
+    known = dict.fromkeys(zip(readouts["plate"], readouts["well"], strict=True))
+    strange = [place for place in wells if place not in known]
+    if strange or not wells:
+        found = f"well {' '.join(strange[0])} has no readout" if strange else "no well is named"
+        raise InputError(
+            f"{found}; expected wells of the table readouts, such as {' '.join(next(iter(known), ('P1', 'A01')))}"
+        )
+
+
+def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.DataFrame:
+    """Fit again what wells are part of, and write all tables; those of other compounds stay as they are."""
+    readouts = _without(read_table(data, READOUTS), masks)
+    old, points, curves = (read_table(data, table) for table in (RESPONSES, POINTS, CURVES))
+    touched = pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(changed)
+    treated = readouts["role"] == "treatment"
+    controls = readouts["plate"].isin(readouts["plate"][touched & ~treated])
+    compounds = readouts["compound"][treated & (touched | controls)].unique()
+    own = treated & readouts["compound"].isin(compounds)
+    subset = readouts[own | (~treated & readouts["plate"].isin(readouts["plate"][own].unique()))]
+    fits = fit_responses(
+        subset,
+        by=[str(name) for name in old.index.names[2:]],
+        limits={str(name): readout_limits(part.to_numpy()) for name, part in readouts.groupby("readout")["value"]},
+        level=float(old["level"].iloc[0]) if "level" in old else 0.95,
+    )
+    kept = old[~old.index.get_level_values("compound").isin(compounds)]
+    responses = pd.concat([kept, fits.responses]).sort_index()
+    write_table(data, MASKS, masks)
+    write_table(data, RESPONSES, responses)
+    write_table(data, POINTS, _merged(points, fits.points, compounds, changed))
+    write_table(data, CURVES, _merged(curves, fits.curves, compounds, []))
+    return masks
+
+
+def _merged(old: pd.DataFrame, new: pd.DataFrame, compounds: Iterable[str], wells: list[Place]) -> pd.DataFrame:
+    """Replace the rows of some compounds and wells."""
+
+    def concerned(table: pd.DataFrame) -> pd.Series[bool]:
+        found = table["compound"].isin(compounds)
+        return found | pd.MultiIndex.from_frame(table[["plate", "well"]]).isin(wells) if wells else found
+
+    return pd.concat([old[~concerned(old)], new[concerned(new)]], ignore_index=True)

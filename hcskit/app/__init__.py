@@ -1,0 +1,5 @@
+"""The dashboard of a run: compounds, curves, plates and cells, linked by one selection."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

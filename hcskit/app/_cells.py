@@ -1,0 +1,188 @@
+"""The cells of the selected wells, along rising concentration, beside pinned controls."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import panel as pn
+import xarray as xr
+
+from hcskit.app._content import Content
+from hcskit.app._selection import Selection, known
+from hcskit.results import PLATES, PREDICTIONS
+from hcskit.screen import max_projection
+from hcskit.units import convert
+from hcskit.views import base_unit, field_rgb, format_number, format_si, jpeg
+
+__all__ = ["cell_pane"]
+
+_MOST = 24  # wells that are shown at once
+_SIZES = {"small": 110, "medium": 190, "large": 380, "full resolution": 0}
+_CONTROLS = ("negative_control", "positive_control")
+
+Place = tuple[str, str]
+
+
+def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
+    """Return the images with the choice of channels and contrast. Only what is shown is read."""
+    lacking = content.lacking(PLATES)
+    if lacking:
+        return pn.pane.Alert(lacking, alert_type="warning")
+    names = [str(name) for name in next(iter(content.plates.values()))["channel"].to_numpy()]
+    channels = pn.widgets.CheckButtonGroup(name="Channels", options=names, button_type="default")
+    channels.value = known(selection.channels, names) or names
+    size = pn.widgets.Select(name="", options=list(_SIZES), value="medium", width=110)
+    sliders = {name: _slider(content, selection, name) for name in names}
+    channels.link(selection, value="channels")
+    for name, slider in sliders.items():
+        slider.param.watch(lambda event, name=name: _set_contrast(selection, name, event.new), "value_throttled")
+    seen = selection.param
+    images = pn.pane.HTML(
+        pn.bind(
+            lambda *_: _page(content, selection, _SIZES[size.value]),
+            seen.wells,
+            seen.compounds,
+            seen.channels,
+            seen.contrast,
+            seen.plate,
+            size,
+        ),
+        sizing_mode="stretch_both",
+        styles={"overflow": "auto"},
+        min_height=250,
+    )
+    controls = pn.FlexBox(channels, size, *sliders.values(), align_items="center")
+    return pn.Column(controls, images, sizing_mode="stretch_both")
+
+
+def _slider(content: Content, selection: Selection, channel: str) -> pn.widgets.IntRangeSlider:
+    """Return the contrast of a channel, for all plates: the same brightness means the same in each image."""
+    low, high = content.limits(content.plate(selection)).get(channel, (0.0, 1.0))
+    end = max(2, round(high * 2))
+    given = _ends(selection.contrast.get(channel)) or (low, high)
+    chosen = tuple(int(np.clip(value, 0, end)) for value in given)
+    return pn.widgets.IntRangeSlider(name=f"{channel} (counts)", start=0, end=end, value=chosen, width=140)
+
+
+def _set_contrast(selection: Selection, channel: str, ends: tuple[int, int]) -> None:
+    selection.contrast = {**selection.contrast, channel: list(ends)}
+
+
+def _ends(given: Any) -> tuple[float, float] | None:
+    """Return two numbers, rising; an address may hold anything."""
+    try:
+        low, high = (float(value) for value in given)
+    except (TypeError, ValueError):
+        return None
+    return (low, high) if np.isfinite([low, high]).all() and low < high else None
+
+
+def _page(content: Content, selection: Selection, edge: int) -> str:
+    wells = content.wells(selection)
+    if not wells:
+        return "<p class='hint'>Select a well on the plate, or a compound, to see its cells.</p>"
+    wells = _rising(content, wells)
+    pinned = [place for role in _CONTROLS for place in _control(content, wells[0][0], role) if place not in wells]
+    left_out = len(wells) - _MOST
+    columns = [_column(content, selection, place, edge, pinned=place in pinned) for place in [*pinned, *wells[:_MOST]]]
+    more = f"<p class='hint'>{left_out} more wells are not shown.</p>" if left_out > 0 else ""
+    return f"{more}<div class='strip'>{''.join(columns)}</div>"
+
+
+def _rising(content: Content, wells: list[Place]) -> list[Place]:
+    """Return wells by compound and rising concentration."""
+
+    def order(place: Place) -> tuple[str, float, Place]:
+        treatment = _treatment(content, place)
+        return str(treatment.get("compound", "")), float(treatment.get("molar", np.nan)), place
+
+    return sorted(wells, key=order)
+
+
+def _control(content: Content, plate: str, role: str) -> list[Place]:
+    own = content.plates[plate]
+    if "role" not in own.coords:
+        return []
+    acquired = own["present"].any([dim for dim in own["present"].dims if dim != "well"])
+    wells = own["well"].to_numpy()[((own["role"] == role) & acquired).to_numpy()]
+    return [(plate, str(well)) for well in wells[:1]]
+
+
+def _treatment(content: Content, place: Place) -> Mapping[str, Any]:
+    plate = content.plates[place[0]]
+    if "role" not in plate.coords:
+        return {}
+    names = ["role", "compound", "concentration", "concentration_unit"]
+    told = {name: plate[name].sel(well=place[1]).item() for name in names}
+    unit = str(told["concentration_unit"] or "")
+    if told["role"] != "treatment" or not unit:
+        return {**told, "molar": -1.0, "dose": str(told["role"]).replace("_", " ")}
+    value = convert(float(told["concentration"]), unit, base_unit(unit))
+    return {**told, "molar": value, "dose": format_si(value, base_unit(unit))}
+
+
+def _column(content: Content, selection: Selection, place: Place, edge: int, *, pinned: bool) -> str:
+    """Return a well: what it received, its fields, and what was read from it."""
+    name, well = place
+    treatment = _treatment(content, place)
+    compound = str(treatment.get("compound") or "")
+    head = f"<b>{escape(str(treatment.get('dose', '')))}</b> {escape(name)} {well}"
+    level = _level(content.plates[name], edge)
+    plate = content.level(level)[name]
+    present = plate["present"].sel(well=well)
+    present = present.any([dim for dim in present.dims if dim != "field"])
+    fields = [int(field) for field in present["field"].to_numpy()[present.to_numpy()]]
+    tiles = [_tile(content, selection, plate, place, field, edge) for field in fields]
+    told = _readings(content, place, selection)
+    return (
+        f"<figure class='{'pinned' if pinned else 'well'}'><figcaption title='{escape(compound, quote=True)}'>{head}"
+        f"</figcaption>{''.join(tiles) or '<p class=hint>no image was acquired</p>'}<small>{told}</small></figure>"
+    )
+
+
+def _level(plate: xr.Dataset, edge: int) -> int:
+    """Return the level of the pyramid whose images are just larger than they are shown."""
+    larger = max(plate.sizes["y"], plate.sizes["x"]) / edge if edge else 1.0
+    return max(0, int(np.floor(np.log2(max(larger, 1.0)))))
+
+
+def _tile(content: Content, selection: Selection, plate: xr.Dataset, place: Place, field: int, edge: int) -> str:
+    one = plate.sel(well=[place[1]], field=[field])
+    if "time" in one.dims:
+        one = one.isel(time=-1)
+    limits = content.limits(place[0])
+    shown = known(selection.channels, limits) or list(limits)
+    ends = {name: _ends(selection.contrast.get(name)) or limits[name] for name in shown}
+    try:
+        pixels = field_rgb(max_projection(one), place[1], field, ends, edge=edge or None)
+    except OSError as error:
+        return f"<p class='hint'>{escape(str(error))}</p>"
+    source = base64.b64encode(jpeg(pixels)).decode()
+    about = f"{' and '.join(shown)} of well {place[1]}, field {field}"
+    return (
+        f"<img tabindex='0' alt='{escape(about, quote=True)}' title='field {field}' "
+        f"width={pixels.shape[1]} height={pixels.shape[0]} src='data:image/jpeg;base64,{source}'>"
+    )
+
+
+def _readings(content: Content, place: Place, selection: Selection) -> str:
+    if content.lacking(PREDICTIONS):
+        return ""
+    table = content.table(PREDICTIONS)
+    try:
+        rows = table.xs(place, level=("plate", "well"))
+    except KeyError:
+        return ""
+    assert isinstance(rows, pd.DataFrame)  # noqa: S101 - the phenotypes of the well
+    wanted = [readout for _, readout in content.fits(selection)] or list(rows.index)
+    names = [name for name in dict.fromkeys(wanted) if name in rows.index][:3]
+    told = [
+        (str(name), *(format_number(float(rows[column][name]), 2) for column in ("probability", "sd")))
+        for name in names
+    ]
+    return "<br>".join(f"{escape(name)} {mean} ± {sd}" for name, mean, sd in told)

@@ -1,0 +1,76 @@
+"""The curves of the selected compounds, over one another."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import holoviews as hv
+import panel as pn
+
+from hcskit.app._content import Content
+from hcskit.app._selection import Selection
+from hcskit.results import CURVES, POINTS, RESPONSES
+from hcskit.views import PALETTE, compare_responses, format_ec50
+
+__all__ = ["curve_pane"]
+
+_MOST = len(PALETTE)  # more curves than colours cannot be told apart
+
+
+def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewable.Viewable:
+    """Return the plot and its legend. It is built once; a new selection swaps its data."""
+    lacking = content.lacking(RESPONSES, POINTS, CURVES)
+    if lacking:
+        return pn.pane.Alert(lacking, alert_type="warning")
+
+    def draw(compounds: list[str], readout: str, version: int) -> hv.Overlay:  # noqa: ARG001 - they say when to draw
+        chosen = content.fits(selection)[:_MOST]
+        return compare_responses(
+            content.table(RESPONSES),
+            content.table(POINTS),
+            content.table(CURVES),
+            chosen,
+            masked=content.masked_points,
+            label=_label(content, chosen),
+        ).opts(responsive=True, min_height=260, backend="bokeh")
+
+    streams = [hv.streams.Params(selection, ["compounds", "readout"]), hv.streams.Params(changed, ["version"])]
+    plot = pn.pane.HoloViews(hv.DynamicMap(draw, streams=streams), sizing_mode="stretch_both", min_height=260)
+    legend = pn.pane.HTML(
+        pn.bind(
+            lambda *_: _legend(content, selection),
+            selection.param.compounds,
+            selection.param.readout,
+            changed.param.version,
+        ),
+        sizing_mode="stretch_width",
+    )
+    return pn.Column(legend, plot, sizing_mode="stretch_both")
+
+
+def _label(content: Content, chosen: list[tuple[str, str]]) -> str:
+    readouts = {readout for _, readout in chosen}
+    if len(readouts) != 1:
+        every = chosen and all(content.is_probability(readout) for readout in readouts)
+        return "probability of each compound's lead phenotype" if every else "each compound's lead readout"
+    readout = readouts.pop()
+    return f"probability of {readout}" if content.is_probability(readout) else readout
+
+
+def _legend(content: Content, selection: Selection) -> str:
+    """Return the selected compounds in words; every name is escaped."""
+    chosen = content.fits(selection)
+    if not chosen:
+        return "<p class='hint'>Select compounds in the table, or wells on the plate.</p>"
+    responses, items = content.table(RESPONSES), []
+    for place, key in enumerate(chosen[:_MOST]):
+        row = responses.loc[[key]].iloc[0] if key in responses.index else None
+        told = "not fitted" if row is None else f"{row['category']} · {format_ec50(row)}"
+        note = "" if row is None else escape(str(row["note"]), quote=True)
+        items.append(
+            f"<li title='{note}'><i style='background:{PALETTE[place]}'></i><b>{escape(key[0])}</b> "
+            f"{escape(key[1])} · {escape(told)}</li>"
+        )
+    more = f"<li>{len(chosen) - _MOST} more are not drawn</li>" if len(chosen) > _MOST else ""
+    return f"<ul class='legend'>{''.join(items)}{more}</ul>"

@@ -1,0 +1,182 @@
+"""The plate as it lies on the bench; a tap, a box or a lasso selects wells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import pandas as pd
+import panel as pn
+
+from hcskit.app._content import Content
+from hcskit.app._selection import Selection, known, place_of, well_key
+from hcskit.plate import FORMATS, PlateFormat, format_for, parse_well, row_name
+from hcskit.results import POINTS, QUALITY, READOUTS
+from hcskit.units import convert
+from hcskit.views import base_unit, plate_axes, plate_heatmap, style
+
+__all__ = ["plate_pane"]
+
+_EDGES = ["x0", "y0", "x1", "y1"]
+#: What a measure is called, by its column.
+_LABELS = {
+    "concentration": "log10 of the concentration in M or g/L",
+    "focus_z": "focus (robust z-score; only low is bad)",
+    "saturation": "saturated pixels (fraction)",
+    "mean": "mean brightness (counts)",
+}
+
+
+def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewable.Viewable:
+    """Return the heat map of a plate with its choice of plate and quantity."""
+    names, quantities = content.plate_names, content.quantities
+    if not (names and quantities):
+        return pn.pane.Alert(content.lacking(POINTS), alert_type="warning")
+    plate = pn.widgets.Select(name="Plate", options=names, value=content.plate(selection), width=150)
+    quantity = pn.widgets.Select(name="Quantity", options=quantities, width=170)
+    quantity.value = _quantity(content, selection)
+    plate.link(selection, value="plate")
+    quantity.link(selection, value="quantity")
+    selection.param.watch(lambda _: plate.param.update(value=content.plate(selection)), "plate")
+    selection.param.watch(lambda _: quantity.param.update(value=_quantity(content, selection)), ["quantity", "readout"])
+
+    def draw(**_: Any) -> hv.Overlay:
+        shown = _quantity(content, selection)
+        values = _values(content, shown)
+        name = content.plate(selection)
+        own = values[values.index.get_level_values("plate") == name].droplevel("plate")
+        view = plate_heatmap(
+            own if len(own) else pd.Series({"A01": np.nan}),
+            plate=content.plates.get(name),
+            label=_label(content, shown),
+            limits=_limits(content, shown, values),
+        )
+        return view.opts(backend="bokeh", clone=True)
+
+    heat = hv.DynamicMap(draw, streams=[hv.streams.Params(selection, ["plate", "quantity", "readout"])])
+    outline = hv.DynamicMap(
+        lambda **_: _outline(content, selection), streams=[hv.streams.Params(selection, ["wells", "plate"])]
+    )
+    _select_by_pointer(outline, content, selection)
+    whole = style(
+        heat * outline,
+        title="",
+        **plate_axes(_format(content)),
+        responsive=True,
+        default_tools=["box_select", "save", "reset"],
+        active_tools=["box_select"],
+        min_height=230,
+    )
+    plot = pn.pane.HoloViews(whole, sizing_mode="stretch_both", min_height=230)
+    del changed  # a readout does not change when its fit does
+    return pn.Column(pn.Row(plate, quantity), plot, sizing_mode="stretch_both")
+
+
+def _format(content: Content) -> PlateFormat:
+    """Return the largest format among the plates: all are drawn on one pair of axes."""
+    sizes = [int(plate.attrs["plate_format"]) for plate in content.plates.values()]
+    if sizes:
+        return FORMATS[max(sizes)]
+    return format_for([parse_well(str(well)) for well in content.table(POINTS)["well"].unique()])
+
+
+def _quantity(content: Content, selection: Selection) -> str:
+    wanted = [selection.quantity, selection.readout, *(readout for _, readout in content.fits(selection))]
+    return next(iter(known(wanted, content.quantities)), content.quantities[0])
+
+
+def _values(content: Content, quantity: str) -> pd.Series[Any]:
+    """Return a quantity of each well, index plate and well."""
+    if quantity in content.readouts:
+        table = content.table(POINTS) if content.lacking(READOUTS) else content.table(READOUTS)
+        rows = table[table["readout"] == quantity]
+        values: pd.Series[Any] = rows.drop_duplicates(["plate", "well"]).set_index(["plate", "well"])["value"]
+        return values
+    if quantity == "concentration":
+        plates = {name: _log_concentration(plate) for name, plate in content.plates.items()}
+        logs: pd.Series[Any] = pd.concat(plates, names=["plate"])
+        return logs
+    return content.table(QUALITY)[quantity].groupby(level=["plate", "well"]).mean()
+
+
+def _log_concentration(plate: Any) -> pd.Series[Any]:
+    wells = plate[["concentration", "concentration_unit"]].to_dataframe()
+    known_units = {str(unit) for unit in wells["concentration_unit"].dropna() if unit}
+    factors = {unit: convert(1.0, unit, base_unit(unit)) for unit in known_units}
+    values = wells["concentration"] * wells["concentration_unit"].map(factors).astype(float)
+    positive: pd.Series[Any] = values.where(values > 0)
+    return pd.Series(np.log10(positive.to_numpy(float)), index=positive.index).rename_axis("well")
+
+
+def _label(content: Content, quantity: str) -> str:
+    if quantity in _LABELS:
+        return _LABELS[quantity]
+    return f"probability of {quantity}" if content.is_probability(quantity) else quantity
+
+
+def _limits(content: Content, quantity: str, values: pd.Series[Any]) -> tuple[float, float]:
+    """Return the ends of the colour scale, the same for all plates."""
+    if content.is_probability(quantity):
+        return 0.0, 1.0
+    low, high = (0.0, 1.0) if values.notna().sum() == 0 else (float(values.min()), float(values.max()))
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def _outline(content: Content, selection: Selection) -> hv.Rectangles:
+    plate = content.plate(selection)
+    wells = [parse_well(well) for name, well in map(place_of, _readable(selection.wells)) if name == plate]
+    boxes = [(well.column + 0.5, well.row + 0.5, well.column + 1.5, well.row + 1.5) for well in wells]
+    return hv.Rectangles(boxes, _EDGES, []).opts(
+        backend="bokeh", fill_alpha=0, line_color="#d81b60", line_width=3, default_tools=[], framewise=True
+    )
+
+
+def _readable(keys: Iterable[str]) -> list[str]:
+    """Return the names that are wells; an address may hold anything."""
+    found = []
+    for key in keys:
+        try:
+            parse_well(place_of(key)[1])
+        except ValueError:
+            continue
+        found.append(key)
+    return found
+
+
+def _select_by_pointer(source: hv.DynamicMap, content: Content, selection: Selection) -> None:
+    def choose(wells: list[tuple[int, int]]) -> None:
+        plate = content.plate(selection)
+        names = [f"{row_name(row)}{column + 1:02d}" for row, column in wells]
+        there = _wells_of(content, plate)
+        chosen = [(plate, name) for name in names if name in there]
+        compounds = content.treated_with(chosen) or selection.compounds
+        selection.param.update(wells=[well_key(*place) for place in chosen], compounds=compounds)
+
+    def tapped(x: float | None, y: float | None) -> None:
+        if x is not None and y is not None:
+            choose([(round(y) - 1, round(x) - 1)] if min(x, y) >= 0.5 else [])
+
+    def framed(bounds: tuple[float, float, float, float] | None) -> None:
+        if bounds is not None:
+            left, bottom, right, top = bounds
+            low, high = sorted((bottom, top))
+            columns = range(max(0, int(np.ceil(left)) - 1), max(0, int(np.floor(right))))
+            choose(
+                [
+                    (row, column)
+                    for row in range(max(0, int(np.ceil(low)) - 1), max(0, int(np.floor(high))))
+                    for column in columns
+                ]
+            )
+
+    hv.streams.Tap(source=source).add_subscriber(tapped)
+    hv.streams.BoundsXY(source=source).add_subscriber(framed)
+
+
+def _wells_of(content: Content, plate: str) -> set[str]:
+    if plate in content.plates:
+        return {str(well) for well in content.plates[plate]["well"].to_numpy()}
+    points = content.table(POINTS)
+    return set(points["well"][points["plate"] == plate])

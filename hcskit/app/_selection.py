@@ -1,0 +1,58 @@
+"""What is looked at: one model, which every part of the dashboard follows and changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+import param
+
+__all__ = ["Selection", "place_of", "well_key"]
+
+#: Names in the page's address, by parameter.
+_ADDRESS = {
+    "compounds": "compounds",
+    "readout": "readout",
+    "wells": "wells",
+    "plate": "plate",
+    "quantity": "quantity",
+    "channels": "channels",
+    "contrast": "contrast",
+}
+
+
+class Selection(param.Parameterized):
+    """What one person looks at; each session has its own. It stands in the page's address, so that a link shows it.
+
+    An address may hold anything: who follows the selection leaves out what the run does not have.
+    """
+
+    compounds = param.List(default=[], item_type=str, doc="Names of compounds, in the order of their colours.")
+    readout = param.String(default="", doc="Name of a readout; empty for the lead readout of each compound.")
+    wells = param.List(default=[], item_type=str, doc="Wells as plate/well.")
+    plate = param.String(default="", doc="Plate that is shown; empty for the first.")
+    quantity = param.String(default="", doc="What the plate shows; empty for the readout.")
+    channels = param.List(default=[], item_type=str, doc="Channels that are shown; empty for all.")
+    contrast = param.Dict(default={}, doc="Counts of black and of full colour by channel, where they are set by hand.")
+
+    def follow_address(self) -> None:
+        """Keep the selection in the address of the page, where there is one."""
+        if pn.state.location is not None:
+            pn.state.location.sync(self, _ADDRESS)
+
+
+def well_key(plate: str, well: str) -> str:
+    """Return the name of a well of a plate in a selection."""
+    return f"{plate}/{well}"
+
+
+def place_of(key: str) -> tuple[str, str]:
+    """Return the plate and the well of a name in a selection; the name of a plate holds no slash."""
+    plate, _, well = key.partition("/")
+    return plate, well
+
+
+def known(chosen: list[str], there: Any) -> list[str]:
+    """Return what is chosen and there, in the chosen order, each once."""
+    names = set(there)
+    return [name for name in dict.fromkeys(chosen) if name in names]

@@ -1,0 +1,165 @@
+"""Serves dashboards on this machine, to whoever has the token."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import panel as pn
+
+from hcskit.app._page import page
+from hcskit.app._selection import Selection
+from hcskit.app._token import TokenAuth
+from hcskit.errors import InputError, NotAScreenError
+from hcskit.results import PARTS
+
+__all__ = ["make_server", "serve"]
+
+LOOPBACK = "127.0.0.1"
+
+
+def serve(
+    runs: Sequence[str | Path],
+    *,
+    address: str = LOOPBACK,
+    port: int = 0,
+    token: str | None = None,
+    origins: Sequence[str] = (),
+    say: Callable[[str], object] = print,
+) -> None:
+    """Serve the dashboards of runs until it is interrupted.
+
+    Parameters
+    ----------
+    runs : sequence of path-like
+        Folders of runs.
+    address : str
+        Address to listen on. Beyond this machine's own, whoever has the token and reaches the address sees the runs and
+        can mask wells, and the connection is not encrypted.
+    port : int
+        Port; 0 for a free one.
+    token : str, optional
+        What a visitor must bring; by default a new one.
+    origins : sequence of str
+        Further ``host:port`` under which browsers know the server, such as that of a proxy.
+    say : callable
+        Receives the address to open.
+
+    Raises
+    ------
+    InputError
+        If a folder is no run, or the address is none.
+    """
+    server, url = make_server(runs, address=address, port=port, token=token, origins=origins)
+    if not _is_loopback(address):
+        say(f"Warning: {address} can be reached from other machines, and the connection is not encrypted.")
+    say(f"Dashboard: {url}\nStop it with Ctrl-C.")
+    server.run_until_shutdown()
+
+
+def make_server(
+    runs: Sequence[str | Path],
+    *,
+    address: str = LOOPBACK,
+    port: int = 0,
+    token: str | None = None,
+    origins: Sequence[str] = (),
+) -> tuple[Any, str]:
+    """Make the server of `serve`, listening, and the address to open; ``server.io_loop`` serves it.
+
+    Returns
+    -------
+    server : bokeh.server.server.Server
+    url : str
+        With the token.
+    """
+    folders = {_slug(Path(run), place): _checked(Path(run)) for place, run in enumerate(runs)}
+    if not folders:
+        raise InputError("no run is given; name at least one folder of a run")
+    _is_loopback(address)
+    pn.extension("tabulator")
+    port = port or _free_port(address)
+    key = token or secrets.token_urlsafe(24)
+    if len(key) < 8:
+        raise InputError(f"a token of {len(key)} characters is easily guessed; expected 8 or more")
+    paths: dict[str, Any] = {"/" if len(folders) == 1 else slug: _application(own) for slug, own in folders.items()}
+    server = pn.io.server.get_server(
+        paths,
+        address=address,
+        port=port,
+        start=False,
+        show=False,
+        websocket_origin=[f"{address}:{port}", f"localhost:{port}", *origins],
+        auth_provider=TokenAuth(key, port),
+        cookie_secret=secrets.token_hex(32),
+        title="hcskit",
+    )
+    server.start()
+    return server, f"http://{address}:{port}/?token={key}"
+
+
+class _Page(pn.template.VanillaTemplate):
+    """Panel's plainest page, without the fonts that it would ask another server for."""
+
+    _resources: ClassVar[Any] = {"css": {}}
+
+
+def _application(folder: Path) -> Callable[[], pn.template.base.BasicTemplate]:
+    """Return what makes the page of a session: each has a selection of its own."""
+
+    def session() -> pn.template.base.BasicTemplate:
+        selection = Selection()
+        selection.follow_address()
+        return _Page(
+            title=folder.resolve().name,
+            main=[page(folder, selection)],
+            header_background="#1f2933",
+            raw_css=[_FRAME],
+            busy_indicator=None,
+        )
+
+    return session
+
+
+_FRAME = """
+#header { height: 44px; padding: 0 12px; }
+#main { padding: 4px; }
+:root { --bokeh-base-font: system-ui, sans-serif; }
+#header-items { width: auto; }
+#app-title { flex: auto; min-width: 0; }
+a.title { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; unicode-bidi: plaintext; }
+"""
+
+
+def _checked(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise NotAScreenError(f"there is no folder {folder}")
+    if not any(part.there(folder) for part in PARTS):
+        raise NotAScreenError(f"{folder} holds no part of a run or a screen; import a plate first")
+    return folder
+
+
+def _slug(folder: Path, place: int) -> str:
+    """Return a run's path in the address: its name as far as an address can hold it, and its place."""
+    return f"{place + 1}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', folder.resolve().name)[:60]}"
+
+
+def _is_loopback(address: str) -> bool:
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        raise InputError(f"{address!r} is no address to listen on; expected one such as {LOOPBACK}") from None
+
+
+def _free_port(address: str) -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
