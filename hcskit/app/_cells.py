@@ -66,7 +66,7 @@ def _slider(content: Content, selection: Selection, channel: str) -> pn.widgets.
     end = max(2, round(high * 2))
     given = _ends(selection.contrast.get(channel)) or (low, high)
     chosen = tuple(int(np.clip(value, 0, end)) for value in given)
-    return pn.widgets.IntRangeSlider(name=f"{channel} (counts)", start=0, end=end, value=chosen, width=140)
+    return pn.widgets.IntRangeSlider(name=channel, start=0, end=end, value=chosen, width=150)
 
 
 def _set_contrast(selection: Selection, channel: str, ends: tuple[int, int]) -> None:

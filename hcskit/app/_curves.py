@@ -53,7 +53,7 @@ def _label(content: Content, chosen: list[tuple[str, str]]) -> str:
     readouts = {readout for _, readout in chosen}
     if len(readouts) != 1:
         every = chosen and all(content.is_probability(readout) for readout in readouts)
-        return "probability of each compound's lead phenotype" if every else "each compound's lead readout"
+        return "probability of the lead phenotype" if every else "lead readout of each"
     readout = readouts.pop()
     return f"probability of {readout}" if content.is_probability(readout) else readout
 

@@ -66,7 +66,6 @@ def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
         **plate_axes(_format(content)),
         responsive=True,
         default_tools=["box_select", "save", "reset"],
-        active_tools=["box_select"],
         min_height=230,
     )
     plot = pn.pane.HoloViews(whole, sizing_mode="stretch_both", min_height=230)
@@ -129,7 +128,13 @@ def _outline(content: Content, selection: Selection) -> hv.Rectangles:
     wells = [parse_well(well) for name, well in map(place_of, _readable(selection.wells)) if name == plate]
     boxes = [(well.column + 0.5, well.row + 0.5, well.column + 1.5, well.row + 1.5) for well in wells]
     return hv.Rectangles(boxes, _EDGES, []).opts(
-        backend="bokeh", fill_alpha=0, line_color="#d81b60", line_width=3, default_tools=[], framewise=True
+        backend="bokeh",
+        fill_alpha=0,
+        line_color="#d81b60",
+        line_width=3,
+        default_tools=[],
+        tools=["box_select"],
+        framewise=True,
     )
 
 

@@ -284,21 +284,8 @@ WELLS = Table(
 CATALOGUE: dict[str, Table] = {
     table.name: table
     for table in (
-        QUALITY,
-        IMAGE_CONTROLS,
-        FIELD_PREDICTIONS,
-        PREDICTIONS,
-        READOUTS,
-        PHENOTYPE_CONTROLS,
-        PROFILES,
-        MASKS,
-        RESPONSES,
-        POINTS,
-        CURVES,
-        HELD_OUT,
-        FOLD_SCORES,
-        SCORES,
-        HELD_OUT_CONTROLS,
+        *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, READOUTS, PHENOTYPE_CONTROLS, PROFILES, MASKS),
+        *(RESPONSES, POINTS, CURVES, HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
     )
 }
 #: All that a run can hold, in the order in which it comes to be.

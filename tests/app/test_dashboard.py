@@ -134,6 +134,16 @@ def test_a_tapped_well_shows_its_cells_and_its_compound_and_a_link_shows_the_sam
     expect(other.locator("ul.legend li")).to_contain_text(["potent"])
 
 
+def test_a_box_selects_wells(opened: Page) -> None:
+    opened.mouse.move(*well(opened, "C02"))  # shows the tools
+    opened.locator(".bk-tool-icon-box-select").first.click()
+    opened.mouse.move(*(place - 12 for place in well(opened, "C02")))
+    opened.mouse.down()
+    opened.mouse.move(*(place + 8 for place in well(opened, "C03")), steps=4)
+    opened.mouse.up()
+    expect(opened.locator("figure.well figcaption")).to_have_text(["9 nM P1 C02", "9 nM P1 C03"])
+
+
 def test_two_visitors_do_not_share_a_selection(opened: Page, address: str) -> None:
     other = opened.context.new_page()
     open_page(other, address)
