@@ -11,8 +11,9 @@ from hcskit import training
 from hcskit.actions._folder import folder_of
 from hcskit.cluster import AnyCluster, check_memory, config_of, open_cluster, train_folds, train_on_ranks
 from hcskit.data import LabelledData, open_data
-from hcskit.files import locked
+from hcskit.files import make_folder
 from hcskit.inference import CrossValidation, assign_folds, fold_folder, gather_folds, prepare_folds, train_fold
+from hcskit.locks import locked
 from hcskit.recipe import Recipe
 from hcskit.training import TrainedModel, open_model, sole_writer
 
@@ -73,8 +74,7 @@ def train(
     else:
         images = open_data(data)
         check_memory(images, how, config_of(None), workers=1)
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder), sole_writer(folder):
+        with locked(make_folder(folder)), sole_writer(folder):
             training.fit(images, how, folder, progress=progress)
     model = open_model(folder)
     for doubt in model.card.doubts:
@@ -128,8 +128,7 @@ def cross_validate(
     images, how, folder = open_data(data), Recipe.of(recipe), Path(out).resolve()
     fields = assign_folds(images, how, folds)
     check_memory(images, how, config_of(cluster), workers=1)
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    with locked(make_folder(folder)):
         todo = prepare_folds(folder, how, fields)
         say(f"{folds} folds by {how.split.by}, {folds - len(todo)} of them done")
         if todo and cluster is not None:

@@ -17,7 +17,8 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from hcskit.errors import HcskitError, InputError, RunError, StoreError
-from hcskit.files import locked
+from hcskit.files import make_folder
+from hcskit.locks import locked
 from hcskit.pipeline._notebook import StepNotebook
 from hcskit.pipeline._spec import Pipeline
 from hcskit.results._record import RunRecord, StepRecord, describe_inputs, now, step_key, versions
@@ -69,8 +70,7 @@ def run_pipeline(
         pipeline = Pipeline.open(pipeline)
     bound = pipeline.bind(parameters, run)
     RunRecord.read(run)  # refuses a folder that holds something else, before the lock is put there
-    run.mkdir(parents=True, exist_ok=True)
-    with locked(run):
+    with locked(make_folder(run)):
         record = _record(pipeline, bound, run)
         try:
             for number, (step, (notebook, _)) in enumerate(zip(record.steps, bound, strict=True), start=1):
