@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import dask
 import pytest
@@ -28,7 +30,7 @@ Check = Callable[..., None]
 ROUNDED = 0.05
 
 
-def assert_refused(address: str, log: pytest.LogCaptureFixture) -> None:
+def assert_refused(address: str, log: Path) -> None:
     """With another cluster's certificate, without any, or unencrypted; whoever asks trusts the scheduler blindly."""
 
     async def ask(address: str, **arguments: Any) -> None:
@@ -42,7 +44,7 @@ def assert_refused(address: str, log: pytest.LogCaptureFixture) -> None:
     with pytest.raises(CommClosedError):
         asyncio.run(ask(address.replace("tls", "tcp")))
     for reason in ("CERTIFICATE_VERIFY_FAILED", "PEER_DID_NOT_RETURN_A_CERTIFICATE", "WRONG_VERSION_NUMBER"):
-        assert reason in log.text
+        assert reason in log.read_text()
 
 
 @pytest.mark.slow
@@ -120,13 +122,16 @@ def test_a_cluster_refuses_strangers_and_other_versions(
     listening: Callable[[], set[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with open_cluster(ClusterConfig()) as cluster:
+    logs, tmp_path = tmp_path / "logs", tmp_path / "model"
+    tmp_path.mkdir()
+    with open_cluster(ClusterConfig(), logs) as cluster:
         client = cluster.client
         address = client.scheduler.address
         assert address.startswith("tls://127.0.0.1:")
-        assert_refused(address, caplog)
+        assert_refused(address, logs / "dask.log")
+        assert "CERTIFICATE" not in capfd.readouterr().err
         assert listening() == {"127.0.0.1"}
         assert set().union(*client.run(listening).values()) == {"127.0.0.1"}
 
@@ -139,6 +144,35 @@ def test_a_cluster_refuses_strangers_and_other_versions(
         monkeypatch.syspath_prepend(tmp_path)
         with pytest.raises(InputError, match=rf"the worker {workers[0]} has numpy [\d.]+ \(here 0\.1\)"):
             check_workers(client, workers, tmp_path)
+
+
+def pages(port: int, *paths: str) -> list[int]:
+    """Ask for pages as another user of this machine can; return the status of each answer."""
+    found = []
+    for path in paths:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+                found.append(answer.status)
+        except HTTPError as error:
+            found.append(error.code)
+    return found
+
+
+@pytest.mark.slow
+def test_pages_of_a_cluster_open_for_who_knows_their_address_alone() -> None:
+    known = ("/", "/status", "/sitemap.json", "/info/main/workers.html", "/metrics", "/health")
+    said: list[str] = []
+    with open_cluster(ClusterConfig(cores=1, dashboard=True), say=said.append) as cluster:
+        link, port = cluster.client.dashboard_link, cluster.client.cluster.scheduler.http_server.port
+        assert said[0].startswith(f"dashboard: {link} (from another machine, after: ssh -L {port}:127.0.0.1:{port} ")
+        assert pages(port, link.partition(str(port))[2]) == [200]
+        assert pages(port, *known) == [404] * len(known)
+    with open_cluster(ClusterConfig(cores=1), say=said.append) as cluster:
+        assert cluster.client.dashboard_link == ""
+        assert pages(cluster.client.cluster.scheduler.http_server.port, *known) == [404] * len(known)
+        (worker,) = cluster.client.run(lambda dask_worker: dask_worker.http_server.port).values()
+        assert pages(worker, "/status", "/metrics", "/health") == [404] * 3
+    assert len(said) == 1
 
 
 @pytest.mark.slow

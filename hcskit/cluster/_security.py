@@ -1,0 +1,20 @@
+"""Certificates, without which nobody talks to a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distributed.security import Security
+
+__all__ = ["make_certificates"]
+
+
+def make_certificates(folder: Path | None = None) -> Security:
+    """Make certificates for one cluster; those of its workers in files, where a folder is given for them."""
+    security: Security = Security.temporary()  # type: ignore[no-untyped-call]
+    for name in ("tls_ca_file", "tls_worker_cert", "tls_worker_key") if folder else ():
+        path = Path(folder or "", f"{name}.pem")
+        path.touch(mode=0o600)
+        path.write_text(getattr(security, name), encoding="ascii")
+        setattr(security, name, str(path))
+    return security
