@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distributed import Client, Worker, WorkerPlugin
@@ -47,10 +47,21 @@ class _Quiet(WorkerPlugin):
         _divert(self.log)
 
 
+class _LogFile(logging.FileHandler):
+    """Loses a line rather than disturb the work, where the disk is full."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Print nothing."""
+
+
 def _divert(log: Path | None) -> logging.Handler:
     handler: logging.Handler = logging.NullHandler()
     if log is not None:
-        handler = logging.FileHandler(log, encoding="utf-8", delay=True)
+        handler = _LogFile(log, encoding="utf-8", delay=True)
         handler.setFormatter(logging.Formatter(_FORMAT))
         handler.setLevel(logging.WARNING)
     for logger in _loggers():

@@ -55,7 +55,10 @@ def test_a_training_goes_on_when_a_worker_is_lost(training: Any, assert_undistur
     rank.parent().kill()  # the worker; its nanny starts another one
     rank.resume()  # it can only end itself when it is awake
     assert_undisturbed(training.result())
-    assert any(f"was lost during training; resuming after epoch {done}" in line for line in training.said)
+    (told,) = (line for line in training.said if "was lost" in line)
+    assert told.endswith(f"was lost during training; resuming after epoch {done}")
+    assert Path(told.partition("(output in ")[2].partition(")")[0]).exists()
+    assert len(training.said) == 3  # of one line each, and no rank's traceback
     assert training.said.count("training with 2 ranks on 2 workers") == 2
     assert not training.ranks()
 
@@ -91,6 +94,7 @@ def test_what_a_rank_raises_reaches_the_user(tmp_path: Path, capfd: pytest.Captu
 
 @pytest.mark.slow
 def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
+    said: list[str] = []
     with open_cluster() as cluster, pytest.raises(RuntimeError, match=r"^ValueError: x{1000,}") as caught:
         run_gang(
             cluster.client,
@@ -100,9 +104,13 @@ def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
             ranks_per_worker=1,
             logs=tmp_path,
             environment={"PYTHONPATH": str(Path(__file__).parent / "ranks")},
+            say=said.append,
         )
     assert f"its output is in {tmp_path}/rank-0.log" in caught.value.__notes__[0]
-    assert "x" * 1_000_000 in (tmp_path / "rank-0.log").read_text()
+    log = (tmp_path / "rank-0.log").read_text()
+    assert log.startswith("Traceback")
+    assert "x" * 1_000_000 in log
+    assert not said  # the traceback is in the file alone
 
 
 def test_a_folder_is_trained_in_once_at_a_time(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
