@@ -75,7 +75,8 @@ def train_on_ranks(
     config, folder = config_of(cluster), Path(out).resolve()
     images = open_data(data, illumination=False)
     check_training(images, recipe, config, config.workers)
-    check_folder(folder / "logs", images, recipe)
+    check_folder(folder, images, recipe)
+    (folder / "logs").mkdir(exist_ok=True)
     check = partial(check_memory, images, recipe, config)
     arguments = {"data": str(Path(data).resolve()), "recipe": recipe.model_dump(mode="json"), "out": str(folder)}
     ranks: dict[str, Any] = {

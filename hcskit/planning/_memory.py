@@ -90,7 +90,7 @@ def training_bytes(recipe: Recipe, data: DataSize) -> int:
     """
     options, counted = recipe.optimiser, network(recipe, data)
     snapshots = len(recipe.schedule.snapshots(options.warmup_epochs, options.epochs))
-    models, states = max(1, snapshots), recipe.run.keep + 2 + snapshots
+    models, states = max(1, snapshots), min(recipe.run.keep, options.epochs) + 2 + snapshots
     return 4 * (models * counted.weights + states * (counted.weights + 2 * counted.trained))
 
 

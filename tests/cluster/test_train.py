@@ -125,6 +125,40 @@ def test_ranks_that_would_not_fit_into_memory_are_refused_at_once(screen: Path, 
         train(screen, Recipe.model_validate({"data": {"crop": 32}, "model": {"features": 8}}), tmp_path, cluster=config)
 
 
+ENDLESS = {
+    "model": {"features": 64, "hidden": 64},
+    "optimiser": {"epochs": 10**6, "batch": 8},
+    "run": {"keep": 10**6},
+}
+
+
+@pytest.mark.parametrize(
+    ("sections", "ranks", "told"),
+    [
+        ({"split": {"by": "compound"}}, 1, r"class 'positive_control' has only one compound \(translocation control\)"),
+        ({"data": {"crop": 128}}, 1, "crop of 128 pixels is larger than the image, 64×64"),
+        ({"data": {"crop": 32, "channels": ["ER"]}}, 1, "the images have no channel ER; they have DNA, GFP"),
+        ({}, 5, r"a batch of 8 crops .* cannot be shared by 10 ranks"),
+        (ENDLESS, 1, r"model has room for .*B, and the training writes up to .* TiB there"),
+    ],
+)
+def test_what_is_known_before_is_told_before_a_job_is_submitted(
+    screen: Path, recipe: Recipe, sections: dict[str, Any], ranks: int, told: str, tmp_path: Path
+) -> None:
+    job = {"cores": 8, "memory": "64GB", "walltime": "1:00", "interface": "lo", "queue": "nowhere"}
+    config = ClusterConfig(kind="slurm", workers=2, ranks_per_worker=ranks, **job)
+    how = Recipe.model_validate(recipe.model_dump() | sections)
+    with pytest.raises(InputError, match=told):
+        train(screen, how, tmp_path / "model", cluster=config, progress=False)
+
+
+def test_a_folder_that_cannot_be_written_is_named(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for cluster in (None, ClusterConfig()):
+        with pytest.raises(InputError, match=r"nothing can be written into .*file/model.*: Not a directory"):
+            train(screen, recipe, tmp_path / "file" / "model", cluster=cluster, progress=False)
+
+
 @pytest.mark.slow
 def test_a_cluster_refuses_strangers_and_other_versions(
     listening: Callable[[], set[str]],
