@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 from dask.utils import format_bytes
@@ -11,6 +9,7 @@ from dask.utils import format_bytes
 from hcskit import planning
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._memory import check_memory
+from hcskit.cluster._room import make_room
 from hcskit.data import LabelledData, check_learnable
 from hcskit.errors import InputError
 from hcskit.recipe import Recipe
@@ -54,14 +53,7 @@ def check_folder(folder: Path, data: LabelledData, recipe: Recipe) -> None:
     InputError
         If so; the message says how much room there is, and how much is needed.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise InputError(
-            f"nothing can be written into {folder}: {error.strerror}; choose another folder, or mend this one"
-        ) from error
+    free = make_room(folder)
     needed = planning.training_bytes(recipe, planning.DataSize.of(data, recipe))
     if needed > free:
         raise InputError(
