@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 from dask.utils import format_bytes
@@ -11,9 +9,9 @@ from dask.utils import format_bytes
 from hcskit import planning
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._memory import check_memory
+from hcskit.cluster._room import make_room
 from hcskit.data import LabelledData, check_learnable
 from hcskit.errors import InputError
-from hcskit.files import make_folder, told
 from hcskit.recipe import Recipe
 
 __all__ = ["check_folder", "check_training"]
@@ -57,8 +55,7 @@ def check_folder(folder: Path, data: LabelledData, recipe: Recipe) -> None:
     InputError
         If there is too little room; the message says how much there is, and how much is needed.
     """
-    with told(make_folder(folder)), tempfile.TemporaryFile(dir=folder):
-        free = shutil.disk_usage(folder).free
+    free = make_room(folder)
     needed = planning.training_bytes(recipe, planning.DataSize.of(data, recipe))
     if needed > free:
         raise InputError(

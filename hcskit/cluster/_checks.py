@@ -64,10 +64,11 @@ def meeting_place(config: ClusterConfig) -> tuple[str, str]:
     for address in interfaces.get(own or "", ()):
         if address.family == socket.AF_INET and config.interface is not None:
             return address.address, config.interface
+    found = "no name of one is given" if own is None else f"{own!r} is none of this machine with an IPv4 address"
     raise InputError(
-        f"ranks on several nodes need the network interface between them: {own!r} is none of this machine with an IPv4 "
-        f"address; it has {', '.join(sorted(interfaces))} (interface in the cluster's file; driver_interface, if "
-        "its name is another one here)"
+        f"ranks on several nodes need the network interface between them: {found}; there are "
+        f"{', '.join(sorted(interfaces))} (interface in the cluster's file; driver_interface, if its name is another "
+        "one here)"
     )
 
 

@@ -20,6 +20,7 @@ from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._dashboard import LOOPBACK, dashboard_options, dashboard_settings, guard_dashboard
 from hcskit.cluster._gpus import share_gpus
 from hcskit.cluster._quiet import quiet, quiet_workers
+from hcskit.cluster._room import make_room
 from hcskit.cluster._security import make_certificates
 from hcskit.errors import InputError
 
@@ -73,7 +74,7 @@ def open_cluster(
         By default this machine, one worker. One that is open already is yielded as it is, and stays open.
     folder : path-like, optional
         Of the jobs' own output, and of Dask's warnings (``dask.log``); all nodes must see it. By default the
-        configuration's, or else the current one for jobs, and none for the warnings.
+        configuration's, or else the current one; on this machine alone, none.
     say : callable
         Receives what was taken from the site's own files, where the dashboard is, and each job that the batch system
         refuses; by default, it is printed to standard error.
@@ -81,7 +82,8 @@ def open_cluster(
     Raises
     ------
     InputError
-        If this machine has too few GPUs, or the batch system refuses the jobs (with its own message).
+        If nothing can be written into the folder, this machine has too few GPUs, or the batch system refuses the jobs
+        (with its own message).
 
     Examples
     --------
@@ -95,10 +97,11 @@ def open_cluster(
         yield cluster
         return
     config = config_of(cluster)
-    place = config.log_directory or folder
-    if place:
-        Path(place).mkdir(parents=True, exist_ok=True)
-    log = Path(place, _LOG).absolute() if place else None
+    given = config.log_directory or folder or (Path.cwd() if config.is_batch else None)
+    place = Path(given or "").absolute()
+    log = place / _LOG if given else None
+    if given:
+        make_room(place)
     secret = secrets.token_urlsafe(16) if config.dashboard else ""
     settings = {"distributed.deploy.lost-worker-timeout": _LOST, **dashboard_settings(secret)}
     if config.from_site:
@@ -106,7 +109,7 @@ def open_cluster(
     with (
         dask.config.set(settings),
         quiet(log),
-        _started(config, Path(place or Path.cwd()), secret, say) as where,
+        _started(config, place, secret, say) as where,
         _client(where, config) as client,
     ):
         if config.kind == "local":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,16 +70,21 @@ def own_names(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def site_of(kind: str) -> Site:
-    """Read what Dask's configuration files, and the environment, say about a batch system; later ones override."""
+    """Read what Dask's configuration files, and the environment, say about a batch system; later ones override.
+
+    Other kinds of cluster have no site.
+    """
     found: dict[str, Any] = {}
     files: list[str] = []
     usual = own_names(_section(_defaults(), kind))
+    if kind == "local" or not usual:
+        return Site({}, {}, (), ())
     for name, content in [*_files(), ("the environment", dask.config.collect_env())]:
         section = {key: value for key, value in own_names(_section(content, kind)).items() if value != usual.get(key)}
         if section:
             found |= section
             files.append(name)
-    ignored = tuple(name for name in found if name in _SET)
+    ignored = tuple(name.replace("_", "-") for name in found if name in _SET)
     fields = {name: found[name] for name in _TAKEN if name in found}
     empty = dict.fromkeys(("project", "env-extra", "job-extra", "header-skip", "extra"))
     rest = {name.replace("_", "-"): value for name, value in found.items() if name not in (*_TAKEN, *_SET)}
@@ -96,6 +102,7 @@ def _files() -> list[tuple[str, Any]]:
     return found
 
 
+@lru_cache
 def _defaults() -> Any:
     """Return dask-jobqueue's own settings; without importing it, as that takes over Ctrl-C."""
     package = importlib.util.find_spec("dask_jobqueue")

@@ -11,9 +11,9 @@ from typing import get_args
 import dask
 import pytest
 
-from hcskit.cluster import ClusterConfig
+from hcskit.cluster import ClusterConfig, open_cluster
 from hcskit.cluster._batch import _jobqueue_class, job_options
-from hcskit.errors import InputError
+from hcskit.errors import InputError, StoreError
 
 SLURM = ClusterConfig(
     kind="slurm",
@@ -161,12 +161,22 @@ def test_what_a_site_says_is_taken_where_the_file_is_silent(tmp_path: Path, monk
     config = ClusterConfig.model_validate({"kind": "slurm", "cores": 2, "memory": "3GB", "interface": "lo"})
     assert (config.queue, config.account, config.walltime, config.memory) == ("site", "hcs", "2:00:00", "3GB")
     assert config.from_site == (
-        f"from {site}: queue, account, walltime, prologue, shebang; set by hcskit itself: death_timeout"
+        f"from {site}: queue, account, walltime, prologue, shebang; set by hcskit itself: death-timeout"
     )
     lines = job_script(config, tmp_path).splitlines()
     assert lines[0] == "#!/bin/zsh"
     assert {"#SBATCH -p site", "#SBATCH -t 2:00:00", ". env.sh"} <= set(lines)
     assert ClusterConfig().from_site == ""
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config = SLURM.model_copy(update={"log_directory": tmp_path / "file" / "logs"})
+    with (
+        pytest.raises(StoreError, match=r"/file/logs could not be written: Not a directory"),
+        open_cluster(config),
+    ):
+        pass
 
 
 def test_a_file_of_slurm_is_read(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ class RankProcess:
 
     def _copy_output(self, say: Callable[[tuple[int, str]], object]) -> None:
         """Write output to the rank's file and forward it; read on if both fail, or the rank would block."""
-        with _log(self.task.log) as file:
+        with suppress(OSError), _log(self.task.log) as file:  # a full disk is noticed again when it is closed
             for line in self.process.stdout or ():
                 with suppress(OSError):
                     file.write(line)
