@@ -25,7 +25,7 @@ from . import (
     training,
     views,
 )
-from .actions import assess, cross_validate, embed, import_plates, predict, train
+from .actions import assess, cross_validate, embed, fit_wells, import_plates, predict, train
 from .cluster import ClusterConfig, open_cluster, tune_ranks
 from .data import open_data
 from .export import export_screen
@@ -61,6 +61,7 @@ __all__ = [
     "fetch_bbbc013",
     "fetch_bbbc021",
     "fit_responses",
+    "fit_wells",
     "get_model",
     "import_plates",
     "inference",

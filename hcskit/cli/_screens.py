@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import hcskit
-from hcskit.cli._main import FILE, cluster_option, debug_option, example, main
+from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, say_where
 from hcskit.errors import InputError
 from hcskit.files import write_text
 
@@ -40,8 +40,8 @@ def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, lis
     hcskit.pipeline.run_pipeline(spec, _pairs(parameters), out, say=click.echo, progress=sys.stderr)
     report = out.resolve() / "report.html"
     if report.exists():
-        opener = "open" if sys.platform == "darwin" else "xdg-open"
-        click.echo(f"\nReport: {report}\nOpen it with:  {opener} {shlex.quote(str(report))}")
+        click.echo()
+        say_where(report)
 
 
 @example("hcskit new screening")
@@ -87,7 +87,7 @@ def import_(source: Path, screen: Path, wells: str | None, channels: str | None,
     hcskit.import_plates(source, screen, wells=chosen, channels=only, say=click.echo, **options)
 
 
-@example("hcskit assess screens/plate7 --cluster slurm.yaml")
+@example("hcskit quality screens/plate7 --cluster slurm.yaml")
 @main.command()
 @click.argument("screen", type=FILE)
 @click.option("--focus-z", type=float, help="Leave out fields whose focus is below this robust z-score. Default: -5.")
@@ -96,10 +96,34 @@ def import_(source: Path, screen: Path, wells: str | None, channels: str | None,
 )
 @cluster_option
 @debug_option
-def assess(screen: Path, cluster: Path | None, **limits: float | None) -> None:
+def quality(screen: Path, cluster: Path | None, **limits: float | None) -> None:
     """Estimate the illumination of a SCREEN's plates, measure its images, and flag the fields to leave out."""
     given = {name: value for name, value in limits.items() if value is not None}
     hcskit.assess(screen, hcskit.preprocess.Limits(**given), cluster=cluster, say=click.echo)
+
+
+@example("hcskit fit screens/plate7")
+@main.command()
+@click.argument("data", type=FILE)
+@click.option("--out", type=FILE, help="Folder to write the results into. Default: the screen; of a table: nowhere.")
+@debug_option
+def fit(data: Path, out: Path | None) -> None:
+    """Fit the responses of DATA, a screen with predictions, or a CSV or Parquet table of wells."""
+    fits = hcskit.fit_wells(data, out, say=click.echo).responses
+    shown = fits[["category"]].assign(ec50=[hcskit.views.format_ec50(row) for _, row in fits.iterrows()])
+    click.echo(shown.reset_index().to_string(index=False))
+
+
+@example("hcskit report screens/plate7 --model models/plate3")
+@main.command()
+@click.argument("run", type=FILE)
+@click.option("--out", type=FILE, help="Where to write it. Default: report.html in the folder of the run.")
+@click.option("--truth", type=FILE, help="CSV of known effective concentrations. Default: those of a simulated plate.")
+@click.option("--model", type=FILE, help="Folder of the trained model. Default: that of the run.")
+@debug_option
+def report(run: Path, **options: Path | None) -> None:
+    """Write the report of a RUN or a screen as one HTML file; of half a run, it shows that half."""
+    say_where(hcskit.report(run, **options).resolve())
 
 
 @main.group()
