@@ -12,6 +12,7 @@ import dask
 import pytest
 from distributed.comm import CommClosedError, connect
 from distributed.security import Security
+from PIL import Image
 
 from hcskit.actions import train
 from hcskit.cluster import ClusterConfig, open_cluster, run_gang, wait_for_workers
@@ -72,10 +73,14 @@ def test_a_killed_rank_is_named_and_the_others_end(training: Any, assert_undistu
 
 
 @pytest.mark.slow
-def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    recipe = Recipe.model_validate({"data": {"crop": 512}})
-    with pytest.raises(InputError, match="the recipe's crop of 512 pixels is larger than the image") as caught:
-        train(screen, recipe, tmp_path, cluster=ClusterConfig(), progress=False)
+def test_what_a_rank_raises_reaches_the_user(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An image that is found to be unusable only when it is read."""
+    for name, width in [("dark/1", 64), ("dark/2", 64), ("bright/1", 64), ("bright/2", 63)]:
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (width, 64)).save(tmp_path / "images" / f"{name}.png")
+    recipe = Recipe.model_validate({"data": {"crop": 32}, "model": {"features": 8}, "optimiser": {"batch": 4}})
+    with pytest.raises(InputError, match=r"2\.png is 64×63×1 uint8") as caught:
+        train(tmp_path / "images", recipe, tmp_path / "model", cluster=ClusterConfig(), progress=False)
     assert any("rank" in note and "rank-" in note for note in caught.value.__notes__)
     said = capfd.readouterr()  # no traceback and none of Dask's words: it is the user who can mend it
     assert "Traceback" not in said.out + said.err
@@ -98,10 +103,10 @@ def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
     assert "x" * 1_000_000 in (tmp_path / "rank-0.log").read_text()
 
 
-def test_a_folder_is_trained_in_once_at_a_time(screen: Path, tmp_path: Path) -> None:
+def test_a_folder_is_trained_in_once_at_a_time(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
     for cluster in (None, ClusterConfig()):
         with locked(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
-            train(screen, Recipe(), tmp_path, cluster=cluster, progress=False)
+            train(screen, recipe, tmp_path, cluster=cluster, progress=False)
 
 
 def test_ranks_that_would_not_fit_into_memory_are_refused_at_once(screen: Path, tmp_path: Path) -> None:
