@@ -18,6 +18,7 @@ from traitlets.config import Config
 
 from hcskit.errors import HcskitError, InputError, RunError, StoreError
 from hcskit.files import locked
+from hcskit.pipeline._checks import check_steps
 from hcskit.pipeline._notebook import StepNotebook
 from hcskit.pipeline._spec import Pipeline
 from hcskit.results._record import RunRecord, StepRecord, describe_inputs, now, step_key, versions
@@ -68,7 +69,9 @@ def run_pipeline(
     if not isinstance(pipeline, Pipeline):
         pipeline = Pipeline.open(pipeline)
     bound = pipeline.bind(parameters, run)
-    RunRecord.read(run)  # refuses a folder that holds something else, before the lock is put there
+    before = RunRecord.read(run)  # refuses a folder that holds something else, before the lock is put there
+    done = {step.name for step in before.steps if step.done(run)} if before else set()
+    check_steps([step for step in bound if step[0].name not in done], run)
     run.mkdir(parents=True, exist_ok=True)
     with locked(run):
         record = _record(pipeline, bound, run)
