@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from hcskit.errors import InputError
-from hcskit.files import replacing_all
+from hcskit.files import make_folder, replacing_all
 from hcskit.platemap import COLUMNS
 from hcskit.results import PREDICTIONS, PROFILES, WELLS, Table, found_tables, read_table
 from hcskit.store import open_plate, plate_folders
@@ -72,8 +72,8 @@ def export_screen(screen: str | Path, out: str | Path, format: str = "csv") -> l
     wells = _wells(screen)
     tables = {name: _labelled(table, screen, wells) for name, table in found_tables(screen).items()}
     files = plan(wells, tables, out, screen.resolve().name)
+    make_folder(out)
     with replacing_all(*files) as partials:
-        out.mkdir(parents=True, exist_ok=True)
         for write, partial_file in zip(files.values(), partials, strict=True):
             write(partial_file)
     return list(files)

@@ -19,8 +19,9 @@ from hcskit.cluster import (
     train_on_ranks,
 )
 from hcskit.data import LabelledData, open_data
-from hcskit.files import locked
+from hcskit.files import make_folder
 from hcskit.inference import CrossValidation, assign_folds, fold_folder, gather_folds, prepare_folds, train_fold
+from hcskit.locks import locked
 from hcskit.recipe import Recipe
 from hcskit.training import TrainedModel, open_model, sole_writer
 
@@ -83,7 +84,7 @@ def train(
         images = open_data(data)
         check_training(images, how, config_of(None), workers=1)
         check_folder(folder, images, how)
-        with locked(folder), sole_writer(folder):
+        with locked(make_folder(folder)), sole_writer(folder):
             training.fit(images, how, folder, progress=progress)
     model = open_model(folder)
     for doubt in model.card.doubts:
@@ -138,7 +139,7 @@ def cross_validate(
     fields = assign_folds(images, how, folds)
     check_training(images, how, config_of(cluster), workers=1)
     check_folder(folder, images, how)
-    with locked(folder):
+    with locked(make_folder(folder)):
         todo = prepare_folds(folder, how, fields)
         say(f"{folds} folds by {how.split.by}, {folds - len(todo)} of them done")
         if todo and cluster is not None:

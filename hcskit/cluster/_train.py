@@ -21,7 +21,7 @@ from hcskit.cluster._workers import WorkerLostError, wait_for_workers, workers_t
 from hcskit.cluster.ranks import run_gang, variables
 from hcskit.data import open_data
 from hcskit.errors import InputError, RunError
-from hcskit.files import locked
+from hcskit.locks import locked
 from hcskit.recipe import Recipe
 from hcskit.training import read_history, sole_writer
 

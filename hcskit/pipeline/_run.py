@@ -17,7 +17,8 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from hcskit.errors import HcskitError, InputError, RunError, StoreError
-from hcskit.files import locked
+from hcskit.files import make_folder
+from hcskit.locks import locked
 from hcskit.pipeline._checks import check_steps
 from hcskit.pipeline._notebook import StepNotebook
 from hcskit.pipeline._spec import Pipeline
@@ -72,8 +73,7 @@ def run_pipeline(
     before = RunRecord.read(run)  # refuses a folder that holds something else, before the lock is put there
     done = {step.name for step in before.steps if step.done(run)} if before else set()
     check_steps([step for step in bound if step[0].name not in done], run)
-    run.mkdir(parents=True, exist_ok=True)
-    with locked(run):
+    with locked(make_folder(run)):
         record = _record(pipeline, bound, run)
         try:
             for number, (step, (notebook, _)) in enumerate(zip(record.steps, bound, strict=True), start=1):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hcskit.errors import InputError, StoreError
-from hcskit.files import replacing, replacing_all
+from hcskit.files import make_folder, replacing, replacing_all
 from hcskit.results._catalogue import CATALOGUE
 from hcskit.results._table import Table
 
@@ -79,8 +79,8 @@ def write_table(folder: str | Path, table: Table, frame: pd.DataFrame) -> Path:
     content = pa.Table.from_pandas(frame)
     own = json.dumps({"table": table.name, "version": table.version}).encode()
     content = content.replace_schema_metadata({**content.schema.metadata, _KEY: own})
+    make_folder(path.parent)
     with replacing_all(path, path.with_suffix(".csv")) as (parquet, csv):
-        path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(content, parquet)
         frame.to_csv(csv, index=bool(table.index))
     return path

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from hcskit.errors import NotAScreenError
-from hcskit.files import child, replacing
+from hcskit.files import child, make_folder, replacing
 from hcskit.results._catalogue import ILLUMINATION
 
 __all__ = ["read_illumination", "write_illumination"]
@@ -18,8 +18,8 @@ __all__ = ["read_illumination", "write_illumination"]
 def write_illumination(folder: str | Path, plate: str, illumination: xr.Dataset) -> Path:
     """Write a plate's illumination (``flat``, ``dark``) as a small Zarr beside the tables."""
     path = _path(folder, plate)
+    make_folder(path.parent)
     with replacing(path) as partial:
-        path.parent.mkdir(parents=True, exist_ok=True)
         illumination.to_zarr(partial, consolidated=False, zarr_format=3)
     return path
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hcskit.errors import InputError, NotAScreenError
+from hcskit.files import sync_names
 from hcskit.store import _layout
 from hcskit.store._checked import CheckedPlate
 from hcskit.store._lock import registering
@@ -35,6 +36,7 @@ def register(path: Path, plate: CheckedPlate, replace_plate_map: bool) -> Checke
         if there is not None:
             plate = _same_plate(path, there, plate, replace_plate_map)
         now = plate.describe(complete=_is_whole(path, plate))
+        sync_names(_rows(path, plate))  # also of wells that others moved there: the metadata may only name what lasts
         if there != now["hcskit"]:
             _layout.write_group(path, now)
     return plate
@@ -50,6 +52,10 @@ def _is_whole(path: Path, plate: CheckedPlate) -> bool:
             f"{' …' if len(other) > 6 else ''}; {_ELSEWHERE}"
         )
     return None not in there.values()
+
+
+def _rows(path: Path, plate: CheckedPlate) -> set[Path]:
+    return {row for well in plate.info.wells if (row := _layout.well_folder(path, well).parent).is_dir()}
 
 
 def _attributes_there(path: Path) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from hcskit.errors import ReaderError, StoreError
+from hcskit.files import why
 from hcskit.jobs import RunJobs, run_here
 from hcskit.readers import ImageIndex
 from hcskit.store import _layout
@@ -134,9 +134,8 @@ def _write(
     except OSError as error:
         if error.errno is None:  # one of ours, which says what to do
             raise
-        what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
         raise StoreError(
-            f"plate {plate.info.name} could not be written to {path}: {what}; the wells that are complete stay: "
+            f"plate {plate.info.name} could not be written to {path}: {why(error)}; the wells that are complete stay: "
             "remove the cause and import again to resume"
         ) from error
     return path
@@ -155,7 +154,8 @@ def _write_plate(
 
 def _write_wells(path: Path, plate: CheckedPlate, wells: tuple[str, ...], run: RunJobs, progress: bool) -> None:
     for row in {_layout.well_folder(path, well).parent for well in wells}:
-        _layout.write_group(row, {})
+        if not (row / "zarr.json").exists():
+            _layout.write_group(row, {})
     todo = [well for well in wells if not _layout.well_folder(path, well).exists()]
     with tqdm(total=len(wells), initial=len(wells) - len(todo), unit="well", disable=not progress) as bar:
         bar.set_description(f"import {plate.info.name}")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hcskit.data._fields import Normalisation
 from hcskit.errors import InputError, NotAScreenError, what_is_wrong
-from hcskit.files import replacing, write_text
+from hcskit.files import make_folder, replacing, write_text
 from hcskit.models import backend
 from hcskit.parallel import in_native_precision
 from hcskit.recipe._recipe import Recipe
@@ -91,8 +91,7 @@ class ModelCard(BaseModel):
 
 def save_model(folder: str | Path, model: Any, card: ModelCard) -> Path:
     """Write ``model.keras``, ``card.json`` and ``recipe.yaml``; the card last, as it makes the model whole."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     with replacing(folder / "model.keras") as partial:
         model.save(partial)
     card.recipe.to_yaml(folder / "recipe.yaml")

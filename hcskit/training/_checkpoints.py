@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hcskit.data._batches import RandomCrops
 from hcskit.errors import RunError
-from hcskit.files import replacing
+from hcskit.files import make_folder, replacing
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import broadcast, share
 from hcskit.recipe._recipe import Recipe
@@ -72,7 +72,7 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
     def resume(self, model: keras.Model) -> int:
         """Restore the last whole epoch, optimiser included, and return its number; 0 if there is none."""
         if self.writes:
-            self.state.mkdir(parents=True, exist_ok=True)
+            make_folder(self.state)
             # Its own copy: the one outside may be that of another recipe, or other data, trained in this folder since.
             own = self.state / self.history.name
             table = _table(own.read_text(encoding="utf-8")) if own.exists() else pd.DataFrame()

@@ -19,7 +19,7 @@ from hcskit.cluster import ClusterConfig, open_cluster, run_gang, wait_for_worke
 from hcskit.cluster._checks import check_workers
 from hcskit.cluster._workers import workers_there
 from hcskit.errors import InputError, RunError, StoreError
-from hcskit.files import locked
+from hcskit.locks import locked
 from hcskit.recipe import Recipe
 
 Until = Callable[..., None]
