@@ -13,6 +13,7 @@ from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._memory import check_memory
 from hcskit.data import LabelledData, check_learnable
 from hcskit.errors import InputError
+from hcskit.files import make_folder
 from hcskit.recipe import Recipe
 
 __all__ = ["check_folder", "check_training"]
@@ -55,12 +56,12 @@ def check_folder(folder: Path, data: LabelledData, recipe: Recipe) -> None:
         If so; the message says how much room there is, and how much is needed.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
     except OSError as error:
         raise InputError(
-            f"nothing can be written into {folder}: {error.strerror}; choose another folder, or mend this one"
+            f"nothing can be written into {folder}: {error.strerror or error}; choose another folder, or mend this one"
         ) from error
     needed = planning.training_bytes(recipe, planning.DataSize.of(data, recipe))
     if needed > free:
