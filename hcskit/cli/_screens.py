@@ -20,11 +20,20 @@ from hcskit.files import write_text
 @main.command()
 @click.argument("pipeline", required=False)
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter of a step.")
-@click.option("--out", type=FILE, help="Folder of the run. A run that was stopped there resumes.")
+@click.option("--out", type=FILE, help="Folder of the run. Steps that were done there are done again if need be.")
+@click.option("--force", multiple=True, metavar="STEP", help="Do this step again in any case.")
+@click.option("--from", "first", metavar="STEP", help="Do this step and all after it again in any case.")
+@click.option("--until", "last", metavar="STEP", help="The last step to do.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and why; do nothing.")
 @click.option("--list", "list_", is_flag=True, help="List the pipelines, or the parameters of one, and run nothing.")
 @debug_option
-def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, list_: bool) -> None:
-    """Run a PIPELINE of notebooks into a folder: a name, or a YAML file."""
+def run(
+    pipeline: str | None, parameters: tuple[str, ...], out: Path | None, list_: bool, dry_run: bool, **steps: Any
+) -> None:
+    """Run a PIPELINE of notebooks into a folder: a name, or a YAML file.
+
+    A step is done again if its notebook, its parameters, its input files, hcskit or its results have changed.
+    """
     if pipeline is None:
         if not list_:
             raise click.UsageError("Missing argument 'PIPELINE'; hcskit run --list lists them.")
@@ -37,9 +46,10 @@ def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, lis
         return
     if out is None:
         raise click.UsageError("Missing option '--out'.")
-    hcskit.pipeline.run_pipeline(spec, _pairs(parameters), out, say=click.echo, progress=sys.stderr)
+    given = _pairs(parameters)
+    hcskit.pipeline.run_pipeline(spec, given, out, dry_run=dry_run, say=click.echo, progress=sys.stderr, **steps)
     report = out.resolve() / "report.html"
-    if report.exists():
+    if report.exists() and not dry_run:
         click.echo()
         say_where(report)
 

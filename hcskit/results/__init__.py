@@ -27,8 +27,9 @@ from hcskit.results._catalogue import (
 )
 from hcskit.results._files import find_table, found_tables, has_table, read_table, write_csv, write_table
 from hcskit.results._illumination import read_illumination, write_illumination
-from hcskit.results._record import InputRecord, RunRecord, StepRecord
+from hcskit.results._record import InputRecord, OutputRecord, RunRecord, StepRecord
 from hcskit.results._table import Column, Part, Table
+from hcskit.results._value import spell
 
 __all__ = [
     "CATALOGUE",
@@ -56,6 +57,7 @@ __all__ = [
     "WELLS",
     "Column",
     "InputRecord",
+    "OutputRecord",
     "Part",
     "RunRecord",
     "StepRecord",
@@ -65,6 +67,7 @@ __all__ = [
     "has_table",
     "read_illumination",
     "read_table",
+    "spell",
     "write_csv",
     "write_illumination",
     "write_table",
