@@ -245,5 +245,5 @@ def _list_pipelines() -> None:
         try:
             about = hcskit.pipeline.Pipeline.from_yaml(path).description
         except InputError as error:  # a lab's own pipeline, being edited; the others still work
-            about = str(error)
+            about = " ".join(str(error).split())
         click.echo(f"{name:<24}{about}")

@@ -17,6 +17,7 @@ from hcskit.files import make_folder
 from hcskit.locks import locked
 from hcskit.pipeline._belongings import claim, find_inputs, inside_run, read_by, there, what_is_there
 from hcskit.pipeline._checks import check_steps
+from hcskit.pipeline._crate import write_crate
 from hcskit.pipeline._faults import as_raised, describe
 from hcskit.pipeline._kernel import execute
 from hcskit.pipeline._notebook import StepNotebook
@@ -104,6 +105,7 @@ def run_pipeline(
         finally:
             record.finish()
             record.write(run)
+            write_crate(record, run)
     return record
 
 

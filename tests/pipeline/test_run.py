@@ -51,6 +51,7 @@ def test_the_record_and_the_notebooks_tell_the_whole_story(lab: Any, tmp_path: P
         ".lock",
         "log.txt",
         "notebooks",
+        "ro-crate-metadata.json",
         "run.json",
         "seen.json",
     ]
