@@ -15,7 +15,7 @@ from typing import TextIO
 from hcskit.errors import StoreError
 from hcskit.files import told
 
-__all__ = ["lock", "locked", "name_holder"]
+__all__ = ["is_locked", "lock", "locked", "name_holder"]
 
 
 @contextmanager
@@ -34,6 +34,18 @@ def locked(folder: str | Path) -> Iterator[None]:
         if not lock(file, fcntl.LOCK_EX):
             raise StoreError(f"{folder} is being written by {name_holder(file)}; wait until it ends, then try again")
         yield
+
+
+def is_locked(folder: str | Path) -> bool:
+    """Whether a process holds the lock of a folder."""
+    try:
+        with Path(folder, ".lock").open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no lock, or none that this process may see
+        return False
+    return False
 
 
 def lock(file: TextIO, kind: int) -> bool:

@@ -1,6 +1,7 @@
 from ._apply import embed, predict
 from ._assess import Assessment, assess
+from ._fit import fit_wells
 from ._import import import_plates
 from ._train import cross_validate, train
 
-__all__ = ["Assessment", "assess", "cross_validate", "embed", "import_plates", "predict", "train"]
+__all__ = ["Assessment", "assess", "cross_validate", "embed", "fit_wells", "import_plates", "predict", "train"]

@@ -149,7 +149,7 @@ def _record(findings: Findings, _: Figures) -> dict[str, Any]:
     tables = {
         "Steps": [_step(step) for step in record.steps],
         "Parameters": told["parameters"],
-        "Inputs": told["inputs"],
+        "Inputs": [source.model_dump() for source in record.inputs],
     }
     return {
         "facts": as_table({name: told[name] for name in _FACTS}),

@@ -27,8 +27,10 @@ from hcskit.results._catalogue import (
 )
 from hcskit.results._files import find_table, found_tables, has_table, read_table, write_csv, write_table
 from hcskit.results._illumination import read_illumination, write_illumination
-from hcskit.results._record import InputRecord, RunRecord, StepRecord
+from hcskit.results._record import InputRecord, OutputRecord, RunRecord, StepRecord
+from hcskit.results._schema import run_schema
 from hcskit.results._table import Column, Part, Table
+from hcskit.results._value import spell
 
 __all__ = [
     "CATALOGUE",
@@ -56,6 +58,7 @@ __all__ = [
     "WELLS",
     "Column",
     "InputRecord",
+    "OutputRecord",
     "Part",
     "RunRecord",
     "StepRecord",
@@ -65,6 +68,8 @@ __all__ = [
     "has_table",
     "read_illumination",
     "read_table",
+    "run_schema",
+    "spell",
     "write_csv",
     "write_illumination",
     "write_table",

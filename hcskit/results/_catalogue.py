@@ -30,9 +30,11 @@ __all__ = [
     "WELLS",
 ]
 
-_QUALITY_STEP = "the quality step"
-_PREDICT_STEP = "the predict step"
-_RESPONSE_STEP = "the response step"
+# A step of a pipeline and the command that does the same have one name.
+_QUALITY = "hcskit quality"
+_TRAIN = "hcskit train"
+_PREDICT = "hcskit predict"
+_FIT = "hcskit fit"
 _FOLDS = "hcskit cross-validate"
 
 _PLATE = Column("plate", "text", "name of the plate")
@@ -87,19 +89,17 @@ _SCORES = (
     ("ece", "expected calibration error"),
 )
 
-PLATES = Part("plates", "Images and treatments of each plate", "the import step", "*.zarr")
-ILLUMINATION = Part(
-    "illumination", "Illumination of each plate and channel", _QUALITY_STEP, "results/illumination-*.zarr"
-)
-MODEL = Part("model", "The trained network and its card", "the train step", "model/card.json")
-HISTORY = Part("history", "Loss and accuracy of each epoch", "the train step", "model/history.csv")
+PLATES = Part("plates", "Images and treatments of each plate", "hcskit import", "*.zarr")
+ILLUMINATION = Part("illumination", "Illumination of each plate and channel", _QUALITY, "results/illumination-*.zarr")
+MODEL = Part("model", "The trained network and its card", _TRAIN, "model/card.json")
+HISTORY = Part("history", "Loss and accuracy of each epoch", _TRAIN, "model/history.csv")
 RECORD = Part("record", "What was run, with what, and how it ended", "hcskit run", "run.json")
 TRUTH = Part("truth", "Known effective concentrations of a simulated plate", "hcskit simulate", "export/truth.csv")
 
 QUALITY = Table(
     "quality",
     "Focus, saturation and brightness of each acquired image",
-    _QUALITY_STEP,
+    _QUALITY,
     index=(_PLATE, _WELL, _FIELD, _CHANNEL),
     columns=(
         Column("focus", "number", "normalised mean squared gradient of the corrected image"),
@@ -114,13 +114,13 @@ QUALITY = Table(
 IMAGE_CONTROLS = Table(
     "image_controls",
     "How well the controls separate in plain image statistics",
-    _QUALITY_STEP,
+    _QUALITY,
     columns=_CONTROLS,
 )
 FIELD_PREDICTIONS = Table(
     "field_predictions",
     "Probability of each phenotype in each field",
-    _PREDICT_STEP,
+    _PREDICT,
     index=(_PLATE, _WELL, _FIELD, _PHENOTYPE),
     columns=(
         Column("probability", "number", "mean over the crops of the field"),
@@ -130,7 +130,7 @@ FIELD_PREDICTIONS = Table(
 PREDICTIONS = Table(
     "predictions",
     "Probability of each phenotype in each well",
-    _PREDICT_STEP,
+    _PREDICT,
     index=(_PLATE, _WELL, _PHENOTYPE),
     columns=(
         Column("probability", "number", "mean over the fields of the well"),
@@ -142,26 +142,26 @@ PREDICTIONS = Table(
 READOUTS = Table(
     "readouts",
     "Each phenotype's probability beside the treatment of its well, ready to be fitted",
-    _PREDICT_STEP,
+    _PREDICT,
     columns=_TREATED,
 )
 PHENOTYPE_CONTROLS = Table(
     "phenotype_controls",
     "How well the controls separate in each phenotype's probability",
-    _PREDICT_STEP,
+    _PREDICT,
     columns=_CONTROLS,
 )
 PROFILES = Table(
     "profiles",
     "Features of each well",
-    "hcskit.embed",
+    "hcskit embed",
     index=(_PLATE, _WELL),
     columns=(Column("one column a feature", "any", "value of the feature in the well", pattern=".+"),),
 )
 RESPONSES = Table(
     "responses",
     "The fitted concentration-response of each compound and readout",
-    _RESPONSE_STEP,
+    _FIT,
     index=(_COMPOUND, _READOUT, _SPLIT),
     columns=(
         Column("ec50", "number", "concentration of the half-way response, where it is known", "that of the row"),
@@ -194,11 +194,11 @@ RESPONSES = Table(
         Column("deviating_wells", "text", "wells that were left out of the fit: plate and well", optional=True),
     ),
 )
-POINTS = Table("points", "The wells that were fitted", _RESPONSE_STEP, columns=_TREATED)
+POINTS = Table("points", "The wells that were fitted", _FIT, columns=_TREATED)
 CURVES = Table(
     "curves",
     "Each fitted curve and its 95 % band, over the tested concentrations",
-    _RESPONSE_STEP,
+    _FIT,
     columns=(
         _COMPOUND,
         _READOUT,

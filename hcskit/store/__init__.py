@@ -3,6 +3,7 @@
 from hcskit.store._engine import HcskitBackend, open_screen
 from hcskit.store._layout import plate_path
 from hcskit.store._open import open_plate, open_plates, plate_folders
+from hcskit.store._size import stored_bytes
 from hcskit.store._write import convert_plates, write_plate
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "open_screen",
     "plate_folders",
     "plate_path",
+    "stored_bytes",
     "write_plate",
 ]

@@ -108,13 +108,7 @@ def check_export(
     InputError
         If the plate map does not fit, or a chosen well has no images.
     """
-    if index.absent and not allow_missing:
-        shown = "".join(f"\n  - {path}" for path in index.absent[:20])
-        rest = f"\n  - and {len(index.absent) - 20} more" if len(index.absent) > 20 else ""
-        raise ReaderError(
-            f"{index.source}: {len(index.absent)} image(s) of plate {index.plate} that the export names are not there:"
-            f"{shown}{rest}\ncopy them again, or accept the gaps with --allow-missing"
-        )
+    index.check_absent(allow_missing)
     index.forget_headers()
     if allow_missing:
         index = index.without_bad_files()

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numcodecs.blosc import Blosc
 
-__all__ = ["ShardWriter", "array_metadata", "read_image_of_shard"]
+__all__ = ["ShardWriter", "array_metadata", "compressed_size", "read_image_of_shard"]
 
 _CODEC = Blosc(cname="zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)
 _CRC = 4
@@ -68,8 +68,7 @@ class ShardWriter:
 
     def add(self, number: int, image: npt.NDArray[Any]) -> None:
         """Write the image (y, x) of this number."""
-        little = np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))
-        chunk = bytes(_CODEC.encode(little))
+        chunk = _compressed(image)
         self._index[number] = self._file.tell(), len(chunk) + _CRC
         self._file.write(chunk)
         self._file.write(_checksum(chunk))
@@ -81,6 +80,11 @@ class ShardWriter:
             if kind is None:
                 index = self._index.tobytes()
                 file.write(index + _checksum(index))
+
+
+def compressed_size(image: npt.NDArray[Any]) -> int:
+    """Return the bytes that an image (y, x) takes in a shard."""
+    return len(_compressed(image)) + _CRC
 
 
 def read_image_of_shard(
@@ -116,3 +120,7 @@ def _checked(data: bytes, what: str) -> bytes:
     if _checksum(data[:-_CRC]) != data[-_CRC:]:
         raise OSError(f"its {what} are damaged" if what == "pixels" else f"its {what} is damaged")
     return data[:-_CRC]
+
+
+def _compressed(image: npt.NDArray[Any]) -> bytes:
+    return bytes(_CODEC.encode(np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))))

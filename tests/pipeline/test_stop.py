@@ -57,7 +57,7 @@ def test_a_run_stopped_with_ctrl_c_goes_on(lab: Any, pipeline: Path, tmp_path: P
     (out / "go").touch()
     again = lab.hcskit("run", pipeline, "--out", out)
     assert again.returncode == 0
-    assert again.stdout.splitlines()[:2] == ["[1/2] a: done before", "[2/2] b"]
+    assert again.stdout.splitlines()[:2] == ["[1/2] a: done before", "[2/2] b, again: it was stopped"]
     assert record(out)["status"] == "completed"
     assert (out / "log.txt").read_text() == "ab"
 

@@ -171,7 +171,7 @@ def test_of_half_a_run_the_half_that_is_there_is_shown(plate, quality, tmp_path)
 
     assert {one["id"] for one in page.all("section")} == {"summary", "quality"}
     assert "15" in page.text["dd"]  # wells imaged
-    assert "EC50, Compounds (run the response step); Plates (run the predict step)." in words
+    assert "EC50, Compounds (run hcskit fit); Plates (run hcskit predict)." in words
     assert "out of focus" in words
     assert "3 fields not acquired." in words
     assert {one["href"] for one in page.all("a")} == {"#summary", "#quality", "#excluded"}

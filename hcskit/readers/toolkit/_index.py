@@ -256,6 +256,22 @@ class ImageIndex:
         top = os.path.commonpath([Path(path).parent for path in paths])
         return {path: Path(path).relative_to(top).as_posix() for path in paths}
 
+    def check_absent(self, allow_missing: bool = False) -> None:
+        """Refuse a plate whose export names images that are not there, unless that is allowed.
+
+        Raises
+        ------
+        ReaderError
+            If there are such images; the message lists them.
+        """
+        if self.absent and not allow_missing:
+            shown = "".join(f"\n  - {path}" for path in self.absent[:20])
+            rest = f"\n  - and {len(self.absent) - 20} more" if len(self.absent) > 20 else ""
+            raise ReaderError(
+                f"{self.source}: {len(self.absent)} image(s) of plate {self.plate} that the export names are not there:"
+                f"{shown}{rest}\ncopy them again, or accept the gaps with --allow-missing"
+            )
+
     def _say_absent(self) -> str:
         return f": none of the {len(self.absent)} files it names is there" if self.absent else ""
 
