@@ -105,7 +105,7 @@ def test_a_second_run_in_one_folder_is_refused_and_the_first_unharmed(lab: Any, 
     first = lab.start("run", waiting, "--out", out, sign=out / "pid")
     second = lab.hcskit("run", waiting, "--out", out)
     assert second.returncode == 1
-    assert second.stderr == f"Error: {out} is being written by another process; wait until it ends, then try again\n"
+    assert second.stderr.startswith(f"Error: {out} is being written by process {first.pid} on ")
     (out / "go").touch()
     first.communicate(timeout=60)
     assert first.returncode == 0
