@@ -61,7 +61,7 @@ def lock(file: TextIO, kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
         if kind == fcntl.LOCK_EX:
-            with Path(file.name).open("rb") as other, suppress(BlockingIOError):
+            with Path(file.name).open("ab") as other, suppress(BlockingIOError):
                 fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 raise OSError(errno.ENOLCK, "a second lock was granted beside the first")
     except BlockingIOError:

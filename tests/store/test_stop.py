@@ -1,7 +1,6 @@
-"""Imports that are stopped, by whatever means, lose nothing and go on: real processes, signals and full disks."""
+"""Imports that are stopped lose nothing and resume: real processes, signals and full disks; see also tests/faults."""
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -17,7 +16,6 @@ import pytest
 from hcskit.actions import import_plates
 from hcskit.digests import CACHE
 from hcskit.errors import StoreError
-from hcskit.locks import locked
 from hcskit.readers import read_folder
 from hcskit.store import open_plate, open_screen
 
@@ -76,22 +74,6 @@ def finish(source: Path, screen: Path, table: pd.DataFrame) -> None:
     assert_undisturbed(screen, source)
 
 
-@pytest.mark.slow
-def test_killed_and_started_again_is_as_if_nothing_had_happened(tmp_path: Path, source: Path, treated) -> None:
-    for number in (1, 30):
-        process = start(source, tmp_path)
-        wait_for(tmp_path, number, process)
-        process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-        with pytest.raises(StoreError, match=r"P1\.zarr was not finished; import it again to add the missing wells"):
-            open_screen(tmp_path)
-    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("P1.zarr/[A-H]/*/zarr.json")}
-    assert len(written) >= 30
-    finish(source, tmp_path, treated(WELLS))
-    assert {path: path.stat().st_mtime_ns for path in written} == written
-
-
 def test_ctrl_c_leaves_whole_wells_and_goes_on(tmp_path: Path, source: Path, treated) -> None:
     process = start(source, tmp_path)
     wait_for(tmp_path, 5, process)
@@ -124,12 +106,6 @@ def test_an_import_that_hangs_does_not_stop_another_of_the_same_plate(tmp_path: 
     _, errors = first.communicate(timeout=60)
     assert first.returncode == 0, errors
     assert_undisturbed(tmp_path, source)
-
-
-def test_a_lock_holds_in_one_process_too_and_ends_with_its_block(tmp_path: Path) -> None:
-    for _ in range(2):
-        with locked(tmp_path), pytest.raises(StoreError, match="another process"), locked(tmp_path):
-            pass
 
 
 @pytest.fixture
@@ -172,21 +148,6 @@ def test_a_disk_without_room_for_the_first_file_is_no_obstacle_later(small_disk:
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     import_plates(index, small_disk, table, progress=False)
     assert_undisturbed(small_disk, source)
-
-
-def test_a_limit_on_file_size_is_a_store_error(tmp_path: Path, source: Path, treated) -> None:
-    """As a full disk, but for any user: no shard may be written."""
-    index, table = read_folder(source / "images"), treated(WELLS)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    metadata = max(path.stat().st_size for path in (source / "undisturbed").rglob("zarr.json"))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (metadata // 2, limits[1]))
-    try:
-        with pytest.raises(StoreError, match="could not be written"):
-            import_plates(index, tmp_path, table, progress=False)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    import_plates(index, tmp_path, table, progress=False)
-    assert_undisturbed(tmp_path, source)
 
 
 @pytest.fixture
