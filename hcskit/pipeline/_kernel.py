@@ -142,7 +142,7 @@ class _ThisPython(AsyncKernelManager):
         return KernelSpec(argv=_ARGV, language="python", display_name="Python 3")
 
 
-class _Client(PapermillNotebookClient):  # type: ignore[misc] - papermill has no types
+class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
     """Starts the kernel, and asks it about itself once the last cell has run."""
 
     def __init__(self, manager: Any, *, kernel_stderr: TextIO, **options: Any) -> None:
@@ -167,7 +167,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] - papermill has no
         self.nb.metadata[_ENGINE] = json.loads(ast.literal_eval(answer["data"]["text/plain"]))
 
 
-class _Engine(NBClientEngine):  # type: ignore[misc] - papermill has no types
+class _Engine(NBClientEngine):  # type: ignore[misc] # papermill has no types
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
         known = {name: value for name, value in options.items() if name not in ("input_path", "start_timeout")}

@@ -226,9 +226,9 @@ class RunRecord(_Record):
 
     def finish(self) -> None:
         """Sum up how the steps ended; the time is that of the last step that was done."""
+        order: tuple[Status, ...] = ("failed", "stopped", "pending")
         found = {step.status for step in self.steps}
-        bad = next((status for status in ("failed", "stopped", "pending") if status in found), "completed")
-        self.status = bad  # type: ignore[assignment] - mypy sees a str
+        self.status = next((status for status in order if status in found), "completed")
         self.finished = self.finished or now()
 
     def stop(self) -> None:
