@@ -46,8 +46,8 @@ class Digest:
 class Digests:
     """Digests of files and folders, and the cache that spares reading them again.
 
-    A file is known by its device, inode, size and the times of its last changes, so that it may be moved. The cache
-    saves time only: without it, the result is the same.
+    A file is known by its inode, its size and the times of its last changes, so that it may be moved, and a share be
+    mounted elsewhere. The cache saves time only: without it, the result is the same.
 
     Parameters
     ----------
@@ -114,6 +114,16 @@ class Digests:
         }
         return ", ".join(f"{_count(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names)
 
+    @property
+    def known(self) -> dict[str, str]:
+        """Digests of files by their stamps, for another process to `learn`."""
+        return dict(self._files)
+
+    def learn(self, known: Mapping[str, str]) -> None:
+        """Take digests that another process has found."""
+        self._is_new |= not known.keys() <= self._files.keys()
+        self._files |= known
+
     def save(self) -> None:
         """Write the cache, if it can be written."""
         if self._cache is not None and self._is_new:
@@ -151,7 +161,7 @@ def digest_of_list(files: Mapping[str, str]) -> str:
 
 def stamp(of: os.stat_result) -> str:
     """Return what changes whenever a file does, without reading it."""
-    return f"{of.st_dev}:{of.st_ino}:{of.st_size}:{of.st_mtime_ns}:{of.st_ctime_ns}"
+    return f"{of.st_ino}:{of.st_size}:{of.st_mtime_ns}:{of.st_ctime_ns}"
 
 
 def is_hidden(name: str) -> bool:

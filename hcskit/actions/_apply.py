@@ -18,6 +18,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from hcskit.actions._folder import folder_of
+from hcskit.actions._kept import kept_rows, plate_keys
 from hcskit.cluster import AnyCluster, job_runner
 from hcskit.data import LabelledData, ScreenData, open_data
 from hcskit.errors import InputError
@@ -31,7 +32,7 @@ from hcskit.inference import (
     predictable_fields,
     write_predictions,
 )
-from hcskit.results import PROFILES, read_illumination, write_csv, write_table
+from hcskit.results import FIELD_PREDICTIONS, PREDICTIONS, PROFILES, read_illumination, write_csv, write_table
 from hcskit.training import ModelCard, TrainedModel, load_model, open_model
 
 __all__ = ["embed", "predict"]
@@ -56,7 +57,9 @@ def predict(
 ) -> Predictions:
     """Read the phenotypes of every usable field.
 
-    A field is cut into the fewest crops of the size the network was trained on; its probability is their mean.
+    A field is cut into the fewest crops of the size the network was trained on; its probability is their mean. Where
+    the results are written beside the plates, a plate is read again only if its images, its labels, its illumination,
+    the excluded fields, the model, or hcskit have changed since.
 
     Parameters
     ----------
@@ -87,18 +90,28 @@ def predict(
     RunError
         If no worker is left, or the same fields kill worker after worker.
     """
-    found = _apply(data, model, class_network, out, cluster, progress)
-    for doubt in found.card.doubts:
+    images, trained = _open(data, model, out, cluster)
+    for doubt in trained.card.doubts:
         say(doubt)
-    predictions = gather_predictions(found.fields, found.crops, found.card.classes)
+    keys = _keys(data, out, images, trained.card)
+    kept = _kept(out, keys)
+    fields = predictable_fields(images, trained.card)
+    todo = fields[~fields["plate"].isin(kept)]
+    for plate in kept:
+        say(f"plate {plate}: predictions as before: nothing has changed")
+    parts = list(kept.values())
+    if len(todo) or not parts:
+        found = _apply(data, images, trained, class_network, todo, cluster, progress)
+        parts.append(gather_predictions(found.fields, found.crops, trained.card.classes))
+    predictions = _together(parts)
     if out is None:
         return predictions
-    if isinstance(found.data, ScreenData):
-        for path in write_predictions(out, found.data.plates, predictions, found.card):
+    if isinstance(images, ScreenData):
+        for path in write_predictions(out, images.plates, predictions, trained.card, keys):
             say(f"wrote {path}")
     else:
         table = predictions.wells.reset_index().pivot_table("probability", "well", "phenotype")
-        _write_images(out, table.loc[found.fields["well"], list(found.card.classes)], say)
+        _write_images(out, table.loc[fields["well"], list(trained.card.classes)], say)
     return predictions
 
 
@@ -133,9 +146,11 @@ def embed(
     RunError
         As `predict` does.
     """
-    found = _apply(data, model, feature_network, out, cluster, progress)
+    images, trained = _open(data, model, out, cluster)
+    fields = predictable_fields(images, trained.card)
+    found = _apply(data, images, trained, feature_network, fields, cluster, progress)
     profiles = gather_profiles(found.fields, found.crops)
-    if out is not None and isinstance(found.data, ScreenData):
+    if out is not None and isinstance(images, ScreenData):
         say(f"wrote {write_table(out, PROFILES, profiles)}")
     elif out is not None:
         _write_images(out, profiles.droplevel("plate"), say)
@@ -146,24 +161,64 @@ def embed(
 class _Applied:
     """What a network returned for the crops of each field."""
 
-    data: LabelledData
-    card: ModelCard
     fields: pd.DataFrame
     crops: _Arrays
 
 
-def _apply(
+def _open(
     data: str | Path | LabelledData,
     model: str | Path | TrainedModel,
-    network: Callable[[Any], Any],
     out: str | Path | None,
+    cluster: AnyCluster | None,
+) -> tuple[LabelledData, TrainedModel]:
+    images, trained = open_data(data, illumination=cluster is None), open_model(model)
+    _check_out(images, out)
+    return images, trained
+
+
+def _keys(
+    data: str | Path | LabelledData, out: str | Path | None, images: LabelledData, card: ModelCard
+) -> dict[str, str]:
+    """Return what the predictions of each plate are made from; nothing where they are not written beside the plates."""
+    if out is None or not isinstance(data, str | Path) or not isinstance(images, ScreenData):
+        return {}
+    if Path(out).resolve() != Path(data).resolve():
+        return {}
+    plates = images.plates
+
+    def depends(name: str) -> str:
+        excluded = plates[name].get("excluded") if name in plates else None
+        return f"{card.model_dump_json()} {None if excluded is None else excluded.to_numpy().tobytes().hex()}"
+
+    return plate_keys(Path(out), depends)
+
+
+def _kept(out: str | Path | None, keys: dict[str, str]) -> dict[str, Predictions]:
+    """Return the predictions of the plates of which nothing has changed."""
+    if out is None or not keys:
+        return {}
+    fields, wells = (kept_rows(Path(out), table, keys) for table in (FIELD_PREDICTIONS, PREDICTIONS))
+    return {name: Predictions(fields[name], wells[name]) for name in fields if name in wells}
+
+
+def _together(parts: list[Predictions]) -> Predictions:
+    """Return the predictions of several plates, in the order of their names."""
+    plates = sorted((plate, number) for number, part in enumerate(parts) for plate in part.wells.index.unique("plate"))
+    fields = [parts[number].fields.loc[[plate]] for plate, number in plates]
+    wells = [parts[number].wells.loc[[plate]] for plate, number in plates]
+    return Predictions(pd.concat(fields), pd.concat(wells))
+
+
+def _apply(
+    data: str | Path | LabelledData,
+    images: LabelledData,
+    trained: TrainedModel,
+    network: Callable[[Any], Any],
+    fields: pd.DataFrame,
     cluster: AnyCluster | None,
     progress: bool,
 ) -> _Applied:
-    """Apply a network to all fields, a few in a job; the jobs are the same wherever they run."""
-    images, trained = open_data(data, illumination=cluster is None), open_model(model)
-    _check_out(images, out)
-    fields = predictable_fields(images, trained.card)
+    """Apply a network to fields, a few in a job; the jobs are the same wherever they run."""
     parts = [
         plate.iloc[start : start + _FIELDS]
         for _, plate in fields.groupby("plate", sort=False)
@@ -177,7 +232,7 @@ def _apply(
     with tqdm(total=len(fields), unit="field", disable=not progress) as bar, job_runner(cluster) as run:
         found = run([partial(apply, part) for part in parts], lambda crops: bar.update(len(crops)))
     ordered = pd.concat(parts, ignore_index=True)
-    return _Applied(images, trained.card, ordered, list(chain.from_iterable(found)))
+    return _Applied(ordered, list(chain.from_iterable(found)))
 
 
 def _apply_to_part(part: pd.DataFrame, *, data: LabelledData, network: Any, card: ModelCard) -> _Arrays:

@@ -37,7 +37,8 @@ def import_plates(
 
     Everything is checked before anything is written. A well appears whole or not at all; an import that was stopped
     resumes with the wells that are not there yet. Several imports of one plate, from several processes or machines,
-    share the work. A plate that is there already gets a plate map, if it had none.
+    share the work. A well whose files have changed since, in any byte, is written anew. A plate that is there already
+    gets a plate map, if it had none.
 
     Parameters
     ----------
@@ -100,6 +101,7 @@ def import_plates(
                 wells=wells,
                 replace_plate_map=replace_plate_map,
                 run=run,
+                say=say,
                 progress=progress,
             )
         for path in paths:

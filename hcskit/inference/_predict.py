@@ -152,7 +152,11 @@ def phenotype_controls(points: pd.DataFrame, card: ModelCard) -> pd.DataFrame:
 
 
 def write_predictions(
-    folder: str | Path, plates: Mapping[str, xr.Dataset], predictions: Predictions, card: ModelCard
+    folder: str | Path,
+    plates: Mapping[str, xr.Dataset],
+    predictions: Predictions,
+    card: ModelCard,
+    made_from: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write predictions as the result tables of a screen, from where `hcskit.open_screen` joins them.
 
@@ -166,6 +170,8 @@ def write_predictions(
         What to write.
     card : ModelCard
         Of the model they are from.
+    made_from : mapping of str to str, optional
+        As `hcskit.results.write_table` takes it.
 
     Returns
     -------
@@ -176,7 +182,7 @@ def write_predictions(
     if all("role" in plate.coords for plate in plates.values()):
         readouts = readout_points(plates, predictions.wells, card.negative_class)
         tables += [(READOUTS, readouts), (PHENOTYPE_CONTROLS, phenotype_controls(readouts, card))]
-    return [write_table(folder, table, frame) for table, frame in tables]
+    return [write_table(folder, table, frame, made_from) for table, frame in tables]
 
 
 def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:

@@ -25,8 +25,8 @@ from hcskit.results._catalogue import (
     TRUTH,
     WELLS,
 )
-from hcskit.results._files import find_table, found_tables, has_table, read_table, write_csv, write_table
-from hcskit.results._illumination import read_illumination, write_illumination
+from hcskit.results._files import find_table, found_tables, has_table, made_from, read_table, write_csv, write_table
+from hcskit.results._illumination import illumination_digest, read_illumination, write_illumination
 from hcskit.results._record import InputRecord, OutputRecord, RunRecord, StepRecord
 from hcskit.results._schema import run_schema
 from hcskit.results._table import Column, Part, Table
@@ -66,6 +66,8 @@ __all__ = [
     "find_table",
     "found_tables",
     "has_table",
+    "illumination_digest",
+    "made_from",
     "read_illumination",
     "read_table",
     "run_schema",

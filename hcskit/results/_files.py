@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +16,7 @@ from hcskit.files import make_folder, replacing, replacing_all
 from hcskit.results._catalogue import CATALOGUE
 from hcskit.results._table import Table
 
-__all__ = ["find_table", "found_tables", "has_table", "read_table", "write_csv", "write_table"]
+__all__ = ["find_table", "found_tables", "has_table", "made_from", "read_table", "write_csv", "write_table"]
 
 #: Key of the Parquet metadata that says which table a file holds, and in which version.
 _KEY = b"hcskit"
@@ -50,7 +52,9 @@ def find_table(name: str) -> Table:
     return CATALOGUE[name]
 
 
-def write_table(folder: str | Path, table: Table, frame: pd.DataFrame) -> Path:
+def write_table(
+    folder: str | Path, table: Table, frame: pd.DataFrame, made_from: Mapping[str, str] | None = None
+) -> Path:
     """Write a table into the results of a screen or a run, as Parquet and CSV, whole or not at all.
 
     Parameters
@@ -61,6 +65,8 @@ def write_table(folder: str | Path, table: Table, frame: pd.DataFrame) -> Path:
         What the table is: one of the catalogue, or a step's own.
     frame : pandas.DataFrame
         Its content.
+    made_from : mapping of str to str, optional
+        Of plates by name: a digest of all that their rows were made from; see `made_from`.
 
     Returns
     -------
@@ -77,13 +83,23 @@ def write_table(folder: str | Path, table: Table, frame: pd.DataFrame) -> Path:
     table.check(frame)
     path = Path(folder) / table.where
     content = pa.Table.from_pandas(frame)
-    own = json.dumps({"table": table.name, "version": table.version}).encode()
+    known = {"made_from": dict(made_from)} if made_from else {}
+    own = json.dumps({"table": table.name, "version": table.version} | known).encode()
     content = content.replace_schema_metadata({**content.schema.metadata, _KEY: own})
     make_folder(path.parent)
     with replacing_all(path, path.with_suffix(".csv")) as (parquet, csv):
         pq.write_table(content, parquet)
         frame.to_csv(csv, index=bool(table.index))
     return path
+
+
+def made_from(folder: str | Path, table: Table) -> dict[str, str]:
+    """Return what the rows of each plate were made from, as `write_table` was told; empty where it is not known."""
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        own = json.loads(pq.read_schema(Path(folder) / table.where).metadata[_KEY])
+        if own["version"] == table.version:
+            return dict(own.get("made_from", {}))
+    return {}
 
 
 def read_table(folder: str | Path, table: Table) -> pd.DataFrame:

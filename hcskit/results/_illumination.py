@@ -8,11 +8,12 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from hcskit.digests import Digests
 from hcskit.errors import NotAScreenError
 from hcskit.files import child, make_folder, replacing
 from hcskit.results._catalogue import ILLUMINATION
 
-__all__ = ["read_illumination", "write_illumination"]
+__all__ = ["illumination_digest", "read_illumination", "write_illumination"]
 
 
 def write_illumination(folder: str | Path, plate: str, illumination: xr.Dataset) -> Path:
@@ -53,6 +54,12 @@ def read_illumination(folder: str | Path, plates: Collection[str] | None = None)
     each = [xr.open_zarr(path, consolidated=False, chunks=None).load() for path in found.values()]
     together: xr.Dataset = xr.concat(each, pd.Index(found, name="plate"))
     return together
+
+
+def illumination_digest(folder: str | Path, plate: str) -> str:
+    """Return the digest of a plate's illumination; empty where there is none."""
+    found = Digests().of(_path(folder, plate))
+    return found.sha256 if found else ""
 
 
 def _path(folder: str | Path, plate: str) -> Path:

@@ -1,5 +1,6 @@
 """OME-Zarr 0.5 plates on disk."""
 
+from hcskit.store._content import plate_contents
 from hcskit.store._engine import HcskitBackend, open_screen
 from hcskit.store._layout import plate_path
 from hcskit.store._open import open_plate, open_plates, plate_folders
@@ -12,6 +13,7 @@ __all__ = [
     "open_plate",
     "open_plates",
     "open_screen",
+    "plate_contents",
     "plate_folders",
     "plate_path",
     "stored_bytes",

@@ -213,7 +213,7 @@ def plate_map(own: dict[str, Any]) -> pd.DataFrame | None:
 def well_attributes(fields: Sequence[int], digest: str) -> dict[str, Any]:
     """Describe a well: the fields that were acquired, and the digest of what they were made from."""
     ome = {"version": OME_VERSION, "well": {"images": [{"path": str(field)} for field in fields]}}
-    return {"ome": ome, "hcskit": {"digest": digest}}
+    return {"ome": ome, "hcskit": {"sha256": digest}}
 
 
 def well_digest(plate: Path, well: str) -> str | None:
@@ -223,7 +223,7 @@ def well_digest(plate: Path, well: str) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        return str(json.loads(text)["attributes"]["hcskit"]["digest"])
+        return str(json.loads(text)["attributes"]["hcskit"]["sha256"])
     except (KeyError, TypeError, ValueError):
         return ""  # not ours, or damaged
 

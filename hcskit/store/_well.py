@@ -31,10 +31,14 @@ def write_well(
     read: ReadImage,
     present: npt.NDArray[np.bool_],
     digest: str,
+    instead_of: str | None = None,
 ) -> None:
-    """Write a well's fields beside the plate's others; one that is there already stays."""
+    """Write a well's fields beside the plate's others; one that is there already stays.
+
+    With the digest of what is there of it, the well takes its place.
+    """
     target = _layout.well_folder(plate, well)
-    if target.exists():
+    if _layout.well_digest(plate, well) != instead_of:
         return  # another import was here first
     partial = plate / f".partial-{well}-{uuid4().hex}"
     try:
@@ -43,6 +47,8 @@ def write_well(
         for number in fields:
             _write_field(partial / str(info.fields[number]), info, number, read, present[number])
         try:
+            if instead_of is not None and _layout.well_digest(plate, well) == instead_of:
+                target.rename(plate / f".trash-{uuid4().hex}")
             move(partial, target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another import was quicker

@@ -103,7 +103,7 @@ def test_a_choice_of_steps() -> None:
     assert Choice(force=["import"]).forced(0, names) == "asked for (--force)"
     assert Choice(last="quality").wanted(names) == 2
     assert Choice().wanted(names) == 3
-    with pytest.raises(InputError, match=r"has no step trian; it has import, quality, train"):
-        Choice(force=["trian"]).check(names)
+    with pytest.raises(InputError, match=r"has no step teach; it has import, quality, train"):
+        Choice(force=["teach"]).check(names)
     with pytest.raises(InputError, match=r"the step train comes after quality, which is to be the last"):
         Choice(first="train", last="quality").check(names)

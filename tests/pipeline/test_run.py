@@ -147,6 +147,16 @@ FAILURES = [
         InputError,
         "step b: well A01 is there twice",
     ),
+    (
+        "import sys\nsys.exit(0)",
+        RunError,
+        r"step b failed: it was ended by cell 2 before the last cell had run: sys\.exit",
+    ),
+    (
+        "get_ipython().run_line_magic('nosuch', '')",
+        RunError,
+        r"step b failed with UsageError: Line magic function `%nosuch` not found\. \(cell 2; the full traceback is in",
+    ),
     ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", RunError, "step b failed: its process was killed"),
 ]
 

@@ -24,7 +24,6 @@ __all__ = [
     "read_header",
     "read_image",
     "read_pixels",
-    "sample",
 ]
 
 _TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
@@ -35,7 +34,6 @@ IMAGE_SUFFIXES = _TIFF | _PICTURE
 WHOLE = -1
 _RGB = ("RGB", "RGBA")
 _AS_COLOUR = ("1", "P", "PA", "LA", "CMYK", "YCbCr")  # Pillow makes RGB of them; no plate is imported from them
-_SAMPLE = 1024  # no two exposures have these noisy bytes in common
 # A decoder takes a strip of no bytes for zeros.
 _UNWRITTEN = "parts that were never written"
 _GREY = {"1": None, "L": np.dtype("uint8"), "I;16": np.dtype("uint16"), "I": np.dtype("uint16")}
@@ -114,17 +112,6 @@ def read_pixels(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
         raise
     except Exception as error:
         raise ReaderError(f"{path} cannot be read as an image: {error}; is the copy complete?") from error
-
-
-def sample(path: str | Path) -> bytes:
-    """Return what tells an image file, or the files of an array, from others: the size, and bytes from the middle."""
-    path = Path(path)
-    if path.is_dir():
-        return b"".join(sample(file) for file in sorted(path.rglob("*")) if file.is_file())
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size // 2 - _SAMPLE // 2))
-        return f"{size} ".encode() + file.read(_SAMPLE)
 
 
 def _tiff_header(path: Path) -> Header:

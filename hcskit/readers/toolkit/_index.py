@@ -19,7 +19,6 @@ from hcskit.files import safe_name
 from hcskit.flatfield import Flatfield
 from hcskit.plate import parse_well
 from hcskit.readers.toolkit._bad_files import describe_bad_files, find_bad_files, try_header, usual_header
-from hcskit.readers.toolkit._files import sample
 from hcskit.readers.toolkit._header import Header
 from hcskit.readers.toolkit._index_table import check_table
 from hcskit.screen import Coordinate, PlateInfo
@@ -238,15 +237,11 @@ class ImageIndex:
         rows = list(table.itertuples(index=False, name=None))
         return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
 
-    def well_digests(self) -> dict[str, str]:
-        """Return a digest of each well's files, which tells them from other files of the same names."""
+    def well_files(self) -> dict[str, dict[str, str]]:
+        """Return the files of each well, by their names below the folder that all have in common."""
         names = self._names()
-        with ThreadPoolExecutor() as pool:
-            samples = dict(zip(names, pool.map(sample, names), strict=True))
         return {
-            str(well): hashlib.sha256(
-                repr([(names[path], samples[path]) for path in sorted(set(rows.path))]).encode()
-            ).hexdigest()
+            str(well): {names[path]: path for path in sorted(set(rows.path))}
             for well, rows in self.table.groupby("well")
         }
 
