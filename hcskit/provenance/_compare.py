@@ -109,17 +109,17 @@ def compare_runs(first: Run | str | Path, second: Run | str | Path) -> Compariso
     >>> compare_runs("runs/plate7", "runs/plate7-again").equal  # doctest: +SKIP
     True
     """
-    runs = [run if isinstance(run, Run) else open_run(run) for run in (first, second)]
-    records = [run.record for run in runs]
+    one, other = (run if isinstance(run, Run) else open_run(run) for run in (first, second))
+    records = [one.record, other.record]
     return Comparison(
         parameters=_sides("parameter", *map(_parameters, records)),
         inputs=_sides("parameter", *map(_inputs, records)),
         versions=_sides("package", *({"python": record.python} | record.versions for record in records)),
         code=_sides("of", *map(_code, records)),
-        responses=_responses(*runs),
-        z_prime=_column(*runs, PHENOTYPE_CONTROLS, ["plate", "readout"], "z_prime"),
-        wells=_wells(*runs),
-        tables=_tables(*runs),
+        responses=_responses(one, other),
+        z_prime=_column(one, other, PHENOTYPE_CONTROLS, ["plate", "readout"], "z_prime"),
+        wells=_wells(one, other),
+        tables=_tables(one, other),
     )
 
 
@@ -149,13 +149,13 @@ def _code(record: RunRecord) -> dict[str, str | None]:
 
 def _responses(first: Run, second: Run) -> pd.DataFrame:
     found = [_read(run, RESPONSES) for run in (first, second)]
-    keys = list(dict.fromkeys(key for table in found if table is not None for key in table.index.names))
+    keys = list(dict.fromkeys(str(key) for table in found if table is not None for key in table.index.names))
     keys = keys or RESPONSES.labels
-    both = pd.concat({side: _by(table, keys) for side, table in zip(_SIDES, found, strict=True)}, axis=1)
-    ec50 = both.xs("ec50", axis=1, level=1).astype(float)
-    category = both.xs("category", axis=1, level=1).add_prefix("category_")
+    sides = {side: _by(table, keys) for side, table in zip(_SIDES, found, strict=True)}
+    ec50 = pd.DataFrame({side: table["ec50"].astype(float) for side, table in sides.items()})
+    category = pd.DataFrame({f"category_{side}": table["category"] for side, table in sides.items()})
     table = ec50.assign(fold=ec50["second"] / ec50["first"]).join(category).rename_axis(keys)
-    return table[_differs(ec50) | (category["category_first"] != category["category_second"])]
+    return table.loc[_differs(ec50) | (category["category_first"] != category["category_second"])]
 
 
 def _by(table: pd.DataFrame | None, keys: list[str]) -> pd.DataFrame:
@@ -168,11 +168,11 @@ def _by(table: pd.DataFrame | None, keys: list[str]) -> pd.DataFrame:
 def _column(first: Run, second: Run, table: Table, keys: list[str], name: str) -> pd.DataFrame:
     sides = [_read(run, table) for run in (first, second)]
     flat = [pd.DataFrame(columns=[*keys, name]) if side is None else side for side in sides]
-    return _differing(*(side.set_index(keys)[name] for side in flat), keys)
+    return _differing([side.set_index(keys)[name] for side in flat], keys)
 
 
 def _wells(first: Run, second: Run) -> pd.DataFrame:
-    return _differing(*(_left_out(_read(run, QUALITY)) for run in (first, second)), ["plate", "well"])
+    return _differing([_left_out(_read(run, QUALITY)) for run in (first, second)], ["plate", "well"])
 
 
 def _left_out(quality: pd.DataFrame | None) -> pd.Series[Any]:
@@ -183,9 +183,9 @@ def _left_out(quality: pd.DataFrame | None) -> pd.Series[Any]:
     return fields.groupby(["plate", "well"]).sum()
 
 
-def _differing(first: pd.Series[Any], second: pd.Series[Any], keys: list[str]) -> pd.DataFrame:
-    both = pd.concat(dict(zip(_SIDES, (first, second), strict=True)), axis=1).rename_axis(keys)
-    return both[_differs(both)]
+def _differing(sides: list[pd.Series[Any]], keys: list[str]) -> pd.DataFrame:
+    both = pd.DataFrame(dict(zip(_SIDES, sides, strict=True))).rename_axis(keys)
+    return both.loc[_differs(both)]
 
 
 def _differs(both: pd.DataFrame) -> pd.Series[bool]:
