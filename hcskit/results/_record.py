@@ -12,10 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from hcskit.errors import InputError, what_is_wrong
-from hcskit.files import write_text
+from hcskit.files import below, write_text
+from hcskit.inputs import read_json
 
 __all__ = ["InputRecord", "RunRecord", "StepRecord"]
 
@@ -52,6 +53,12 @@ class StepRecord(_Record):
     seconds: float | None = None
     output: str | None = None
     error: str | None = None
+
+    @field_validator("output")
+    @classmethod
+    def _is_in_the_run(cls, output: str | None) -> str | None:
+        """Refuse the name of a file that is not in the run's own folder: whoever wrote the record chose it."""
+        return output if output is None else below("", output).as_posix()
 
     def done(self, run: Path) -> bool:
         """Whether the step was completed and its notebook is still in the run."""
@@ -104,8 +111,8 @@ class RunRecord(_Record):
                 )
             return None
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, ValidationError) as error:
+            return cls.model_validate(read_json(path))
+        except (OSError, ValueError) as error:  # pydantic's are ValueErrors too
             raise InputError(
                 f"{path} is not the record of a run ({what_is_wrong(error)}); choose a new folder with --out"
             ) from error

@@ -34,6 +34,7 @@ _LAYOUT = frozenset({256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317,
 _NO_NUMBERS = frozenset({269, 270, 271, 272, 282, 283, 285, 286, 287, 305, 306, 315, 316, 318, 319, 333, 337})
 _SHORT_OR_LONG = frozenset({3, 4, 16})
 _PLAIN, _LZW = 1, 5
+_BYTES = frozenset({8, 16, 32})  # bits of a sample that are whole bytes
 _FAX = frozenset({2, 3, 4})  # of pages of one bit
 _FLOATING_POINT = 3  # the predictor
 
@@ -132,7 +133,8 @@ def decode_page(page: Any) -> npt.NDArray[Any]:
     ValueError
         If they cannot be decoded, or a strip decodes to another number of bytes than its pixels have.
     """
-    if page.compression == _LZW and not page.is_tiled and page.planarconfig == page.fillorder == 1:
+    is_simple = page.planarconfig == page.fillorder == 1 and page.bitspersample in _BYTES
+    if page.compression == _LZW and is_simple and not page.is_tiled:
         return _decode_lzw(page)
     return np.asarray(page.asarray(maxworkers=1))  # errors are raised in this thread alone
 
