@@ -7,6 +7,7 @@ apostrophe in front, which `as_read` takes away again. Numbers stay as they are.
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -55,5 +56,8 @@ def to_csv(table: pd.DataFrame, path: str | Path | None = None, *, index: bool =
     for place, (_, column) in enumerate(flat.items()):
         if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)):
             safe.isetitem(place, column.astype(object).map(as_written, na_action="ignore"))
-    text: str | None = safe.to_csv(path, index=index and not names)
+    # Python quotes a carriage return only where lines end in one; unquoted, it would begin a cell.
+    has_return = safe.select_dtypes(object).apply(lambda column: column.astype(str).str.contains("\r").any()).any()
+    quoting = csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL
+    text: str | None = safe.to_csv(path, index=index and not names, quoting=quoting)
     return text

@@ -1,9 +1,7 @@
 """Loading a model runs no code, whatever the file asks for."""
 
-import hashlib
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 
 from hcskit.errors import InputError
 from hcskit.training._archive import check_archive
+from tests.safety.cases import CARD
 
 DENSE = {"module": "keras.layers", "class_name": "Dense", "config": {"units": 2}, "registered_name": None}
 
@@ -35,7 +34,7 @@ def layer(module: str, name: str, **config: Any) -> dict[str, Any]:
         (layer("os", "system"), "part system of the module os"),
         (layer("kerasevil.layers", "Dense"), "part Dense of the module kerasevil.layers"),
         (layer("keras.layers", "Wrapper", layer=layer("subprocess", "Popen")), "part Popen of the module subprocess"),
-        (layer("keras.layers", "TFSMLayer", filepath="/tmp/x"), "layer TFSMLayer"),
+        (layer("keras.layers", "TFSMLayer", filepath="x"), "layer TFSMLayer"),
     ],
 )
 def test_code_in_a_model_is_refused_in_a_sentence(tmp_path: Path, part: dict[str, Any], named: str) -> None:
@@ -66,19 +65,21 @@ def test_a_file_that_was_cut_off_or_is_a_bomb_is_refused(tmp_path: Path) -> None
         check_archive(path)
 
 
-@pytest.mark.slow
-def test_a_crafted_model_leaves_no_trace(tmp_path: Path, trained_copy: Callable[[Path], Path]) -> None:
+def test_a_crafted_model_leaves_no_trace(tmp_path: Path) -> None:
     from hcskit.models import backend
-    from hcskit.training import load_model
+    from hcskit.training import ModelCard, load_model, save_model
 
     keras, trace = backend.keras, tmp_path / "trace"
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x, place=str(trace): open(place, "w") and x)])
-    folder = trained_copy(tmp_path / "model")
-    trace.unlink(missing_ok=True)  # building it ran it
-    model.save(folder / "model.keras")
-    card = json.loads((folder / "card.json").read_text())
-    card["weights_sha256"] = hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()
-    (folder / "card.json").write_text(json.dumps(card))
+
+    def code(x: Any, place: str = str(trace)) -> Any:
+        Path(place).touch()
+        return x
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(code)])
+    trace.unlink()  # to make it ran it
+    card = ModelCard.model_validate(CARD)
+    folder = save_model(tmp_path / "model", model, card)
+    trace.unlink(missing_ok=True)
     with pytest.raises(InputError, match="layer Lambda, which would run code"):
         load_model(folder)
     assert not trace.exists()
