@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
@@ -18,71 +17,21 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from hcskit.errors import HcskitError, InputError, StoreError
+from hcskit.errors import HcskitError, StoreError
 
 __all__ = [
-    "child",
     "make_folder",
     "move",
     "replacing",
     "replacing_all",
-    "safe_name",
     "sync_names",
     "told",
     "why",
     "write_text",
 ]
 
-_LONGEST = 200  # bytes of a name; file systems take 255, and suffixes come on top
 _SYNCS = 8  # at a time: journals commit what waits together at once
 _NODE = sha256(socket.gethostname().encode()).hexdigest()[:8]
-_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]|^[.\s]+|[.\s]+$')
-
-
-def child(folder: str | Path, name: str, suffix: str = "") -> Path:
-    """Return the path of something directly in a folder, from a name that a file or a user gave.
-
-    Every path that is made of such a name is made here, so that no name leads out of the folder, whatever it is.
-
-    Parameters
-    ----------
-    folder : path-like
-        The folder.
-    name : str
-        The name, such as a plate's.
-    suffix : str
-        What the path's last part ends in, such as ``.zarr``.
-
-    Raises
-    ------
-    InputError
-        If the name cannot be that of a file on every system: it is empty or too long, begins with a dot, ends in a dot
-        or a space, or holds a slash, a backslash, a colon or a control character.
-
-    Examples
-    --------
-    >>> child("screen", "Plate 7", ".zarr").as_posix()
-    'screen/Plate 7.zarr'
-    """
-    if not name or _FORBIDDEN.search(name) or len(name.encode(errors="surrogatepass")) > _LONGEST:
-        shown = name if len(name) <= 40 else f"{name[:40]}…"
-        raise InputError(
-            f"{shown!r} cannot be the name of a file or folder: expected 1 to {_LONGEST} bytes without "
-            '/ \\ : * ? " < > | and control characters, '
-            "not beginning with a dot or a space, nor ending in one; give it another name"
-        )
-    return Path(folder) / f"{name}{suffix}"
-
-
-def safe_name(name: str) -> str:
-    """Return a name as one that `child` takes, unless it is empty or too long; most names stay as they are.
-
-    Examples
-    --------
-    >>> safe_name("24/06 A?"), safe_name("Plate-7")
-    ('24_06 A_', 'Plate-7')
-    """
-    return _FORBIDDEN.sub("_", name.strip())
 
 
 def why(error: OSError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
@@ -13,11 +14,14 @@ from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCu
 
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.files import write_text
+from hcskit.inputs import read_bytes
 from hcskit.plugins import Plugins
 
 __all__ = ["Kinds", "Section", "YamlFile", "read_yaml"]
 
 S = TypeVar("S", bound="Section")
+
+_MOST_BYTES, _MOST_PARTS = 1_000_000, 20_000  # of a YAML file; a recipe has a hundred parts
 
 
 class _Loader(yaml.SafeLoader):
@@ -30,14 +34,29 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file, and build nothing but numbers, text, lists and mappings.
+    """Read YAML of a size that a person writes, and build nothing but numbers, text, lists and mappings.
+
+    Aliases may repeat parts of it, but not without end.
 
     Raises
     ------
-    OSError, UnicodeDecodeError, yaml.YAMLError
-        If it cannot be read.
+    OSError, ValueError, yaml.YAMLError
+        If it cannot be read, is not YAML, is too large once its aliases are followed, or is nested too deeply.
     """
-    return yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
+    loader = _Loader(read_bytes(path, _MOST_BYTES).decode("utf-8-sig"))
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > _MOST_PARTS:
+            raise ValueError(f"with its aliases it has more than {_MOST_PARTS:,} parts, or has itself as a part")
+        return loader.construct_document(node)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (AttributeError, OverflowError, TypeError) as error:  # of a value that says a tag it has not the form of
+        raise ValueError(f"a value is not what its tag says: {error}") from error
+    finally:
+        loader.dispose()
 
 
 class Section(BaseModel):
@@ -69,7 +88,7 @@ class YamlFile(Section):
             faults = [_fault(one, cls) for one in error.errors()]
             listed = f" {faults[0]}" if len(faults) == 1 else "".join(f"\n  - {fault}" for fault in faults)
             raise cls.fault(f"{path} is not {cls.content}:{listed}") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise cls.fault(f"{path} is not {cls.content}: {what_is_wrong(error)}") from error
 
     @classmethod
@@ -80,6 +99,16 @@ class YamlFile(Section):
     def to_yaml(self, path: str | Path) -> None:
         """Write the file, with every default spelled out."""
         write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+
+
+def _size(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """Count the parts of a YAML node as if each alias were written out; a node that has itself as a part has no end."""
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf
+        parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+        each = [one for part in parts for one in (part if isinstance(part, tuple) else (part,))]
+        sizes[id(node)] = 1 + sum(_size(one, sizes) for one in each)
+    return sizes[id(node)]
 
 
 class Kinds(Plugins[type[S]], Generic[S]):

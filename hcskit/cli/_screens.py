@@ -88,6 +88,7 @@ def new(folder: Path) -> None:
 @click.option("--wells", help="Import only these wells now, such as A01,A02; several imports share one plate.")
 @click.option("--summary", type=FILE, help="Also write the table of found and missing images as JSON.")
 @click.option("--replace-plate-map", is_flag=True, help="Replace the plate map that the plate already has.")
+@click.option("--follow-links", is_flag=True, help="Follow symbolic links that lead out of the SOURCE folder.")
 @cluster_option
 @debug_option
 def import_(source: Path, screen: Path, wells: str | None, channels: str | None, **options: Any) -> None:

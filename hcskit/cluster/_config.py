@@ -140,7 +140,7 @@ class ClusterConfig(YamlFile):
             count = info.data.get("ranks_per_worker", 1)
             raise ValueError(
                 f"a GPU for each rank needs a directive in job_extra that asks {kind} for {count} GPUs a job, in the "
-                "words of your site, such as '-l select=1:ncpus=32:ngpus=4' (PBS), '-gpu num=4' (LSF) or '-l gpu=4' (SGE)"
+                "words of your site: '-l select=1:ncpus=32:ngpus=4' (PBS), '-gpu num=4' (LSF) or '-l gpu=4' (SGE)"
             )
         return gpus
 

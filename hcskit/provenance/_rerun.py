@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from hcskit.files import child
+from hcskit.names import child
 from hcskit.pipeline import Pipeline, run_pipeline
 from hcskit.provenance._compare import Comparison, compare_runs
 from hcskit.run import open_run

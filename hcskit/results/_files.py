@@ -1,4 +1,8 @@
-"""Result tables in files: Parquet for programs and CSV for people, beside the plates."""
+"""Result tables in files, beside the plates: Parquet for programs, and CSV for people and spreadsheets.
+
+Parquet is exact, and is what hcskit reads. In CSV a text that a spreadsheet would run has an apostrophe in front; see
+`hcskit.spreadsheet`.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,10 @@ import pyarrow.parquet as pq
 
 from hcskit.errors import InputError, StoreError
 from hcskit.files import make_folder, replacing, replacing_all
+from hcskit.inputs import open_file
 from hcskit.results._catalogue import CATALOGUE
 from hcskit.results._table import Table
+from hcskit.spreadsheet import to_csv
 
 __all__ = ["find_table", "found_tables", "has_table", "made_from", "read_table", "write_csv", "write_table"]
 
@@ -89,7 +95,7 @@ def write_table(
     make_folder(path.parent)
     with replacing_all(path, path.with_suffix(".csv")) as (parquet, csv):
         pq.write_table(content, parquet)
-        frame.to_csv(csv, index=bool(table.index))
+        to_csv(frame, csv, index=bool(table.index))
     return path
 
 
@@ -116,17 +122,19 @@ def read_table(folder: str | Path, table: Table) -> pd.DataFrame:
     if not path.exists():
         raise table.missing(folder)
     try:
-        content = pq.read_table(path)
+        with open_file(path) as file:
+            content = pq.read_table(file)
         # Files from before there were versions hold the first of each table.
         own = json.loads((content.schema.metadata or {}).get(_KEY, b'{"version": 1}'))
+        version = own["version"]
         frame: pd.DataFrame = content.to_pandas()
-    except (OSError, ValueError) as error:
+    except Exception as error:  # pyarrow and pandas raise errors of any kind for a damaged file
         raise StoreError(f"{path} cannot be read: {error}; run {table.writer} again") from error
     if not table.columns:
         return frame  # of another package, whose declaration is not known here
-    if own["version"] != table.version:
+    if version != table.version:
         raise StoreError(
-            f"{path} is version {own['version']} of the table {table.name}, expected {table.version}: another hcskit "
+            f"{path} is version {version} of the table {table.name}, expected {table.version}: another hcskit "
             f"wrote it; run {table.writer} again"
         )
     try:
@@ -145,4 +153,4 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
         If it cannot be written; the file that was there stays.
     """
     with replacing(path) as partial:
-        frame.to_csv(partial, index=False)
+        to_csv(frame, partial, index=False)

@@ -10,7 +10,8 @@ import xarray as xr
 
 from hcskit.digests import Digests
 from hcskit.errors import NotAScreenError
-from hcskit.files import child, make_folder, replacing
+from hcskit.files import make_folder, replacing
+from hcskit.names import child
 from hcskit.results._catalogue import ILLUMINATION
 
 __all__ = ["illumination_digest", "read_illumination", "write_illumination"]

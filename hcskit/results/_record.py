@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.files import write_text
+from hcskit.inputs import read_json
 from hcskit.locks import is_locked
+from hcskit.names import below
 from hcskit.results._value import Value
 
 __all__ = ["InputRecord", "OutputRecord", "RunRecord", "StepRecord"]
@@ -26,6 +27,15 @@ _FORMAT = 2
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+def _inside(path: str) -> str:
+    """Refuse the name of a file that is not in the run's own folder: whoever wrote the record chose it."""
+    return below("", path).as_posix()
+
+
+#: A path from the folder of the run.
+_PathInRun = Annotated[str, AfterValidator(_inside)]
 
 
 class InputRecord(_Record):
@@ -63,7 +73,7 @@ class OutputRecord(_Record):
         How many files, and their size.
     """
 
-    path: str
+    path: _PathInRun
     sha256: str
     files: int
     bytes: int
@@ -115,7 +125,7 @@ class StepRecord(_Record):
     started: str | None = None
     seconds: float | None = None
     peak_memory_bytes: int | None = None
-    output: str
+    output: _PathInRun
     error: str | None = None
     code: str = ""
     versions: dict[str, str] = {}
@@ -205,8 +215,8 @@ class RunRecord(_Record):
                 )
             return None
         try:
-            record = cls.model_validate(_up_to_date(json.loads(path.read_text(encoding="utf-8"))))
-        except (RecursionError, ValueError) as error:
+            record = cls.model_validate(_up_to_date(read_json(path)))
+        except (OSError, ValueError) as error:  # pydantic's are ValueErrors too
             raise InputError(
                 f"{path} is not the record of a run ({what_is_wrong(error)}); choose a new folder with --out"
             ) from error

@@ -27,8 +27,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import InputError, NotAScreenError
-from hcskit.files import child, make_folder, write_text
+from hcskit.files import make_folder, write_text
 from hcskit.flatfield import Flatfield
+from hcskit.names import child
 from hcskit.plate import column_name, parse_well, row_name
 from hcskit.screen import SCHEMA_VERSION, Coordinate, PlateInfo
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from hcskit.errors import InputError, NotAScreenError
 from hcskit.files import sync_names
+from hcskit.names import alike
 from hcskit.store import _layout
 from hcskit.store._checked import CheckedPlate
 from hcskit.store._lock import registering
@@ -88,7 +89,14 @@ def _rows(path: Path, plate: CheckedPlate) -> set[Path]:
 
 
 def _attributes_there(path: Path) -> dict[str, Any] | None:
-    """Attributes of the plate that is there; None if there is none."""
+    """Attributes of the plate that is there; None if there is none, nor another of the same name on some system."""
+    others = [other.name for other in path.parent.glob("*.zarr") if other.name != path.name]
+    if (same := alike([path.name, *others])) and path.name in same:
+        other = next(name for name in same if name != path.name)
+        raise InputError(
+            f"{path.parent} already holds {other}, which is one folder with {path.name} where upper and lower case are "
+            f"alike; {_ELSEWHERE}"
+        )
     if not path.exists() or (path.is_dir() and all(entry.name.startswith(".") for entry in path.iterdir())):
         return None  # hidden files are what an import leaves that was stopped before it wrote anything
     try:

@@ -8,6 +8,7 @@ more than one image in memory, and does without zarr's event loop, which takes l
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,8 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 from numcodecs.blosc import Blosc
+
+from hcskit.inputs import open_file
 
 __all__ = ["ShardWriter", "array_metadata", "compressed_size", "read_image_of_shard"]
 
@@ -97,7 +100,7 @@ def read_image_of_shard(
     OSError
         If the file is missing, too short or damaged, or does not have this image.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = file.seek(0, 2)
         length = count * 2 * _BLOCK.itemsize
         if size < length + _CRC:
@@ -106,8 +109,13 @@ def read_image_of_shard(
         offset, nbytes = np.frombuffer(_checked(file.read(), "index"), dtype=_BLOCK).reshape(count, 2)[number]
         if offset == nbytes == _ABSENT:
             raise OSError("it has no such image")
+        if int(offset) + int(nbytes) > size or nbytes <= _CRC:
+            raise OSError("its index is damaged")
         file.seek(int(offset))
         chunk = _checked(file.read(int(nbytes)), "pixels")
+    # Blosc's header says how much memory it takes to decode.
+    if int.from_bytes(chunk[4:8], "little") != math.prod(shape) * dtype.itemsize:
+        raise OSError("its pixels are of another size")
     image = np.frombuffer(_CODEC.decode(chunk), dtype=dtype.newbyteorder("<"))
     return image.reshape(shape).astype(dtype, copy=False)
 

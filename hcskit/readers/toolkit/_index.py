@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import ReaderError
-from hcskit.files import safe_name
 from hcskit.flatfield import Flatfield
+from hcskit.names import safe_name
 from hcskit.plate import parse_well
 from hcskit.readers.toolkit._bad_files import describe_bad_files, find_bad_files, try_header, usual_header
 from hcskit.readers.toolkit._header import Header
