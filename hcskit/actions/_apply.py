@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -24,11 +24,12 @@ from hcskit.errors import InputError
 from hcskit.inference import (
     Predictions,
     apply_network,
-    class_network,
     feature_network,
     gather_predictions,
     gather_profiles,
+    gather_strengths,
     predictable_fields,
+    reading_network,
     write_predictions,
 )
 from hcskit.results import PROFILES, read_illumination, write_csv, write_table
@@ -56,7 +57,8 @@ def predict(
 ) -> Predictions:
     """Read the phenotypes of every usable field.
 
-    A field is cut into the fewest crops of the size the network was trained on; its probability is their mean.
+    A field is cut into the fewest crops of the size the network was trained on; its probability is their mean. Where
+    the plates have controls, the strength of each phenotype is told as well (docs/readouts.md).
 
     Parameters
     ----------
@@ -87,10 +89,10 @@ def predict(
     RunError
         If no worker is left, or the same fields kill worker after worker.
     """
-    found = _apply(data, model, class_network, out, cluster, progress)
+    found = _apply(data, model, reading_network, out, cluster, progress)
     for doubt in found.card.doubts:
         say(doubt)
-    predictions = gather_predictions(found.fields, found.crops, found.card.classes)
+    predictions = _predictions(found)
     if out is None:
         return predictions
     if isinstance(found.data, ScreenData):
@@ -133,13 +135,26 @@ def embed(
     RunError
         As `predict` does.
     """
-    found = _apply(data, model, feature_network, out, cluster, progress)
+    found = _apply(data, model, _features, out, cluster, progress)
     profiles = gather_profiles(found.fields, found.crops)
     if out is not None and isinstance(found.data, ScreenData):
         say(f"wrote {write_table(out, PROFILES, profiles)}")
     elif out is not None:
         _write_images(out, profiles.droplevel("plate"), say)
     return profiles
+
+
+def _predictions(found: _Applied) -> Predictions:
+    count = len(found.card.classes)
+    predictions = gather_predictions(found.fields, [own[..., :count] for own in found.crops], found.card.classes)
+    if not isinstance(found.data, ScreenData) or not all("role" in own.coords for own in found.data.plates.values()):
+        return predictions
+    features = [own[..., count:] for own in found.crops]
+    return replace(predictions, strengths=gather_strengths(found.fields, features, found.data.plates, found.card))
+
+
+def _features(model: Any, _: ModelCard) -> Any:
+    return feature_network(model)
 
 
 @dataclass(frozen=True)
@@ -155,7 +170,7 @@ class _Applied:
 def _apply(
     data: str | Path | LabelledData,
     model: str | Path | TrainedModel,
-    network: Callable[[Any], Any],
+    network: Callable[[Any, ModelCard], Any],
     out: str | Path | None,
     cluster: AnyCluster | None,
     progress: bool,
@@ -170,7 +185,7 @@ def _apply(
         for start in range(0, len(plate), _FIELDS)
     ]
     if cluster is None:
-        apply = partial(_apply_to_part, data=images, network=network(trained.network), card=trained.card)
+        apply = partial(_apply_to_part, data=images, network=network(trained.network, trained.card), card=trained.card)
     else:
         place = _Place(uuid4().hex, folder_of(data), trained.folder.resolve(), trained.card.weights_sha256)
         apply = partial(_apply_in_worker, place=place, network=network)
@@ -199,7 +214,7 @@ class _Place:
     sha256: str
 
 
-def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[Any], Any]) -> _Arrays:
+def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[Any, ModelCard], Any]) -> _Arrays:
     with _opening:
         applied, card = _network(place.model, place.sha256, network)
         data = _data(place)
@@ -209,11 +224,11 @@ def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[An
 
 
 @lru_cache(maxsize=1)
-def _network(folder: Path, sha256: str, network: Callable[[Any], Any]) -> tuple[Any, ModelCard]:
+def _network(folder: Path, sha256: str, network: Callable[[Any, ModelCard], Any]) -> tuple[Any, ModelCard]:
     model, card = load_model(folder)
     if card.weights_sha256 != sha256:
         raise InputError(f"{folder} holds another model for this worker than for the machine that asked: is it shared?")
-    return network(model), card
+    return network(model, card), card
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from hcskit.results._catalogue import (
     RECORD,
     RESPONSES,
     SCORES,
+    STRENGTHS,
     TRUTH,
     WELLS,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "RECORD",
     "RESPONSES",
     "SCORES",
+    "STRENGTHS",
     "TRUTH",
     "WELLS",
     "Column",
