@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hcskit.data import Normalisation
+from hcskit import training
+from hcskit.actions import predict
+from hcskit.data import Normalisation, ScreenData
 from hcskit.inference import gather_predictions, gather_strengths, positions, readout_points
 from hcskit.platemap import check_plate_map
 from hcskit.recipe import Recipe
@@ -130,3 +134,53 @@ def test_strengths_join_the_treatments_and_what_has_none_keeps_its_probability()
     assert points.loc[("B01", "green"), ["value", "probability", "n_fields"]].tolist() == pytest.approx([0.4, 0.4, 2])
     assert gather_strengths(fields, features, plates, _card("batch")) is None
     assert gather_strengths(fields, features, plates, _card("compound")) is None
+
+
+def _field(rings: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return 64×64 pixels with 16 cells, of which so many are rings and the others discs of as much light."""
+    y, x = np.mgrid[:16, :16] - 7.5
+    image = np.full((64, 64), 20.0)
+    for place, cell in enumerate(rng.permutation(16)):
+        radius = np.hypot(y - rng.uniform(-2, 2), x - rng.uniform(-2, 2))
+        shape = np.abs(radius - 4) < 1 if cell < rings else radius < 2.8
+        row, column = divmod(place, 4)
+        image[16 * row : 16 * (row + 1), 16 * column : 16 * (column + 1)] += 100 * shape
+    return rng.poisson(image).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.slow
+def test_a_network_taught_extremes_reads_the_share_of_cells_that_respond(tmp_path: Path) -> None:
+    rings = [0] * 4 + [16] * 4 + [0, 4, 8, 12, 16] * 3
+    wells = [f"{row}{column:02d}" for row in "AB" for column in range(1, 13)][: len(rings)]
+    roles = ["negative_control"] * 4 + ["positive_control"] * 4 + ["treatment"] * 15
+    treated = [role != "negative_control" for role in roles]
+    plate_map = pd.DataFrame(
+        {
+            "well": wells,
+            "compound": ["x" if own else "" for own in treated],
+            "concentration": [1 + count if own else "" for own, count in zip(treated, rings, strict=True)],
+            "concentration_unit": ["nM" if own else "" for own in treated],
+            "role": roles,
+        }
+    )
+    rng = np.random.default_rng(0)
+    image = np.stack([[[_field(count, rng)] for _ in range(2)] for count in rings])
+    info = PlateInfo("P1", tuple(wells), (1, 2), ("grey",), (64, 64), image.dtype, 0.6)
+    plate = make_plate(info, image, np.ones(image.shape[:3], bool), check_plate_map(plate_map))
+    recipe = Recipe.model_validate(
+        {
+            "data": {"crop": 64, "crops_per_field": 6},
+            "split": {"validation": 0},
+            "model": {"scales": 2, "features": 32, "hidden": 16},
+            "optimiser": {"epochs": 12, "warmup_epochs": 0, "learning_rate": 0.003},
+            "prediction": {"weights": "last"},
+        }
+    )
+    screen = ScreenData({"P1": plate})
+    training.fit(screen, recipe, tmp_path, progress=False)
+    strengths = predict(screen, tmp_path, progress=False).strengths
+    assert strengths is not None
+    found = strengths["strength"].xs("positive_control", level="phenotype").droplevel("plate")[wells[8:]].to_numpy()
+    means = found.reshape(3, 5).mean(axis=0)
+    assert (np.diff(means) > 0.1).all()
+    assert means == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=0.15)
