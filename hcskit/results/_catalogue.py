@@ -150,7 +150,7 @@ STRENGTHS = Table(
 )
 READOUTS = Table(
     "readouts",
-    "Each phenotype's strength, or else its probability, beside the treatment of its well, ready to be fitted",
+    "Each phenotype's strength or probability beside the treatment of its well, to be fitted",
     _PREDICT_STEP,
     columns=_TREATED,
 )
