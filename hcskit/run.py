@@ -30,6 +30,7 @@ from hcskit.results import (
     RECORD,
     RESPONSES,
     SCORES,
+    STRENGTHS,
     TRUTH,
     Part,
     RunRecord,
@@ -83,6 +84,7 @@ class Run:
     image_controls = _TableOf(IMAGE_CONTROLS)
     field_predictions = _TableOf(FIELD_PREDICTIONS)
     predictions = _TableOf(PREDICTIONS)
+    strengths = _TableOf(STRENGTHS)
     readouts = _TableOf(READOUTS)
     phenotype_controls = _TableOf(PHENOTYPE_CONTROLS)
     profiles = _TableOf(PROFILES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -18,21 +18,23 @@ import xarray as xr
 from tqdm import tqdm
 
 from hcskit.actions._folder import folder_of
-from hcskit.actions._kept import kept_rows, plate_keys
+from hcskit.actions._kept_predictions import join_predictions, keep_features, kept_predictions, prediction_keys
 from hcskit.cluster import AnyCluster, job_runner
 from hcskit.data import LabelledData, ScreenData, open_data
 from hcskit.errors import InputError
 from hcskit.inference import (
     Predictions,
     apply_network,
-    class_network,
     feature_network,
+    gather_features,
     gather_predictions,
     gather_profiles,
+    gather_strengths,
     predictable_fields,
+    reading_network,
     write_predictions,
 )
-from hcskit.results import FIELD_PREDICTIONS, PREDICTIONS, PROFILES, read_illumination, write_csv, write_table
+from hcskit.results import PROFILES, read_illumination, write_csv, write_table
 from hcskit.training import ModelCard, TrainedModel, load_model, open_model
 
 __all__ = ["embed", "predict"]
@@ -59,7 +61,8 @@ def predict(
 
     A field is cut into the fewest crops of the size the network was trained on; its probability is their mean. Where
     the results are written beside the plates, a plate is read again only if its images, its labels, its illumination,
-    the excluded fields, the model, or hcskit have changed since.
+    the excluded fields, the model, or hcskit have changed since. Where plates have controls, the strength of each
+    phenotype is told as well (docs/readouts.md).
 
     Parameters
     ----------
@@ -93,22 +96,27 @@ def predict(
     images, trained = _open(data, model, out, cluster)
     for doubt in trained.card.doubts:
         say(doubt)
-    keys = _keys(data, out, images, trained.card)
-    kept = _kept(out, keys)
+    keys = prediction_keys(data, out, images, trained.card)
+    kept = kept_predictions(out, keys)
     fields = predictable_fields(images, trained.card)
     todo = fields[~fields["plate"].isin(kept)]
     for plate in kept:
         say(f"plate {plate}: predictions as before: nothing has changed")
     parts = list(kept.values())
     if len(todo) or not parts:
-        found = _apply(data, images, trained, class_network, todo, cluster, progress)
-        parts.append(gather_predictions(found.fields, found.crops, trained.card.classes))
-    predictions = _together(parts)
+        found = _apply(data, images, trained, reading_network, todo, cluster, progress)
+        parts.append(_predictions(found, trained.card))
+    predictions = join_predictions(parts)
+    if isinstance(images, ScreenData):
+        predictions = replace(
+            predictions, strengths=gather_strengths(predictions.features, images.plates, trained.card)
+        )
     if out is None:
         return predictions
     if isinstance(images, ScreenData):
         for path in write_predictions(out, images.plates, predictions, trained.card, keys):
             say(f"wrote {path}")
+        keep_features(out, predictions, keys)
     else:
         table = predictions.wells.reset_index().pivot_table("probability", "well", "phenotype")
         _write_images(out, table.loc[fields["well"], list(trained.card.classes)], say)
@@ -148,13 +156,23 @@ def embed(
     """
     images, trained = _open(data, model, out, cluster)
     fields = predictable_fields(images, trained.card)
-    found = _apply(data, images, trained, feature_network, fields, cluster, progress)
+    found = _apply(data, images, trained, _features, fields, cluster, progress)
     profiles = gather_profiles(found.fields, found.crops)
     if out is not None and isinstance(images, ScreenData):
         say(f"wrote {write_table(out, PROFILES, profiles)}")
     elif out is not None:
         _write_images(out, profiles.droplevel("plate"), say)
     return profiles
+
+
+def _predictions(found: _Applied, card: ModelCard) -> Predictions:
+    count = len(card.classes)
+    said = gather_predictions(found.fields, [own[..., :count] for own in found.crops], card.classes)
+    return replace(said, features=gather_features(found.fields, [own[..., count:] for own in found.crops]))
+
+
+def _features(model: Any, _: ModelCard) -> Any:
+    return feature_network(model)
 
 
 @dataclass(frozen=True)
@@ -176,44 +194,11 @@ def _open(
     return images, trained
 
 
-def _keys(
-    data: str | Path | LabelledData, out: str | Path | None, images: LabelledData, card: ModelCard
-) -> dict[str, str]:
-    """Return what the predictions of each plate are made from; nothing where they are not written beside the plates."""
-    if out is None or not isinstance(data, str | Path) or not isinstance(images, ScreenData):
-        return {}
-    if Path(out).resolve() != Path(data).resolve():
-        return {}
-    plates = images.plates
-
-    def depends(name: str) -> str:
-        excluded = plates[name].get("excluded") if name in plates else None
-        return f"{card.model_dump_json()} {None if excluded is None else excluded.to_numpy().tobytes().hex()}"
-
-    return plate_keys(Path(out), depends)
-
-
-def _kept(out: str | Path | None, keys: dict[str, str]) -> dict[str, Predictions]:
-    """Return the predictions of the plates of which nothing has changed."""
-    if out is None or not keys:
-        return {}
-    fields, wells = (kept_rows(Path(out), table, keys) for table in (FIELD_PREDICTIONS, PREDICTIONS))
-    return {name: Predictions(fields[name], wells[name]) for name in fields if name in wells}
-
-
-def _together(parts: list[Predictions]) -> Predictions:
-    """Return the predictions of several plates, in the order of their names."""
-    plates = sorted((plate, number) for number, part in enumerate(parts) for plate in part.wells.index.unique("plate"))
-    fields = [parts[number].fields.loc[[plate]] for plate, number in plates]
-    wells = [parts[number].wells.loc[[plate]] for plate, number in plates]
-    return Predictions(pd.concat(fields), pd.concat(wells))
-
-
 def _apply(
     data: str | Path | LabelledData,
     images: LabelledData,
     trained: TrainedModel,
-    network: Callable[[Any], Any],
+    network: Callable[[Any, ModelCard], Any],
     fields: pd.DataFrame,
     cluster: AnyCluster | None,
     progress: bool,
@@ -225,7 +210,7 @@ def _apply(
         for start in range(0, len(plate), _FIELDS)
     ]
     if cluster is None:
-        apply = partial(_apply_to_part, data=images, network=network(trained.network), card=trained.card)
+        apply = partial(_apply_to_part, data=images, network=network(trained.network, trained.card), card=trained.card)
     else:
         place = _Place(uuid4().hex, folder_of(data), trained.folder.resolve(), trained.card.weights_sha256)
         apply = partial(_apply_in_worker, place=place, network=network)
@@ -254,7 +239,7 @@ class _Place:
     sha256: str
 
 
-def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[Any], Any]) -> _Arrays:
+def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[Any, ModelCard], Any]) -> _Arrays:
     with _opening:
         applied, card = _network(place.model, place.sha256, network)
         data = _data(place)
@@ -264,11 +249,11 @@ def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[An
 
 
 @lru_cache(maxsize=1)
-def _network(folder: Path, sha256: str, network: Callable[[Any], Any]) -> tuple[Any, ModelCard]:
+def _network(folder: Path, sha256: str, network: Callable[[Any, ModelCard], Any]) -> tuple[Any, ModelCard]:
     model, card = load_model(folder)
     if card.weights_sha256 != sha256:
         raise InputError(f"{folder} holds another model for this worker than for the machine that asked: is it shared?")
-    return network(model), card
+    return network(model, card), card
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from hcskit.results._catalogue import (
     RECORD,
     RESPONSES,
     SCORES,
+    STRENGTHS,
     TRUTH,
     WELLS,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "RECORD",
     "RESPONSES",
     "SCORES",
+    "STRENGTHS",
     "TRUTH",
     "WELLS",
     "Column",

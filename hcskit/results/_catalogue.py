@@ -26,6 +26,7 @@ __all__ = [
     "RECORD",
     "RESPONSES",
     "SCORES",
+    "STRENGTHS",
     "TRUTH",
     "WELLS",
 ]
@@ -53,7 +54,7 @@ _FOLD = Column("fold", "integer", "number of the fold that held the field out, f
 _NETWORKS = Column(
     "network_1, network_2 …",
     "number",
-    "probability that each network of an ensemble gives",
+    "what each network of an ensemble gives",
     pattern=r"network_[1-9]\d*",
 )
 _PLATE_MAP = Column("further columns of the plate map", "any", "as the plate map has them", pattern=r".+")
@@ -65,7 +66,8 @@ _TREATED = (
     Column("concentration", "number", "concentration of the compound", "that of the row"),
     _UNIT,
     _READOUT,
-    Column("value", "number", "the readout: a probability, where it is a phenotype"),
+    Column("value", "number", "the readout; of a phenotype its strength, or its probability"),
+    Column("probability", "number", "of the phenotype; mean over the fields of the well", optional=True),
     Column("sd", "number", "standard deviation of the probability over the crops of the well", optional=True),
     Column("n_fields", "integer", "fields that were averaged", optional=True),
     _NETWORKS,
@@ -139,15 +141,22 @@ PREDICTIONS = Table(
         _NETWORKS,
     ),
 )
+STRENGTHS = Table(
+    "strengths",
+    "Strength of each phenotype in each well, where there are controls of it",
+    _PREDICT,
+    index=(_PLATE, _WELL, _PHENOTYPE),
+    columns=(Column("strength", "number", "0: as the negative controls, 1: as the phenotype's own"), _NETWORKS),
+)
 READOUTS = Table(
     "readouts",
-    "Each phenotype's probability beside the treatment of its well, ready to be fitted",
+    "Each phenotype's strength or probability beside the treatment of its well, to be fitted",
     _PREDICT,
     columns=_TREATED,
 )
 PHENOTYPE_CONTROLS = Table(
     "phenotype_controls",
-    "How well the controls separate in each phenotype's probability",
+    "How well the controls separate in each phenotype's readout",
     _PREDICT,
     columns=_CONTROLS,
 )
@@ -273,6 +282,7 @@ CATALOGUE: dict[str, Table] = {
         IMAGE_CONTROLS,
         FIELD_PREDICTIONS,
         PREDICTIONS,
+        STRENGTHS,
         READOUTS,
         PHENOTYPE_CONTROLS,
         PROFILES,
