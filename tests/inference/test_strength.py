@@ -125,14 +125,15 @@ def test_strengths_join_the_treatments_and_what_has_none_keeps_its_probability()
     strengths = gather_strengths(read, plates, card)
     assert strengths is not None
     assert strengths.index.unique("phenotype").tolist() == ["round", "long"]
-    assert strengths.loc[("P1", "B01", "round")].tolist() == pytest.approx([0.2] * 3)
-    assert strengths.loc[("P1", "B02", "long")].tolist() == pytest.approx([0.7] * 3)
+    assert strengths.xs(("P1", "B01", "round")).tolist() == pytest.approx([0.2] * 3)
+    assert strengths.xs(("P1", "B02", "long")).tolist() == pytest.approx([0.7] * 3)
     said = [np.full((3, 2, 4), [0.1, 0.2, 0.3, 0.4])] * len(fields)
     predictions = gather_predictions(fields, said, card.classes)
     points = readout_points(plates, predictions.wells, card.negative_class, strengths).set_index(["well", "readout"])
     assert points.index.unique("readout").tolist() == ["round", "long", "green"]
-    assert points.loc[("B01", "round"), ["value", "probability", "n_fields"]].tolist() == pytest.approx([0.2, 0.2, 2])
-    assert points.loc[("B01", "green"), ["value", "probability", "n_fields"]].tolist() == pytest.approx([0.4, 0.4, 2])
+    told = points[["value", "probability", "n_fields"]].xs("B01", level="well").to_dict("index")
+    assert told["round"] == pytest.approx({"value": 0.2, "probability": 0.2, "n_fields": 2})
+    assert told["green"] == pytest.approx({"value": 0.4, "probability": 0.4, "n_fields": 2})
     assert gather_strengths(read, plates, _card("batch")) is None
     assert gather_strengths(read, plates, _card("compound")) is None
 
