@@ -139,8 +139,9 @@ class ClusterConfig(YamlFile):
         if gpus and kind not in ("local", "address", "slurm") and not _ask_for_gpus(kind, directives):
             count = info.data.get("ranks_per_worker", 1)
             raise ValueError(
-                f"a GPU for each rank needs a directive in job_extra that asks {kind} for {count} GPUs a job, in the "
-                "words of your site: '-l select=1:ncpus=32:ngpus=4' (PBS), '-gpu num=4' (LSF) or '-l gpu=4' (SGE)"
+                f"a GPU for each rank needs a directive in job_extra that asks {kind} for {count} GPUs a job, in "
+                "the words of your site, such as '-l select=1:ncpus=32:ngpus=4' (PBS), '-gpu num=4' (LSF) or "
+                "'-l gpu=4' (SGE)"
             )
         return gpus
 

@@ -262,8 +262,10 @@ def test_a_refused_submission_is_told_and_tried_again(
         if refusals == 2:
             assert len(wait_for_workers(cluster.client, 2, 60)) == 2
         else:
-            with pytest.raises(RunError, match=r"1 of 2 workers were there after 5 s; .*QOSMaxSubmitJobPerUserLimit"):
-                wait_for_workers(cluster.client, 2, 5)
+            until(lambda: len(said) == 6)
+            wait_for_workers(cluster.client, 1, 60)
+            with pytest.raises(RunError, match=r"1 of 2 workers were there after 0.1 s; .*QOSMaxSubmitJobPerUser"):
+                wait_for_workers(cluster.client, 2, 0.1)
     times = range(1, min(refusals, 5) + 1)
     told = [
         f"{REFUSED}; trying again in {wait} s ({number} of 5)"
