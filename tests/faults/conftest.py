@@ -33,11 +33,7 @@ STEPS = {
     "quality": "hcskit.assess({run!r}, **quiet)",
     "train": "hcskit.train({run!r}, {source!r} + '/recipe.yaml', {run!r} + '/model', **quiet)",
     "predict": "hcskit.predict({run!r}, {run!r} + '/model', {run!r}, **quiet)",
-    "response": """
-from hcskit.results import CURVES, POINTS, READOUTS, RESPONSES, read_table, write_table
-fits = hcskit.fit_responses(read_table({run!r}, READOUTS))
-for table, frame in (RESPONSES, fits.responses), (CURVES, fits.curves), (POINTS, fits.points):
-    write_table({run!r}, table, frame)""",
+    "response": "hcskit.fit_wells({run!r}, say=lambda _: None)",
     "report": "hcskit.report({run!r})",
 }
 HEAVY = ("train", "predict")
