@@ -1,4 +1,4 @@
-"""The fit step: a concentration-response curve for each compound and readout."""
+"""The response step: a concentration-response curve for each compound and readout."""
 
 from __future__ import annotations
 

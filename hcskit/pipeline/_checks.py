@@ -87,7 +87,7 @@ class _Outlook:
             "import": self._import,
             "train": self._train,
             "predict": self._predict,
-            "fit": self._fit,
+            "response": self._fit,
         }
         known = notebook.name in checks or notebook.name in ("quality", "report")
         missing = {name for name in notebook.paths if known and self._lacks(values[name])}

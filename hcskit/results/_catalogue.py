@@ -31,7 +31,6 @@ __all__ = [
     "WELLS",
 ]
 
-# A step of a pipeline and the command that does the same have one name.
 _QUALITY = "hcskit quality"
 _TRAIN = "hcskit train"
 _PREDICT = "hcskit predict"

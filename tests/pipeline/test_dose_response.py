@@ -64,7 +64,7 @@ def test_a_plate_with_an_odd_name_gives_its_effective_concentrations(lab: Any, t
     record = RunRecord.read(out)
     assert record is not None
     assert record.status == "completed"
-    assert [step.name for step in record.steps] == ["import", "quality", "train", "predict", "fit", "report"]
+    assert [step.name for step in record.steps] == ["import", "quality", "train", "predict", "response", "report"]
     assert {source.parameter: source.files for source in record.inputs} == {
         "source": 71 * 2 * 2,
         "plate_map": 1,

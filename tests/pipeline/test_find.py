@@ -15,7 +15,7 @@ from hcskit.pipeline import Pipeline, copy_shipped, list_pipelines
 from hcskit.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = ["simulate", "import", "quality", "train", "predict", "fit", "report"]
+STEPS = ["simulate", "import", "quality", "train", "predict", "response", "report"]
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_a_plate_is_read_with_a_given_model(lab: Any, screen: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
 
     run = hcskit.open_run(out)
-    assert [step.name for step in run.record.steps] == ["import", "quality", "predict", "fit", "report"]
+    assert [step.name for step in run.record.steps] == ["import", "quality", "predict", "response", "report"]
     direct = hcskit.predict(out, model, progress=False, say=lambda _: None)
     pd.testing.assert_frame_equal(run.predictions, direct.wells)
     assert list(run.responses.index.get_level_values("compound")) == ["active"]
