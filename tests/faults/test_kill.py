@@ -12,7 +12,7 @@ import pytest
 from tests.faults.conftest import Steps
 
 #: How many folders, and how many times a step is killed in each before it may end.
-SWEEP = {"import": (10, 5), "quality": (3, 5), "train": (1, 4), "predict": (1, 3), "response": (6, 5), "report": (1, 2)}
+SWEEP = {"import": (8, 5), "quality": (3, 5), "train": (1, 4), "predict": (1, 3), "response": (8, 5), "report": (1, 2)}
 
 
 def test_there_are_a_hundred_kills() -> None:
