@@ -64,7 +64,7 @@ def position_effects(
         known = own[own["value"].notna()]
         size = known.groupby(list(alike), dropna=False, observed=True)["well"].transform("size")
         known = known[size > 1]
-        treatment = known.groupby(list(alike), dropna=False, observed=True).ngroup().to_numpy(np.int64)
+        treatment = known.groupby(list(alike), dropna=False, observed=True).ngroup().to_numpy().astype(np.int64)
         found = _of_plate(known["value"].to_numpy(float), treatment, places(own["well"]).loc[known.index])
         rows += [{"plate": plate, "readout": readout, "n_wells": len(known)} | row for row in found]
     columns = ["plate", "readout", "effect", "p_value", "size", "where", "n_wells"]
