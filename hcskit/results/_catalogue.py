@@ -83,6 +83,11 @@ _CONTROLS = (
     Column("positive_mean", "number", "mean of the positive controls", "that of the readout"),
     Column("positive_sd", "number", "sample standard deviation of the positive controls", "that of the readout"),
     Column("n_positive", "integer", "number of positive control wells"),
+    Column("robust_z_prime", "number", "Z′-factor of medians and median absolute deviations", optional=True),
+    Column("robust_ssmd", "number", "SSMD of medians and median absolute deviations", optional=True),
+    Column("signal_window", "number", "room between the controls, in standard deviations of the signal", optional=True),
+    Column("auroc", "number", "how probable it is that a positive control reads above a negative one", optional=True),
+    Column("deviating_wells", "text", "control wells that do not belong to their group", optional=True),
 )
 _SCORES = (
     ("accuracy", "fraction of the fields whose most probable phenotype is their label"),

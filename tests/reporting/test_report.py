@@ -14,7 +14,7 @@ from PIL import Image
 
 from hcskit.errors import InputError
 from hcskit.reporting import report
-from hcskit.results import CURVES, POINTS, QUALITY, RESPONSES, write_table
+from hcskit.results import CURVES, IMAGE_CONTROLS, POINTS, QUALITY, RESPONSES, write_table
 from hcskit.run import open_run
 from hcskit.store import write_plate
 
@@ -124,6 +124,15 @@ def test_the_summary_gives_the_key_numbers_and_the_warnings(page):
     assert "Z′-factor of nuclear below 0.5 on P1 (0.31)." in words
     assert "EC50 outside the tested range: late." in words
     assert "1.5×" in page.text["dd"]  # 30 nM recovered, 20 nM true
+
+
+def test_a_deviating_control_well_is_named_beside_the_factor(plate, quality, controls, tmp_path):
+    write_plate(plate, tmp_path, progress=False)
+    write_table(tmp_path, QUALITY, quality)
+    write_table(tmp_path, IMAGE_CONTROLS, controls.assign(robust_z_prime=0.71, deviating_wells="B02"))
+    words = " ".join(_Page(report(tmp_path).read_text(encoding="utf-8")).words.split())
+
+    assert "Z′-factor of nuclear below 0.5 on P1 (0.31; robust 0.71, look at B02)." in words
 
 
 def test_the_table_writes_each_ec50_for_people(page):
