@@ -46,7 +46,7 @@ lint: $(STAMP) ## Style, types, which module may import which, and spelling
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/codespell
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml, and install it

@@ -1,6 +1,7 @@
 """Import against the least that must be done: read every TIFF, write all pixels at once with the same codec.
 
 The bare one writes a single array without the half-size levels that viewers want, and holds the whole plate in memory.
+The unsynced one is ours without waiting for the disk (docs/durability.md).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tifffile
 import zarr
 from zarr.codecs import BloscCodec
 
+from hcskit import files
 from hcskit.plate import FORMATS, Well
 from hcskit.readers import Export, read_folder
 from hcskit.store import convert_plates
@@ -62,12 +64,20 @@ def _bare(export: Export, out: Path) -> None:
     array[...] = pixels
 
 
-@pytest.mark.parametrize("what", ["bare", "hcskit"])
+@pytest.mark.parametrize("what", ["bare", "unsynced", "hcskit"])
 @pytest.mark.parametrize("cores", [1, 2])
 def test_import(
-    what: str, cores: int, export: Export, tmp_path: Path, benchmark: Any, bind: Callable[[int], None]
+    what: str,
+    cores: int,
+    export: Export,
+    tmp_path: Path,
+    benchmark: Any,
+    bind: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bind(cores)
+    if what == "unsynced":
+        monkeypatch.setattr(files, "_sync_one", lambda _: None)
 
     def run() -> None:
         if what == "bare":

@@ -14,6 +14,7 @@ from . import (
     planning,
     platemap,
     preprocess,
+    provenance,
     readers,
     recipe,
     reporting,
@@ -26,7 +27,7 @@ from . import (
     training,
     views,
 )
-from .actions import assess, cross_validate, embed, import_plates, mask_wells, predict, train, unmask_wells
+from .actions import assess, cross_validate, embed, fit_wells, import_plates, mask_wells, predict, train, unmask_wells
 from .cluster import ClusterConfig, open_cluster, tune_ranks
 from .data import open_data
 from .export import export_screen
@@ -35,6 +36,7 @@ from .models import get_model, list_models
 from .pipeline import run_pipeline
 from .planning import plan
 from .platemap import read_plate_map
+from .provenance import compare_runs, list_runs, rerun
 from .readers import read_folder
 from .recipe import Recipe
 from .reporting import report
@@ -54,6 +56,7 @@ __all__ = [
     "assay",
     "assess",
     "cluster",
+    "compare_runs",
     "cross_validate",
     "data",
     "embed",
@@ -63,10 +66,12 @@ __all__ = [
     "fetch_bbbc013",
     "fetch_bbbc021",
     "fit_responses",
+    "fit_wells",
     "get_model",
     "import_plates",
     "inference",
     "list_models",
+    "list_runs",
     "lr_range",
     "mask_wells",
     "models",
@@ -84,12 +89,14 @@ __all__ = [
     "platemap",
     "predict",
     "preprocess",
+    "provenance",
     "read_folder",
     "read_plate_map",
     "readers",
     "recipe",
     "report",
     "reporting",
+    "rerun",
     "response",
     "results",
     "run_pipeline",

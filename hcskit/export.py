@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from hcskit.errors import InputError
-from hcskit.files import replacing_all
+from hcskit.files import make_folder, replacing_all
 from hcskit.platemap import COLUMNS
 from hcskit.results import PREDICTIONS, PROFILES, WELLS, Table, found_tables, read_table
+from hcskit.spreadsheet import to_csv
 from hcskit.store import open_plate, plate_folders
 
 __all__ = ["export_screen"]
@@ -43,7 +44,8 @@ def export_screen(screen: str | Path, out: str | Path, format: str = "csv") -> l
     out : path-like
         Folder to write to.
     format : {"csv", "anndata"}
-        - ``"csv"``: ``wells.csv``, and one file for each result; one that has wells has their treatments too.
+        - ``"csv"``: ``wells.csv``, and one file for each result; one that has wells has their treatments too. A text
+          that a spreadsheet would run as a formula has an apostrophe in front; see `hcskit.spreadsheet`.
         - ``"anndata"``: ``<screen>.h5ad``. ``obs`` are the wells (``<plate>:<well>``) with their treatments; ``X`` and
           ``var`` are the features of the profiles or, where there are none, the probabilities of the phenotypes; other
           results with one value or row of values a well are in ``obsm``, the rest (such as the responses) in ``uns``.
@@ -72,8 +74,8 @@ def export_screen(screen: str | Path, out: str | Path, format: str = "csv") -> l
     wells = _wells(screen)
     tables = {name: _labelled(table, screen, wells) for name, table in found_tables(screen).items()}
     files = plan(wells, tables, out, screen.resolve().name)
+    make_folder(out)
     with replacing_all(*files) as partials:
-        out.mkdir(parents=True, exist_ok=True)
         for write, partial_file in zip(files.values(), partials, strict=True):
             write(partial_file)
     return list(files)
@@ -124,7 +126,7 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 def _csv_files(wells: pd.DataFrame, tables: Mapping[str, pd.DataFrame], out: Path, _: str) -> _Writers:
     joined = {name: _with_treatments(table, wells) for name, table in tables.items()}
     return {
-        out / f"{name}.csv": partial(table.to_csv, index=False)
+        out / f"{name}.csv": partial(to_csv, table, index=False)
         for name, table in ({WELLS.name: wells} | joined).items()
     }
 

@@ -1,79 +1,122 @@
-"""Files that appear whole or not at all, and folders that one process writes at a time."""
+"""Files that appear whole or not at all and survive a power cut.
+
+What is synced, and when, is in docs/durability.md.
+"""
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
-import re
 import shutil
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from glob import escape
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from hcskit.errors import InputError, StoreError
+from hcskit.errors import HcskitError, StoreError
 
-__all__ = ["child", "locked", "replacing", "replacing_all", "safe_name", "write_text"]
+__all__ = [
+    "make_folder",
+    "move",
+    "replacing",
+    "replacing_all",
+    "sync_names",
+    "told",
+    "why",
+    "write_text",
+]
 
-_LONGEST = 200  # bytes of a name; file systems take 255, and suffixes come on top
-_FORBIDDEN = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]|^[.\s]+|[.\s]+$')
+_SYNCS = 8  # at a time: journals commit what waits together at once
+_NODE = sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def child(folder: str | Path, name: str, suffix: str = "") -> Path:
-    """Return the path of something directly in a folder, from a name that a file or a user gave.
+def why(error: OSError) -> str:
+    """Say why something could not be written, without Python's numbers and without its path.
 
-    Every path that is made of such a name is made here, so that no name leads out of the folder, whatever it is.
+    Examples
+    --------
+    >>> why(OSError(errno.ENOSPC, "Error writing bytes to file"))
+    'the disk is full'
+    """
+    if error.errno is None:
+        return str(error)
+    return "the disk is full" if error.errno == errno.ENOSPC else os.strerror(error.errno)
 
-    Parameters
-    ----------
-    folder : path-like
-        The folder.
-    name : str
-        The name, such as a plate's.
-    suffix : str
-        What the path's last part ends in, such as ``.zarr``.
+
+@contextmanager
+def told(path: str | Path) -> Iterator[None]:
+    """Turn a failure of the operating system into a sentence about a path.
 
     Raises
     ------
-    InputError
-        If the name cannot be that of a file on every system: it is empty or too long, begins with a dot, ends in a dot
-        or a space, or holds a slash, a backslash, a colon or a control character.
-
-    Examples
-    --------
-    >>> child("screen", "Plate 7", ".zarr").as_posix()
-    'screen/Plate 7.zarr'
+    StoreError
+        In place of an OSError; its ``errno`` says why.
     """
-    if not name or _FORBIDDEN.search(name) or len(name.encode(errors="surrogatepass")) > _LONGEST:
-        shown = name if len(name) <= 40 else f"{name[:40]}…"
-        raise InputError(
-            f"{shown!r} cannot be the name of a file or folder: expected 1 to {_LONGEST} bytes without "
-            '/ \\ : * ? " < > | and control characters, '
-            "not beginning with a dot or a space, nor ending in one; give it another name"
-        )
-    return Path(folder) / f"{name}{suffix}"
+    try:
+        yield
+    except HcskitError:
+        raise
+    except OSError as error:
+        fault = StoreError(f"{path} could not be written: {why(error)}; make room or give access, then try again")
+        fault.errno = error.errno
+        raise fault from error
 
 
-def safe_name(name: str) -> str:
-    """Return a name as one that `child` takes, unless it is empty or too long; most names stay as they are.
+def make_folder(path: str | Path) -> Path:
+    """Make a folder, and those above it, so that they survive a power cut; one that is there is left alone.
 
-    Examples
-    --------
-    >>> safe_name("24/06 A?"), safe_name("Plate-7")
-    ('24_06 A_', 'Plate-7')
+    Raises
+    ------
+    StoreError
+        If it cannot be made.
     """
-    return _FORBIDDEN.sub("_", name.strip())
+    folder = Path(path)
+    with told(folder):
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_names({each.parent for each in missing})
+    return folder
+
+
+def move(path: Path, target: Path) -> None:
+    """Move a file or a folder to where it belongs, on the same file system, once all of it is on the disk.
+
+    A power cut leaves the target as it was, or complete; `sync_names` makes the move itself last. A folder takes the
+    place of an empty one only.
+
+    Raises
+    ------
+    OSError
+        If it cannot be synced or moved.
+    """
+    _sync(_tree(path))
+    path.replace(target)
+
+
+def sync_names(folders: Iterable[Path]) -> None:
+    """Wait until the names in folders are on the disk: of what was made, moved there or removed.
+
+    Raises
+    ------
+    OSError
+        If they cannot be synced.
+    """
+    _sync(folders)
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    r"""Write a file or a folder beside its place, and move it there once it is complete, even if the power fails.
+    r"""Write a file or a folder beside its place, and move it there once it is complete and on the disk.
 
     Yields
     ------
     pathlib.Path
         Where to write. It has the suffix of `path`, is hidden, and is removed if the block raises; an existing `path`
-        is then kept.
+        is then kept. If the process is killed, the next call for `path` on this machine removes it.
 
     Raises
     ------
@@ -96,30 +139,23 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def replacing_all(*paths: str | Path) -> Iterator[list[Path]]:
     """Do as `replacing` with several files: none is moved before all are written. The folders must exist."""
     targets = [Path(path) for path in paths]
-    partials = [target.with_name(f".{target.stem}-{uuid4().hex}{target.suffix}") for target in targets]
-    written = targets[0]
+    for target in targets:
+        _remove_leftovers(target)
+    partials = [_beside(target) for target in targets]
     try:
-        yield partials
-        for written, partial in zip(targets, partials, strict=True):
-            if partial.is_dir():  # a folder does not replace one that holds files
-                shutil.rmtree(written, ignore_errors=True)
-            else:
-                with partial.open("rb") as file:
-                    os.fsync(file.fileno())
-            partial.replace(written)
-    except StoreError:
-        raise
-    except OSError as error:
-        fault = StoreError(
-            f"{written} could not be written: {error.strerror or error}; make room or give access, then try again"
-        )
-        fault.errno = error.errno
-        raise fault from error
+        with told(targets[0]):
+            yield partials
+        for target, partial in zip(targets, partials, strict=True):
+            with told(target):
+                _sync(_tree(partial))
+        for target, partial in zip(targets, partials, strict=True):
+            with told(target), _out_of_the_way(target):
+                partial.replace(target)
+        with told(targets[0].parent):
+            sync_names({target.parent for target in targets})
     finally:
         for partial in partials:
-            shutil.rmtree(partial, ignore_errors=True)
-            with suppress(OSError):
-                partial.unlink()
+            _remove(partial)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -134,20 +170,67 @@ def write_text(path: str | Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-@contextmanager
-def locked(folder: str | Path) -> Iterator[None]:
-    """Lock a folder for writing by this process alone. The system releases the lock when the process ends.
+def _tree(path: Path) -> list[Path]:
+    """List a folder, and the files and folders in it; or a file alone."""
+    return [path, *path.rglob("*")]
 
-    Raises
-    ------
-    StoreError
-        If another process holds it.
-    """
-    with (Path(folder) / ".lock").open("w") as file:
+
+def _sync(paths: Iterable[Path]) -> None:
+    """Wait until files, and the lists of names in folders, are on the disk."""
+    each = list(paths)
+    if len(each) == 1:
+        _sync_one(each[0])
+        return
+    with ThreadPoolExecutor(_SYNCS) as pool:
+        for _ in pool.map(_sync_one, each):
+            pass
+
+
+def _sync_one(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno != errno.EINVAL or not path.is_dir():  # some network drives sync files only
+            raise
+    finally:
+        os.close(number)
+
+
+def _beside(target: Path) -> Path:
+    """Return a hidden place beside a target, which tells the process that writes there."""
+    return target.with_name(f".{target.stem}-{_NODE}-{os.getpid()}-{uuid4().hex[:8]}{target.suffix}")
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what processes of this machine left beside a target when they were killed."""
+    for path in target.parent.glob(f".{escape(target.stem)}-{_NODE}-*-*{escape(target.suffix)}"):
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"{folder} is being written by another process; wait until it ends, then try again"
-            ) from None
+            os.kill(int(path.name.split("-")[-2]), 0)
+        except ProcessLookupError:
+            _remove(path)
+        except (OverflowError, PermissionError, ValueError):  # another user's, or not ours at all
+            continue
+
+
+@contextmanager
+def _out_of_the_way(target: Path) -> Iterator[None]:
+    """Move a folder away that is to be replaced, as folders do not replace others; it returns if the block raises."""
+    if not target.is_dir() or target.is_symlink():
         yield
+        return
+    aside = _beside(target)
+    target.rename(aside)
+    try:
+        yield
+    except BaseException:
+        aside.rename(target)
+        raise
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder if it is there, as well as can be."""
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        path.unlink()

@@ -32,6 +32,7 @@ from hcskit.results import (
     RECORD,
     RESPONSES,
     SCORES,
+    STRENGTHS,
     TRUTH,
     Part,
     RunRecord,
@@ -72,6 +73,8 @@ class Run:
     ----------
     folder : path-like
         Folder of a run, a screen, or a cross-validation.
+    model : path-like, optional
+        Folder of the trained model, where it came from elsewhere; by default that of the run.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class Run:
     image_controls = _TableOf(IMAGE_CONTROLS)
     field_predictions = _TableOf(FIELD_PREDICTIONS)
     predictions = _TableOf(PREDICTIONS)
+    strengths = _TableOf(STRENGTHS)
     readouts = _TableOf(READOUTS)
     phenotype_controls = _TableOf(PHENOTYPE_CONTROLS)
     profiles = _TableOf(PROFILES)
@@ -95,8 +99,9 @@ class Run:
     scores = _TableOf(SCORES)
     held_out_controls = _TableOf(HELD_OUT_CONTROLS)
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, model: str | Path | None = None) -> None:
         self.folder = Path(folder)
+        self._model = None if model is None else Path(model)
         if not self.folder.is_dir():
             raise NotAScreenError(f"there is no folder {folder}")
         if not any(part.there(folder) for part in PARTS):
@@ -156,7 +161,7 @@ class Run:
 
     def has(self, *parts: Part) -> bool:
         """Whether all of some parts are there."""
-        return all(part.there(self.folder) for part in parts)
+        return all(self._path(part).exists() for part in parts)
 
     def read(self, part: Part | str) -> Any:
         """Read a part, or a table, by its declaration or its name."""
@@ -207,18 +212,25 @@ class Run:
         return [(writer, *names) for writer, names in found.items()]
 
     def _there(self, part: Part) -> Path:
-        if not part.there(self.folder):
+        if not self.has(part):
             raise part.missing(self.folder)
+        return self._path(part)
+
+    def _path(self, part: Part) -> Path:
+        if self._model is not None and part in (MODEL, HISTORY):
+            return self._model / Path(part.where).name
         return part.path(self.folder)
 
 
-def open_run(folder: str | Path) -> Run:
+def open_run(folder: str | Path, model: str | Path | None = None) -> Run:
     """Open a run, or a screen, as one object.
 
     Parameters
     ----------
     folder : path-like
         Folder of a run, a screen, or a cross-validation. Half a run will do: what is not there yet says what to run.
+    model : path-like, optional
+        Folder of the trained model, where it came from elsewhere; by default that of the run.
 
     Raises
     ------
@@ -230,4 +242,4 @@ def open_run(folder: str | Path) -> Run:
     >>> run = open_run("runs/plate7")  # doctest: +SKIP
     >>> run.responses.loc["taxol"]  # doctest: +SKIP
     """
-    return Run(folder)
+    return Run(folder, model)

@@ -2,20 +2,61 @@
 
 from __future__ import annotations
 
+import difflib
+import math
+import re
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.files import write_text
+from hcskit.inputs import read_bytes
 from hcskit.plugins import Plugins
 
-__all__ = ["Kinds", "Section", "YamlFile"]
+__all__ = ["Kinds", "Section", "YamlFile", "read_yaml"]
 
 S = TypeVar("S", bound="Section")
+
+_MOST_BYTES, _MOST_PARTS = 1_000_000, 20_000  # of a YAML file; a recipe has a hundred parts
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes 12:00:00 for text: YAML 1.1 has numbers to the base of 60, which nobody means."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
+        first: [("tag:yaml.org,2002:str", re.compile(r"[0-9]+(:[0-9]+)+$")), *others]
+        for first, others in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read YAML of a size that a person writes, and build nothing but numbers, text, lists and mappings.
+
+    Aliases may repeat parts of it, but not without end.
+
+    Raises
+    ------
+    OSError, ValueError, yaml.YAMLError
+        If it cannot be read, is not YAML, is too large once its aliases are followed, or is nested too deeply.
+    """
+    loader = _Loader(read_bytes(path, _MOST_BYTES).decode("utf-8-sig"))
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > _MOST_PARTS:
+            raise ValueError(f"with its aliases it has more than {_MOST_PARTS:,} parts, or has itself as a part")
+        return loader.construct_document(node)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except (AttributeError, OverflowError, TypeError) as error:  # of a value that says a tag it has not the form of
+        raise ValueError(f"a value is not what its tag says: {error}") from error
+    finally:
+        loader.dispose()
 
 
 class Section(BaseModel):
@@ -40,10 +81,14 @@ class YamlFile(Section):
             If it is missing, is not YAML, or does not hold what it should.
         """
         try:
-            return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+            return cls.model_validate(read_yaml(path) or {})
         except FileNotFoundError:
             raise cls.fault(f"there is no file {path}; expected {cls.content}") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        except ValidationError as error:
+            faults = [_fault(one, cls) for one in error.errors()]
+            listed = f" {faults[0]}" if len(faults) == 1 else "".join(f"\n  - {fault}" for fault in faults)
+            raise cls.fault(f"{path} is not {cls.content}:{listed}") from error
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise cls.fault(f"{path} is not {cls.content}: {what_is_wrong(error)}") from error
 
     @classmethod
@@ -54,6 +99,16 @@ class YamlFile(Section):
     def to_yaml(self, path: str | Path) -> None:
         """Write the file, with every default spelled out."""
         write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+
+
+def _size(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """Count the parts of a YAML node as if each alias were written out; a node that has itself as a part has no end."""
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf
+        parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+        each = [one for part in parts for one in (part if isinstance(part, tuple) else (part,))]
+        sizes[id(node)] = 1 + sum(_size(one, sizes) for one in each)
+    return sizes[id(node)]
 
 
 class Kinds(Plugins[type[S]], Generic[S]):
@@ -143,3 +198,21 @@ class Kinds(Plugins[type[S]], Generic[S]):
         """Tell pydantic how a field with this metadata is read and written: as what it is, not as its base."""
         written = core_schema.simple_ser_schema("any")
         return core_schema.no_info_plain_validator_function(self.choose, serialization=written)
+
+
+def _fault(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """Describe a fault in one sentence: the field, what was found, what it may be."""
+    *sections, name = error["loc"] or ("",)
+    place, found = ".".join(map(str, error["loc"])), error["input"]
+    if error["type"] == "missing":
+        return f"{place}: is missing"
+    if error["type"] == "extra_forbidden":
+        known: list[str] = [] if sections else sorted(model.model_fields)
+        meant = difflib.get_close_matches(str(name), known, n=1)
+        others = f"; it can be {', '.join(known)}" if known else ""
+        return f"{place}: there is no such field{f'; did you mean {meant[0]}?' if meant else others}"
+    told = error["msg"].removeprefix("Value error, ")
+    if told.startswith("Input "):
+        told = told.partition(", unable to parse")[0].replace("Input should", "it must").replace("Input", "it")
+        told = f"found {repr(found)[:60]}; {told}"
+    return f"{place}: {told}" if place else told

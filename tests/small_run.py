@@ -161,7 +161,15 @@ def history() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def record() -> RunRecord:
-    step = StepRecord(name="import", notebook="01.ipynb", notebook_sha256="", parameters={}, key="", seconds=3.21987)
+    step = StepRecord(
+        name="import",
+        notebook="01.ipynb",
+        notebook_sha256="",
+        parameters={},
+        output="notebooks/01_import.ipynb",
+        seconds=3.21987,
+        inputs=[InputRecord(parameter="plate_map", path="plate_map.csv", sha256="ab" * 32, files=1, bytes=9)],
+    )
     return RunRecord(
         pipeline="dose_response",
         description="One plate",
@@ -169,7 +177,6 @@ def record() -> RunRecord:
         parameters={"seed": 7, "source": "<images>"},
         versions={"numpy": "2.0"},
         steps=[step],
-        inputs=[InputRecord(parameter="plate_map", path="plate_map.csv", sha256="ab" * 32, files=1, bytes=9)],
     )
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
 from hcskit.cli import main
+from hcskit.pipeline import Pipeline
+from hcskit.results import CURVES, POINTS, READOUTS, RESPONSES, read_table, write_table
 from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, simulate
 from hcskit.version import __version__
 
+PIPELINES = ["demo", "dose_response", "predict_screen"]
 DESIGN = PlateDesign(
     name="tiny",
     compounds=(Compound("TRL-1", "translocation", ec50=50.0), Compound("INA-1")),
@@ -107,7 +112,20 @@ def test_info_on_what_is_no_screen_is_one_sentence(hcskit: Any, tmp_path: Path, 
     assert done.stderr.startswith(f"Error: {said.format(tmp_path / name)}")
 
 
-COMMANDS = ["run", "import", "assess", "info", "train", "predict", "embed", "cross-validate", "simulate", "lr-range"]
+COMMANDS = [
+    "run",
+    "import",
+    "quality",
+    "fit",
+    "report",
+    "info",
+    "train",
+    "predict",
+    "embed",
+    "cross-validate",
+    "simulate",
+    "lr-range",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -119,19 +137,46 @@ def test_each_command_shows_an_example_that_it_accepts(hcskit: Any, command: str
     assert context.params
 
 
-@pytest.mark.parametrize("command", ["import", "assess", "train", "predict", "embed", "cross-validate", "tune-ranks"])
+@pytest.mark.parametrize("command", ["import", "quality", "train", "predict", "embed", "cross-validate", "tune-ranks"])
 def test_every_verb_takes_a_file_of_a_cluster(command: str) -> None:
     assert "--cluster" in {name for option in main.commands[command].params for name in option.opts}
 
 
-def test_assess_leaves_out_what_the_limits_say(hcskit: Any, export: SimulatedPlate, tmp_path: Path) -> None:
+def test_quality_leaves_out_what_the_limits_say(hcskit: Any, export: SimulatedPlate, tmp_path: Path) -> None:
     screen = tmp_path / "screen"
     done = hcskit("import", export.images, screen, "--plate-map", export.plate_map, "--allow-missing")
     assert done.exit_code == 0, done.stderr
     for limit, left_out in (("-1e9", 0), ("1e9", 13)):  # a focus that all have, and one that none has
-        done = hcskit("assess", screen, "--focus-z", limit, "--saturation", "1")
+        done = hcskit("quality", screen, "--focus-z", limit, "--saturation", "1")
         assert done.exit_code == 0, done.stderr
         assert done.stdout.splitlines() == [f"plate tiny: {left_out} of 13 fields are left out"]
+
+
+def test_every_step_is_a_command() -> None:
+    steps = {notebook.name for path in PIPELINES for notebook in Pipeline.open(path).notebooks}
+    commands = {"fit" if step == "response" else step for step in steps}
+    assert {"import", "quality", "train", "predict", "fit", "report"} <= commands <= main.commands.keys()
+
+
+def test_a_table_of_wells_is_fitted_as_a_screen_is(hcskit: Any, points: pd.DataFrame, tmp_path: Path) -> None:
+    screen, table = tmp_path / "screen", tmp_path / "wells.csv"
+    write_table(screen, READOUTS, points)
+    points.to_csv(table, index=False)
+    done = hcskit("fit", screen)
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"potent +nuclear +active +3\d(\.\d)? nM \(", done.stdout)
+    assert hcskit("fit", table, "--out", tmp_path / "fits").exit_code == 0
+    for result in (RESPONSES, CURVES, POINTS):
+        of_screen, of_table = read_table(screen, result), read_table(tmp_path / "fits", result)
+        pd.testing.assert_frame_equal(of_screen, of_table, check_dtype=False)
+    assert hcskit("fit", table).exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fits", "screen", "wells.csv"]
+
+    assert "run hcskit predict first" in hcskit("fit", tmp_path).stderr
+    table.write_bytes(b"PAR1 \xff\x00")
+    refused = hcskit("fit", table)
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
+    assert f"{table} cannot be read as a table of wells" in refused.stderr
 
 
 def test_version(hcskit: Any) -> None:

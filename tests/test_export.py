@@ -224,7 +224,7 @@ def test_what_is_asked_for_must_make_sense(screen: Path, tmp_path: Path) -> None
     write_table(screen, PREDICTIONS, predictions([("P1", "A02"), ("P1", "H12")]))
     for format in ("csv", "anndata"):
         with pytest.raises(
-            InputError, match=r"predictions.parquet has 1 well.* such as plate P1, well H12; run the predict step again"
+            InputError, match=r"predictions.parquet has 1 well.* such as plate P1, well H12; run hcskit predict again"
         ):
             export_screen(screen, tmp_path / "out", format)
     assert not (tmp_path / "out").exists()

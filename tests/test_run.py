@@ -61,13 +61,13 @@ def test_a_run_says_what_is_there_and_what_is_not(responses, tmp_path):
     run = open_run(tmp_path)
     there, lacking = repr(run).split("not yet:")
 
-    assert "responses: from the response step" in there
+    assert "responses: from hcskit fit" in there
     assert "cells: from the step of another package" in there
-    assert "points, curves: run the response step" in lacking
-    assert "illumination, quality, image_controls: run the quality step" in lacking
+    assert "points, curves: run hcskit fit" in lacking
+    assert "illumination, quality, image_controls: run hcskit quality" in lacking
     assert "responses" not in lacking
     assert "truth" not in lacking  # nobody knows it of a real plate
-    assert "<td>the response step</td><td>responses</td><td>points, curves</td>" in run._repr_html_()
+    assert "<td>hcskit fit</td><td>responses</td><td>points, curves</td>" in run._repr_html_()
 
 
 def test_a_name_is_text_in_the_html(run_folder):

@@ -1,5 +1,6 @@
 from ._apply import embed, predict
 from ._assess import Assessment, assess
+from ._fit import fit_wells
 from ._import import import_plates
 from ._mask import mask_wells, masked_readouts, read_masks, unmask_wells
 from ._train import cross_validate, train
@@ -9,6 +10,7 @@ __all__ = [
     "assess",
     "cross_validate",
     "embed",
+    "fit_wells",
     "import_plates",
     "mask_wells",
     "masked_readouts",

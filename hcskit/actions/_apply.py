@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -18,17 +18,20 @@ import xarray as xr
 from tqdm import tqdm
 
 from hcskit.actions._folder import folder_of
+from hcskit.actions._kept_predictions import join_predictions, keep_features, kept_predictions, prediction_keys
 from hcskit.cluster import AnyCluster, job_runner
 from hcskit.data import LabelledData, ScreenData, open_data
 from hcskit.errors import InputError
 from hcskit.inference import (
     Predictions,
     apply_network,
-    class_network,
     feature_network,
+    gather_features,
     gather_predictions,
     gather_profiles,
+    gather_strengths,
     predictable_fields,
+    reading_network,
     write_predictions,
 )
 from hcskit.results import PROFILES, read_illumination, write_csv, write_table
@@ -56,7 +59,10 @@ def predict(
 ) -> Predictions:
     """Read the phenotypes of every usable field.
 
-    A field is cut into the fewest crops of the size the network was trained on; its probability is their mean.
+    A field is cut into the fewest crops of the size the network was trained on; its probability is their mean. Where
+    the results are written beside the plates, a plate is read again only if its images, its labels, its illumination,
+    the excluded fields, the model, or hcskit have changed since. Where plates have controls, the strength of each
+    phenotype is told as well (docs/readouts.md).
 
     Parameters
     ----------
@@ -87,18 +93,33 @@ def predict(
     RunError
         If no worker is left, or the same fields kill worker after worker.
     """
-    found = _apply(data, model, class_network, out, cluster, progress)
-    for doubt in found.card.doubts:
+    images, trained = _open(data, model, out, cluster)
+    for doubt in trained.card.doubts:
         say(doubt)
-    predictions = gather_predictions(found.fields, found.crops, found.card.classes)
+    keys = prediction_keys(data, out, images, trained.card)
+    kept = kept_predictions(out, keys)
+    fields = predictable_fields(images, trained.card)
+    todo = fields[~fields["plate"].isin(kept)]
+    for plate in kept:
+        say(f"plate {plate}: predictions as before: nothing has changed")
+    parts = list(kept.values())
+    if len(todo) or not parts:
+        found = _apply(data, images, trained, reading_network, todo, cluster, progress)
+        parts.append(_predictions(found, trained.card))
+    predictions = join_predictions(parts)
+    if isinstance(images, ScreenData):
+        predictions = replace(
+            predictions, strengths=gather_strengths(predictions.features, images.plates, trained.card)
+        )
     if out is None:
         return predictions
-    if isinstance(found.data, ScreenData):
-        for path in write_predictions(out, found.data.plates, predictions, found.card):
+    if isinstance(images, ScreenData):
+        for path in write_predictions(out, images.plates, predictions, trained.card, keys):
             say(f"wrote {path}")
+        keep_features(out, predictions, keys)
     else:
         table = predictions.wells.reset_index().pivot_table("probability", "well", "phenotype")
-        _write_images(out, table.loc[found.fields["well"], list(found.card.classes)], say)
+        _write_images(out, table.loc[fields["well"], list(trained.card.classes)], say)
     return predictions
 
 
@@ -133,51 +154,70 @@ def embed(
     RunError
         As `predict` does.
     """
-    found = _apply(data, model, feature_network, out, cluster, progress)
+    images, trained = _open(data, model, out, cluster)
+    fields = predictable_fields(images, trained.card)
+    found = _apply(data, images, trained, _features, fields, cluster, progress)
     profiles = gather_profiles(found.fields, found.crops)
-    if out is not None and isinstance(found.data, ScreenData):
+    if out is not None and isinstance(images, ScreenData):
         say(f"wrote {write_table(out, PROFILES, profiles)}")
     elif out is not None:
         _write_images(out, profiles.droplevel("plate"), say)
     return profiles
 
 
+def _predictions(found: _Applied, card: ModelCard) -> Predictions:
+    count = len(card.classes)
+    said = gather_predictions(found.fields, [own[..., :count] for own in found.crops], card.classes)
+    return replace(said, features=gather_features(found.fields, [own[..., count:] for own in found.crops]))
+
+
+def _features(model: Any, _: ModelCard) -> Any:
+    return feature_network(model)
+
+
 @dataclass(frozen=True)
 class _Applied:
     """What a network returned for the crops of each field."""
 
-    data: LabelledData
-    card: ModelCard
     fields: pd.DataFrame
     crops: _Arrays
 
 
-def _apply(
+def _open(
     data: str | Path | LabelledData,
     model: str | Path | TrainedModel,
-    network: Callable[[Any], Any],
     out: str | Path | None,
+    cluster: AnyCluster | None,
+) -> tuple[LabelledData, TrainedModel]:
+    images, trained = open_data(data, illumination=cluster is None), open_model(model)
+    _check_out(images, out)
+    return images, trained
+
+
+def _apply(
+    data: str | Path | LabelledData,
+    images: LabelledData,
+    trained: TrainedModel,
+    network: Callable[[Any, ModelCard], Any],
+    fields: pd.DataFrame,
     cluster: AnyCluster | None,
     progress: bool,
 ) -> _Applied:
-    """Apply a network to all fields, a few in a job; the jobs are the same wherever they run."""
-    images, trained = open_data(data, illumination=cluster is None), open_model(model)
-    _check_out(images, out)
-    fields = predictable_fields(images, trained.card)
+    """Apply a network to fields, a few in a job; the jobs are the same wherever they run."""
     parts = [
         plate.iloc[start : start + _FIELDS]
         for _, plate in fields.groupby("plate", sort=False)
         for start in range(0, len(plate), _FIELDS)
     ]
     if cluster is None:
-        apply = partial(_apply_to_part, data=images, network=network(trained.network), card=trained.card)
+        apply = partial(_apply_to_part, data=images, network=network(trained.network, trained.card), card=trained.card)
     else:
         place = _Place(uuid4().hex, folder_of(data), trained.folder.resolve(), trained.card.weights_sha256)
         apply = partial(_apply_in_worker, place=place, network=network)
     with tqdm(total=len(fields), unit="field", disable=not progress) as bar, job_runner(cluster) as run:
         found = run([partial(apply, part) for part in parts], lambda crops: bar.update(len(crops)))
     ordered = pd.concat(parts, ignore_index=True)
-    return _Applied(images, trained.card, ordered, list(chain.from_iterable(found)))
+    return _Applied(ordered, list(chain.from_iterable(found)))
 
 
 def _apply_to_part(part: pd.DataFrame, *, data: LabelledData, network: Any, card: ModelCard) -> _Arrays:
@@ -199,7 +239,7 @@ class _Place:
     sha256: str
 
 
-def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[Any], Any]) -> _Arrays:
+def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[Any, ModelCard], Any]) -> _Arrays:
     with _opening:
         applied, card = _network(place.model, place.sha256, network)
         data = _data(place)
@@ -209,11 +249,11 @@ def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[An
 
 
 @lru_cache(maxsize=1)
-def _network(folder: Path, sha256: str, network: Callable[[Any], Any]) -> tuple[Any, ModelCard]:
+def _network(folder: Path, sha256: str, network: Callable[[Any, ModelCard], Any]) -> tuple[Any, ModelCard]:
     model, card = load_model(folder)
     if card.weights_sha256 != sha256:
         raise InputError(f"{folder} holds another model for this worker than for the machine that asked: is it shared?")
-    return network(model), card
+    return network(model, card), card
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from hcskit.actions._folder import folder_of
+from hcskit.actions._kept import kept_rows, plate_keys
 from hcskit.assay import control_statistics, image_readouts
 from hcskit.cluster import AnyCluster, job_runner
 from hcskit.jobs import RunJobs
@@ -56,7 +57,8 @@ def assess(
     """Estimate the illumination of every plate, measure every image, and flag the fields to leave out.
 
     The illumination is estimated from the plate's own images, and corrected before they are measured. Fields that an
-    earlier assessment left out are assessed again.
+    earlier assessment left out are assessed again. A plate is measured again only if its images, its labels, its
+    illumination, the limits, or hcskit have changed since.
 
     Parameters
     ----------
@@ -87,17 +89,24 @@ def assess(
     """
     screen, call, tables = folder_of(data), uuid4().hex, []
     plates = _plates(screen, call)
+    depends = repr(limits or Limits())
+    kept = kept_rows(screen, QUALITY, plate_keys(screen, lambda _: depends))
     wells = sum(plate.sizes["well"] for plate in plates.values())
     with tqdm(total=wells, unit="well", desc="assess", disable=not progress) as bar, job_runner(cluster) as run:
         for name, plate in plates.items():
             place = _Place(screen, name, call)
-            write_illumination(screen, name, _estimate(plate, place, run))
-            table = judge_fields(plate, _measure(plate, place, run, bar.update), limits)
+            if name in kept:
+                table = kept[name]
+                bar.update(plate.sizes["well"])
+            else:
+                write_illumination(screen, name, _estimate(plate, place, run))
+                table = judge_fields(plate, _measure(plate, place, run, bar.update), limits)
             left_out = table["excluded"].groupby(["well", "field"]).any()
-            say(f"plate {name}: {left_out.sum()} of {len(left_out)} fields are left out")
+            unchanged = ", as before: nothing has changed" if name in kept else ""
+            say(f"plate {name}: {left_out.sum()} of {len(left_out)} fields are left out{unchanged}")
             tables.append(table)
     quality = pd.concat(tables)
-    write_table(screen, QUALITY, quality)
+    write_table(screen, QUALITY, quality, plate_keys(screen, lambda _: depends))
     if all("role" in plate.coords for plate in plates.values()):
         controls = control_statistics(image_readouts(open_plates(screen), quality))
         write_table(screen, IMAGE_CONTROLS, controls)

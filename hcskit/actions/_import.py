@@ -28,6 +28,7 @@ def import_plates(
     wells: Collection[str] | None = None,
     allow_missing: bool = False,
     replace_plate_map: bool = False,
+    follow_links: bool = False,
     summary: str | Path | None = None,
     cluster: AnyCluster | None = None,
     say: Callable[[str], object] = tqdm.write,
@@ -37,7 +38,8 @@ def import_plates(
 
     Everything is checked before anything is written. A well appears whole or not at all; an import that was stopped
     resumes with the wells that are not there yet. Several imports of one plate, from several processes or machines,
-    share the work. A plate that is there already gets a plate map, if it had none.
+    share the work. A well whose files have changed since, in any byte, is written anew. A plate that is there already
+    gets a plate map, if it had none.
 
     Parameters
     ----------
@@ -60,6 +62,8 @@ def import_plates(
         Accept files that the export names, and wells of the map, that are not there.
     replace_plate_map : bool
         Replace the plate map that a plate already has.
+    follow_links : bool
+        Of a folder: follow symbolic links that lead out of it.
     summary : path-like, optional
         Write the table of found and missing images as JSON, with the reasons.
     cluster : Cluster, ClusterConfig or path-like, optional
@@ -84,7 +88,7 @@ def import_plates(
         If the disk is full or cannot be written; completed wells are kept.
     """
     if isinstance(data, str | Path):
-        found = read_folder(data, reader, plate, screen, channels)
+        found = read_folder(data, reader, plate, screen, channels, follow_links=follow_links)
         say(found.describe())
         data = found
     indexes = list(data)
@@ -100,6 +104,7 @@ def import_plates(
                 wells=wells,
                 replace_plate_map=replace_plate_map,
                 run=run,
+                say=say,
                 progress=progress,
             )
         for path in paths:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from hcskit.errors import InputError
-from hcskit.files import locked
+from hcskit.locks import locked
 from hcskit.response import fit_responses, readout_limits
 from hcskit.results import CURVES, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
 

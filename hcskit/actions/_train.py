@@ -9,10 +9,18 @@ from tqdm import tqdm
 
 from hcskit import training
 from hcskit.actions._folder import folder_of
-from hcskit.cluster import AnyCluster, check_memory, config_of, open_cluster, train_folds, train_on_ranks
+from hcskit.cluster import (
+    AnyCluster,
+    check_folder,
+    check_training,
+    config_of,
+    open_cluster,
+    train_folds,
+    train_on_ranks,
+)
 from hcskit.data import LabelledData, open_data
-from hcskit.files import locked
 from hcskit.inference import CrossValidation, assign_folds, fold_folder, gather_folds, prepare_folds, train_fold
+from hcskit.locks import locked
 from hcskit.recipe import Recipe
 from hcskit.training import TrainedModel, open_model, sole_writer
 
@@ -59,9 +67,10 @@ def train(
     Exception
         What a rank of a cluster raised, with a note of its rank and host.
     InputError
-        If the data do not give two classes or a clean split, the crop is larger than the image, or the training needs
-        more memory than this machine has, or a worker. On a cluster: if the batch system refuses the jobs, or a worker
-        has other versions or does not see `out`.
+        Before anything is computed or submitted, if the data do not give two classes or a clean split, the crop is
+        larger than the image, there are more ranks than crops in a batch, the training needs more memory than this
+        machine or a worker has, or `out` cannot be written or has too little room. On a cluster also if the batch
+        system refuses the jobs, or a worker has other versions or does not see `out`.
     RunError
         If the workers do not come, or are lost again and again without a finished epoch.
     StoreError
@@ -72,8 +81,8 @@ def train(
         train_on_ranks(folder_of(data), how, folder, cluster, say=say, progress=progress)
     else:
         images = open_data(data)
-        check_memory(images, how, config_of(None), workers=1)
-        folder.mkdir(parents=True, exist_ok=True)
+        check_training(images, how, config_of(None), workers=1)
+        check_folder(folder, images, how)
         with locked(folder), sole_writer(folder):
             training.fit(images, how, folder, progress=progress)
     model = open_model(folder)
@@ -127,8 +136,8 @@ def cross_validate(
     """
     images, how, folder = open_data(data), Recipe.of(recipe), Path(out).resolve()
     fields = assign_folds(images, how, folds)
-    check_memory(images, how, config_of(cluster), workers=1)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_training(images, how, config_of(cluster), workers=1)
+    check_folder(folder, images, how)
     with locked(folder):
         todo = prepare_folds(folder, how, fields)
         say(f"{folds} folds by {how.split.by}, {folds - len(todo)} of them done")

@@ -1,59 +1,25 @@
-"""How well positive and negative controls separate: Z′-factor and SSMD."""
+"""How well positive and negative controls separate on each plate, and which control wells deviate."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from hcskit.assay._separation import auroc, outliers, robust_ssmd, robust_z_prime, signal_window, ssmd, z_prime
 from hcskit.screen import treated_fields
 
-__all__ = ["control_statistics", "image_readouts", "ssmd", "z_prime"]
+__all__ = ["control_statistics", "image_readouts"]
 
-_COLUMNS = (
-    "z_prime",
-    "ssmd",
-    "negative_mean",
-    "negative_sd",
-    "n_negative",
-    "positive_mean",
-    "positive_sd",
-    "n_positive",
-)
-
-
-def z_prime(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
-    """Z′-factor, ``1 - 3 (s_p + s_n) / |m_p - m_n|`` (Zhang et al., J. Biomol. Screen. 4:67, 1999).
-
-    Sample standard deviations; NaN with fewer than two wells of either control.
-
-    Examples
-    --------
-    >>> round(z_prime([10, 10.2, 9.8], [0, 0.1, -0.1]), 2)
-    0.91
-    """
-    p, n = np.asarray(positive, float), np.asarray(negative, float)
-    if min(len(p), len(n)) < 2 or p.mean() == n.mean():
-        return float("nan")
-    return float(1 - 3 * (p.std(ddof=1) + n.std(ddof=1)) / abs(p.mean() - n.mean()))
-
-
-def ssmd(positive: npt.ArrayLike, negative: npt.ArrayLike) -> float:
-    """Strictly standardised mean difference, ``(m_p - m_n) / sqrt(s_p² + s_n²)`` (Zhang, Genomics 89:552, 2007).
-
-    Examples
-    --------
-    >>> round(ssmd([10, 10.2, 9.8], [0, 0.1, -0.1]), 1)
-    44.7
-    """
-    p, n = np.asarray(positive, float), np.asarray(negative, float)
-    if min(len(p), len(n)) < 2:
-        return float("nan")
-    noise = float(np.hypot(p.std(ddof=1), n.std(ddof=1)))
-    return float((p.mean() - n.mean()) / noise) if noise > 0 else float("nan")
+_STATISTICS = {
+    "z_prime": z_prime,
+    "ssmd": ssmd,
+    "robust_z_prime": robust_z_prime,
+    "robust_ssmd": robust_ssmd,
+    "signal_window": signal_window,
+    "auroc": auroc,
+}
 
 
 def control_statistics(wells: pd.DataFrame) -> pd.DataFrame:
@@ -62,27 +28,34 @@ def control_statistics(wells: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     wells : pandas.DataFrame
-        Tidy: columns ``plate, role, readout, value``; one row a well and readout.
+        Tidy: columns ``plate, well, role, readout, value`` and, where known, ``compound``; one row a well and readout.
 
     Returns
     -------
     pandas.DataFrame
-        One row a plate and readout: ``z_prime, ssmd`` and mean, sample standard deviation and number of the wells of
-        either control.
+        One row a plate and readout: ``plate, readout, z_prime, ssmd``; mean, sample standard deviation and number of
+        the wells of either control (``negative_mean, negative_sd, n_negative, positive_mean, positive_sd,
+        n_positive``); ``robust_z_prime, robust_ssmd, signal_window, auroc``; and ``deviating_wells``, by comma: the
+        control wells that do not belong to their group (`outliers` among those of one compound). They count in all
+        numbers; where there is one, the robust numbers tell how good the others are.
     """
-    rows = {}
-    for key, group in wells.groupby(["plate", "readout"], sort=True):
-        negative = group.loc[group["role"] == "negative_control", "value"].dropna()
-        positive = group.loc[group["role"] == "positive_control", "value"].dropna()
-        rows[key] = (
-            z_prime(positive, negative),
-            ssmd(positive, negative),
-            *(negative.mean(), negative.std(), len(negative)),
-            *(positive.mean(), positive.std(), len(positive)),
-        )
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(_COLUMNS))
-    table.index = pd.MultiIndex.from_tuples(rows, names=["plate", "readout"])
-    return table.reset_index()
+    groups = wells.groupby(["plate", "readout"], sort=True)
+    rows = [{"plate": plate, "readout": readout} | _compared(group) for (plate, readout), group in groups]
+    return pd.DataFrame(rows)
+
+
+def _compared(group: pd.DataFrame) -> dict[str, object]:
+    values, deviating = {}, []
+    for side in ("negative", "positive"):
+        own = group[group["role"] == f"{side}_control"].dropna(subset="value")
+        values[side] = own["value"]
+        # Positive controls may be several compounds, which need not agree.
+        kinds = [kind for _, kind in own.groupby("compound", dropna=False)] if "compound" in own else [own]
+        deviating += [str(well) for kind in kinds for well in kind.loc[outliers(kind["value"]), "well"]]
+    found: dict[str, object] = {name: of(values["positive"], values["negative"]) for name, of in _STATISTICS.items()}
+    for side, known in values.items():
+        found |= {f"{side}_mean": known.mean(), f"{side}_sd": known.std(), f"n_{side}": len(known)}
+    return found | {"deviating_wells": ", ".join(deviating)}
 
 
 def image_readouts(plates: Mapping[str, xr.Dataset], quality: pd.DataFrame) -> pd.DataFrame:

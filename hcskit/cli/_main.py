@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -15,11 +16,11 @@ import click
 from hcskit.errors import HcskitError, InputError
 from hcskit.version import __version__
 
-__all__ = ["FILE", "cluster_option", "debug_option", "example", "main", "say_aside"]
+__all__ = ["FILE", "cluster_option", "debug_option", "example", "main", "say_aside", "say_where"]
 
 FILE = click.Path(path_type=Path)
 _DEBUG = "hcskit.debug"
-_RESUMED = ("run", "import", "fetch", "train", "cross-validate")
+_RESUMED = ("run", "rerun", "import", "fetch", "train", "cross-validate")
 
 
 class _BadInput(click.ClickException):
@@ -61,6 +62,12 @@ def say_aside(line: str) -> None:
     from tqdm import tqdm  # not at the top: `hcskit --help` must answer at once
 
     tqdm.write(line, file=sys.stderr)
+
+
+def say_where(report: Path) -> None:
+    """Say where a report is, and how to open it."""
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    click.echo(f"Report: {report}\nOpen it with:  {opener} {shlex.quote(str(report))}")
 
 
 def example(text: str) -> Callable[..., Any]:

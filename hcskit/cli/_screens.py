@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import hcskit
-from hcskit.cli._main import FILE, cluster_option, debug_option, example, main
+from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, say_where
 from hcskit.errors import InputError
 from hcskit.files import write_text
 
@@ -20,11 +20,20 @@ from hcskit.files import write_text
 @main.command()
 @click.argument("pipeline", required=False)
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter of a step.")
-@click.option("--out", type=FILE, help="Folder of the run. A run that was stopped there resumes.")
+@click.option("--out", type=FILE, help="Folder of the run. Steps that were done there are done again if need be.")
+@click.option("--force", multiple=True, metavar="STEP", help="Do this step again in any case.")
+@click.option("--from", "first", metavar="STEP", help="Do this step and all after it again in any case.")
+@click.option("--until", "last", metavar="STEP", help="The last step to do.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and why; do nothing.")
 @click.option("--list", "list_", is_flag=True, help="List the pipelines, or the parameters of one, and run nothing.")
 @debug_option
-def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, list_: bool) -> None:
-    """Run a PIPELINE of notebooks into a folder: a name, or a YAML file."""
+def run(
+    pipeline: str | None, parameters: tuple[str, ...], out: Path | None, list_: bool, dry_run: bool, **steps: Any
+) -> None:
+    """Run a PIPELINE of notebooks into a folder: a name, or a YAML file.
+
+    A step is done again if its notebook, its parameters, its input files, hcskit or its results have changed.
+    """
     if pipeline is None:
         if not list_:
             raise click.UsageError("Missing argument 'PIPELINE'; hcskit run --list lists them.")
@@ -37,11 +46,12 @@ def run(pipeline: str | None, parameters: tuple[str, ...], out: Path | None, lis
         return
     if out is None:
         raise click.UsageError("Missing option '--out'.")
-    hcskit.pipeline.run_pipeline(spec, _pairs(parameters), out, say=click.echo, progress=sys.stderr)
+    given = _pairs(parameters)
+    hcskit.pipeline.run_pipeline(spec, given, out, dry_run=dry_run, say=click.echo, progress=sys.stderr, **steps)
     report = out.resolve() / "report.html"
-    if report.exists():
-        opener = "open" if sys.platform == "darwin" else "xdg-open"
-        click.echo(f"\nReport: {report}\nOpen it with:  {opener} {shlex.quote(str(report))}")
+    if report.exists() and not dry_run:
+        click.echo()
+        say_where(report)
 
 
 @example("hcskit new screening")
@@ -78,6 +88,7 @@ def new(folder: Path) -> None:
 @click.option("--wells", help="Import only these wells now, such as A01,A02; several imports share one plate.")
 @click.option("--summary", type=FILE, help="Also write the table of found and missing images as JSON.")
 @click.option("--replace-plate-map", is_flag=True, help="Replace the plate map that the plate already has.")
+@click.option("--follow-links", is_flag=True, help="Follow symbolic links that lead out of the SOURCE folder.")
 @cluster_option
 @debug_option
 def import_(source: Path, screen: Path, wells: str | None, channels: str | None, **options: Any) -> None:
@@ -87,7 +98,7 @@ def import_(source: Path, screen: Path, wells: str | None, channels: str | None,
     hcskit.import_plates(source, screen, wells=chosen, channels=only, say=click.echo, **options)
 
 
-@example("hcskit assess screens/plate7 --cluster slurm.yaml")
+@example("hcskit quality screens/plate7 --cluster slurm.yaml")
 @main.command()
 @click.argument("screen", type=FILE)
 @click.option("--focus-z", type=float, help="Leave out fields whose focus is below this robust z-score. Default: -5.")
@@ -96,10 +107,34 @@ def import_(source: Path, screen: Path, wells: str | None, channels: str | None,
 )
 @cluster_option
 @debug_option
-def assess(screen: Path, cluster: Path | None, **limits: float | None) -> None:
+def quality(screen: Path, cluster: Path | None, **limits: float | None) -> None:
     """Estimate the illumination of a SCREEN's plates, measure its images, and flag the fields to leave out."""
     given = {name: value for name, value in limits.items() if value is not None}
     hcskit.assess(screen, hcskit.preprocess.Limits(**given), cluster=cluster, say=click.echo)
+
+
+@example("hcskit fit screens/plate7")
+@main.command()
+@click.argument("data", type=FILE)
+@click.option("--out", type=FILE, help="Folder to write the results into. Default: the screen; of a table: nowhere.")
+@debug_option
+def fit(data: Path, out: Path | None) -> None:
+    """Fit the responses of DATA, a screen with predictions, or a CSV or Parquet table of wells."""
+    fits = hcskit.fit_wells(data, out, say=click.echo).responses
+    shown = fits[["category"]].assign(ec50=[hcskit.views.format_ec50(row) for _, row in fits.iterrows()])
+    click.echo(shown.reset_index().to_string(index=False))
+
+
+@example("hcskit report screens/plate7 --model models/plate3")
+@main.command()
+@click.argument("run", type=FILE)
+@click.option("--out", type=FILE, help="Where to write it. Default: report.html in the folder of the run.")
+@click.option("--truth", type=FILE, help="CSV of known effective concentrations. Default: those of a simulated plate.")
+@click.option("--model", type=FILE, help="Folder of the trained model. Default: that of the run.")
+@debug_option
+def report(run: Path, **options: Path | None) -> None:
+    """Write the report of a RUN or a screen as one HTML file; of half a run, it shows that half."""
+    say_where(hcskit.report(run, **options).resolve())
 
 
 @main.group()
@@ -211,5 +246,5 @@ def _list_pipelines() -> None:
         try:
             about = hcskit.pipeline.Pipeline.from_yaml(path).description
         except InputError as error:  # a lab's own pipeline, being edited; the others still work
-            about = str(error)
+            about = " ".join(str(error).split())
         click.echo(f"{name:<24}{about}")

@@ -1,9 +1,9 @@
 """Dask clusters: jobs on their workers, and ranks of one training placed on them."""
 
+from hcskit.cluster._before import check_folder, check_training
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._folds import train_folds
 from hcskit.cluster._jobs import job_runner, run_jobs
-from hcskit.cluster._memory import check_memory
 from hcskit.cluster._open import AnyCluster, Cluster, config_of, open_cluster
 from hcskit.cluster._train import train_on_ranks
 from hcskit.cluster._tune import tune_ranks
@@ -15,7 +15,8 @@ __all__ = [
     "Cluster",
     "ClusterConfig",
     "WorkerLostError",
-    "check_memory",
+    "check_folder",
+    "check_training",
     "config_of",
     "job_runner",
     "open_cluster",

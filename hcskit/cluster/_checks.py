@@ -14,6 +14,7 @@ from distributed import Client
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._workers import ask
 from hcskit.errors import InputError
+from hcskit.files import write_text
 
 __all__ = ["check_versions", "check_workers", "meeting_place", "versions"]
 
@@ -27,6 +28,8 @@ def check_workers(client: Client, addresses: list[str], folder: Path) -> None:
     ------
     InputError
         If a worker has other versions than this process, or does not see the folder.
+    StoreError
+        If nothing can be written into the folder.
     WorkerLostError
         If a worker is gone.
     """
@@ -34,7 +37,7 @@ def check_workers(client: Client, addresses: list[str], folder: Path) -> None:
     for address, there in ask(client, addresses, versions).items():
         check_versions(address, there, here)
     token = folder / f".token-{secrets.token_hex(8)}"
-    token.touch()
+    write_text(token, "")
     try:
         seen = ask(client, addresses, sees, str(token))
     finally:
@@ -61,10 +64,11 @@ def meeting_place(config: ClusterConfig) -> tuple[str, str]:
     for address in interfaces.get(own or "", ()):
         if address.family == socket.AF_INET and config.interface is not None:
             return address.address, config.interface
+    found = "no name of one is given" if own is None else f"{own!r} is none of this machine with an IPv4 address"
     raise InputError(
-        f"ranks on several nodes need the network interface between them: {own!r} is none of this machine with an IPv4 "
-        f"address; it has {', '.join(sorted(interfaces))} (interface in the cluster's file; driver_interface, if "
-        "its name is another one here)"
+        f"ranks on several nodes need the network interface between them: {found}; there are "
+        f"{', '.join(sorted(interfaces))} (interface in the cluster's file; driver_interface, if its name is another "
+        "one here)"
     )
 
 

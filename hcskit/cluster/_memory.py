@@ -25,17 +25,19 @@ def check_memory(data: LabelledData, recipe: Recipe, config: ClusterConfig, work
     Raises
     ------
     InputError
-        If they need more memory than the cluster's file gives them, or than this machine has.
+        If they need more memory than the cluster's file gives them, or than this machine has; if the network does not
+        fit the images.
     """
+    size, ranks = planning.DataSize.of(data, recipe), config.ranks_per_worker
     if config.memory is not None:
         memory = parse_bytes(config.memory)
     elif config.kind == "local":
         memory = MEMORY_LIMIT // config.workers
     else:  # of a cluster that runs already
+        planning.memory_of_rank(recipe, size, workers * ranks)
         return
-    size = planning.DataSize.of(data, recipe)
     here = config.kind == "local" and config.gpus_per_rank is None
-    ranks, gpus = config.ranks_per_worker, config.gpus_per_rank == 1 or (here and bool(visible_gpus()))
+    gpus = config.gpus_per_rank == 1 or (here and bool(visible_gpus()))
     planning.check_memory(recipe, size, memory_of_worker=memory, workers=workers, ranks_per_worker=ranks, on_gpus=gpus)
 
 

@@ -12,6 +12,7 @@ from distributed import Client
 from tqdm import tqdm
 
 from hcskit import training
+from hcskit.cluster._before import check_folder, check_training
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._memory import check_memory, image_memory, worker_memory
@@ -20,7 +21,7 @@ from hcskit.cluster._workers import WorkerLostError, wait_for_workers, workers_t
 from hcskit.cluster.ranks import run_gang, variables
 from hcskit.data import open_data
 from hcskit.errors import InputError, RunError
-from hcskit.files import locked
+from hcskit.locks import locked
 from hcskit.recipe import Recipe
 from hcskit.training import read_history, sole_writer
 
@@ -64,17 +65,19 @@ def train_on_ranks(
     Exception
         What a rank raised, with a note of its rank and host.
     InputError
-        If the ranks need more memory than a worker has, the cluster refuses the jobs, or a worker has other versions
-        or does not see `out`.
+        If the training cannot succeed (`check_training`), `out` cannot be written, the cluster refuses the jobs, or a
+        worker has other versions or does not see `out`.
     RunError
         If the workers do not start, or are lost repeatedly without a finished epoch.
     StoreError
         If another process trains in `out`.
     """
     config, folder = config_of(cluster), Path(out).resolve()
-    (folder / "logs").mkdir(parents=True, exist_ok=True)
-    check = partial(check_memory, open_data(data, illumination=False), recipe, config)
-    check(config.workers)
+    images = open_data(data, illumination=False)
+    check_training(images, recipe, config, config.workers)
+    check_folder(folder, images, recipe)
+    (folder / "logs").mkdir(exist_ok=True)
+    check = partial(check_memory, images, recipe, config)
     arguments = {"data": str(Path(data).resolve()), "recipe": recipe.model_dump(mode="json"), "out": str(folder)}
     ranks: dict[str, Any] = {
         "ranks_per_worker": config.ranks_per_worker,

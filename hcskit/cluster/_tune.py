@@ -12,11 +12,13 @@ import pandas as pd
 from distributed import Client, Worker
 from tqdm import tqdm
 
+from hcskit.cluster._before import check_training
 from hcskit.cluster._checks import check_workers, meeting_place
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._open import AnyCluster, Cluster, config_of, open_cluster
 from hcskit.cluster._workers import ask, wait_for_workers
 from hcskit.cluster.ranks import bind_rank, run_gang, variables
+from hcskit.data import open_data
 from hcskit.recipe import Recipe
 
 __all__ = ["tune_ranks"]
@@ -62,14 +64,17 @@ def tune_ranks(
     Exception
         What the first rank raised, if no number of ranks could train.
     InputError
-        If the cluster refuses the job, or the worker has other versions or does not see the folder.
+        If one rank could not train (`check_training`), the cluster refuses the job, or the worker has other versions
+        or does not see the folder.
     RunError
         If the worker does not start.
     """
     config, how = config_of(cluster), Recipe.of(recipe)
+    one_rank = config.model_copy(update={"ranks_per_worker": 1})  # more are what is asked
     batch = max(1, how.optimiser.batch // config.workers)
     own = how.model_copy(update={"optimiser": how.optimiser.model_copy(update={"batch": batch})})
     arguments = {"data": str(Path(data).resolve()), "recipe": own.model_dump(mode="json"), "seconds": seconds}
+    check_training(open_data(data, illumination=False), own, one_rank, workers=1)
     one = cluster if isinstance(cluster, Cluster) else config
     if isinstance(one, ClusterConfig) and one.is_batch:
         one = one.model_copy(update={"workers": 1})

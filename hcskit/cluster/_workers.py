@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from distributed import Client
@@ -15,6 +14,7 @@ from hcskit.errors import RunError
 __all__ = ["Patience", "WorkerLostError", "ask", "wait_for_workers", "workers_there"]
 
 _POLL = 1.0
+_OFTEN = 0.2
 _SILENCE = 30.0  # seconds without an answer after which a scheduler is given up
 
 
@@ -27,18 +27,21 @@ def wait_for_workers(client: Client, count: int, timeout: float) -> list[str]:
 
     Raises
     ------
+    InputError
+        If the batch system accepts none of the jobs.
     RunError
-        If they have not within `timeout` seconds; the message names those that have.
+        If they have not within `timeout` seconds; the message names those that have not.
     """
-    with suppress(TimeoutError):
-        client.wait_for_workers(count, timeout=timeout)
-    workers = workers_there(client)
-    if len(workers) < count:
-        raise RunError(
-            f"{len(workers)} of {count} workers were there after {timeout:g} s; {_missing(client, workers)}look at the "
-            "batch system's queue and at the jobs' output (all nodes must see its folder), or give them more time "
-            "(start_timeout in the cluster's file)"
-        )
+    ends = time.monotonic() + timeout
+    while len(workers := workers_there(client)) < count:
+        check_submissions(client)
+        if time.monotonic() > ends:
+            raise RunError(
+                f"{len(workers)} of {count} workers were there after {timeout:g} s; {_missing(client, workers)}look at "
+                "the batch system's queue and at the jobs' output (all nodes must see its folder), or give them more "
+                "time (start_timeout in the cluster's file)"
+            )
+        time.sleep(_OFTEN)
     return sorted(workers, key=lambda address: (workers[address]["host"], str(workers[address]["name"])))[:count]
 
 
@@ -74,7 +77,15 @@ def _missing(client: Client, workers: Mapping[str, Any]) -> str:
         for name, job in started.items()
         if name not in there
     ]
-    return f"missing: {', '.join(jobs)}; " if jobs else ""
+    words = getattr(getattr(client.cluster, "submissions", None), "words", "")
+    refused = f"the last submission was refused: {words}; " if words else ""
+    return f"missing: {', '.join(jobs)}; {refused}" if jobs else refused
+
+
+def check_submissions(client: Client) -> None:
+    """Raise `InputError` if the batch system has refused the first job, and none will come."""
+    if (submissions := getattr(client.cluster, "submissions", None)) is not None:
+        submissions.check()
 
 
 class Patience:
@@ -99,7 +110,10 @@ class Patience:
         ------
         RunError
             If there has been none for so long.
+        InputError
+            If the batch system accepts none of the jobs.
         """
+        check_submissions(self.client)
         if workers_there(self.client):
             self.ends = time.monotonic() + self.seconds
         elif time.monotonic() > self.ends:

@@ -6,12 +6,14 @@ from ._fields import (
     TrainingFields,
     cut_tiles,
     label_fields,
+    label_wells,
     open_field,
     survey,
     tile_corners,
 )
 from ._images import ImageSource
 from ._labelled import ImageFolder, LabelledData, ScreenData, open_data
+from ._learnable import check_learnable
 from ._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source
 from ._split import split_folds, split_groups
 
@@ -32,8 +34,10 @@ __all__ = [
     "Source",
     "Tiles",
     "TrainingFields",
+    "check_learnable",
     "cut_tiles",
     "label_fields",
+    "label_wells",
     "open_data",
     "open_field",
     "own_errors",

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from hcskit.data._augment import pairs, random_crop
 from hcskit.data._fields import THREADS, OpenField, TrainingFields, tile_corners
-from hcskit.errors import InputError
+from hcskit.data._learnable import check_shares
 from hcskit.models.backend import keras
 from hcskit.recipe._recipe import AugmentationSection
 
@@ -126,12 +126,7 @@ class RandomCrops(_Batches):
         self.epoch = 0
         self._drawn = -1, np.empty(0, np.int64), np.empty(0, np.int64)
         self.size = per_field * len(fields)
-        smallest = self.size // self.steps
-        if ranks * parts > smallest:
-            raise InputError(
-                f"a batch of {smallest} crops ({self.size} in an epoch, at most {batch} in a batch) cannot be shared "
-                f"by {ranks} ranks{f' in {parts} parts' if parts > 1 else ''}; use fewer ranks, or a larger batch"
-            )
+        check_shares(self.size, batch, parts, ranks)
 
     @property
     def steps(self) -> int:

@@ -29,6 +29,7 @@ __all__ = [
     "TrainingFields",
     "cut_tiles",
     "label_fields",
+    "label_wells",
     "open_field",
     "survey",
     "tile_corners",
@@ -177,24 +178,48 @@ def cut_tiles(field: OpenField, crop: tuple[int, int]) -> npt.NDArray[np.float32
 
 
 def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.DataFrame:
-    """List the usable fields to learn from, with their class in the column ``label``.
+    """List the usable fields to learn from, with their class; see `label_wells`.
+
+    Raises
+    ------
+    InputError
+        If a plate has no plate map, or `label_wells` raises it.
+    """
+    return label_wells(treated_fields(plates), data)
+
+
+def label_wells(wells: pd.DataFrame, data: DataSection) -> pd.DataFrame:
+    """List the wells to learn from, with their class in the column ``label``.
 
     The class is the value of the recipe's column; that of negative controls is always ``negative_control``.
+
+    Parameters
+    ----------
+    wells : pandas.DataFrame
+        One row a well, or a field; columns ``plate, well`` and the plate map's.
+    data : DataSection
+        The recipe's section ``data``.
 
     Raises
     ------
     InputError
         If there is no such column, a class is empty, or fewer than two classes are left (no control wells, say).
     """
-    fields = treated_fields(plates)
-    if data.classes not in fields.columns:
-        raise InputError(f"the plate map has no column {data.classes!r} to take the classes from")
-    fields = fields[fields["role"].isin(data.roles)].reset_index(drop=True)
+    plates = wells["plate"].unique()
+    if data.classes not in wells.columns:
+        raise InputError(
+            f"the plate map has no column {data.classes!r} to take the classes from (data.classes of the recipe); it "
+            f"has {', '.join(wells.columns.drop('plate'))}"
+        )
+    fields = wells[wells["role"].isin(data.roles)].reset_index(drop=True)
     fields["label"] = fields[data.classes].astype(str).where(fields["role"] != NEGATIVE, NEGATIVE)
     fields = fields[~fields["label"].isin(data.exclude)].reset_index(drop=True)
-    unnamed = fields[fields["label"] == ""]
-    if not unnamed.empty:
-        raise InputError(f"well {unnamed['well'].iloc[0]} has nothing in the column {data.classes!r}; name its class")
+    unnamed = fields.loc[fields["label"] == "", "well"].unique()
+    if len(unnamed):
+        raise InputError(
+            f"well {', '.join(unnamed[:12])}{' and others' if len(unnamed) > 12 else ''} has nothing in the column "
+            f"{data.classes!r}; name its class"
+        )
     found = fields.groupby("label")["well"].nunique()
     if len(found) < 2:
         counted = ", ".join(f"{count} wells of {label}" for label, count in found.items()) or "none"

@@ -45,12 +45,14 @@ def split_groups(fields: pd.DataFrame, by: str, validation: float, seed: int) ->
     if not validation:
         return np.zeros(len(fields), bool)
     counts = pd.crosstab(group, fields["label"])
-    for label, holders in counts.items():
-        if (holders > 0).sum() < 2:
-            raise InputError(
-                f"class {label!r} has only one {by} ({holders.idxmax()}); at least two are needed, one to learn from "
-                "and one to validate on"
-            )
+    held_by = counts > 0
+    if single := [
+        f"class {label!r} has only one {by} ({own.idxmax()})" for label, own in held_by.items() if own.sum() < 2
+    ]:
+        raise InputError(
+            f"{', '.join(single)}; at least two are needed, one to learn from and one to validate on. Split by "
+            "something finer (split.by), leave the class out (data.exclude), or add wells of it"
+        )
     counts = counts.iloc[np.random.default_rng(seed).permutation(len(counts))]
     has = counts.to_numpy() > 0
     share = (counts / counts.sum()).to_numpy()

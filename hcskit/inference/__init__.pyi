@@ -1,5 +1,5 @@
 from ._folds import assign_folds, fold_folder, gather_folds, prepare_folds, train_fold
-from ._networks import apply_network, class_network, feature_network
+from ._networks import apply_network, class_network, feature_network, reading_network
 from ._predict import (
     Predictions,
     gather_predictions,
@@ -10,6 +10,7 @@ from ._predict import (
 )
 from ._profiles import gather_profiles
 from ._scores import CrossValidation, score_folds
+from ._strength import gather_features, gather_strengths, positions
 
 __all__ = [
     "CrossValidation",
@@ -19,12 +20,16 @@ __all__ = [
     "class_network",
     "feature_network",
     "fold_folder",
+    "gather_features",
     "gather_folds",
     "gather_predictions",
     "gather_profiles",
+    "gather_strengths",
     "phenotype_controls",
+    "positions",
     "predictable_fields",
     "prepare_folds",
+    "reading_network",
     "readout_points",
     "score_folds",
     "train_fold",

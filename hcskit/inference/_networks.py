@@ -15,7 +15,7 @@ from hcskit.errors import InputError
 from hcskit.models import backend
 from hcskit.training import ModelCard
 
-__all__ = ["apply_network", "class_network", "feature_network"]
+__all__ = ["apply_network", "class_network", "feature_network", "reading_network"]
 
 _PIXELS = 32 * 256 * 256  # of the crops that are computed at a time
 
@@ -57,6 +57,14 @@ def apply_network(
 def class_network(model: Any) -> Any:
     """Return the networks of a model side by side: a `keras.Model` of probabilities (batch, network, class)."""
     return training.each_network(model)
+
+
+def reading_network(model: Any, card: ModelCard) -> Any:
+    """Return the networks of a model side by side, with what they say it from: see `hcskit.training.each_reading`.
+
+    The output is (batch, network, class and feature), the classes of the card first.
+    """
+    return training.each_reading(model, card.recipe.prediction.views, card.metrics.get("held_out_temperature", 1.0))
 
 
 def feature_network(model: Any) -> Any:

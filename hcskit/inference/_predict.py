@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import xarray as xr
 from hcskit.assay import control_statistics
 from hcskit.data import ImageFolder, LabelledData, ScreenData
 from hcskit.errors import InputError
-from hcskit.results import FIELD_PREDICTIONS, PHENOTYPE_CONTROLS, PREDICTIONS, READOUTS, write_table
+from hcskit.results import FIELD_PREDICTIONS, PHENOTYPE_CONTROLS, PREDICTIONS, READOUTS, STRENGTHS, write_table
 from hcskit.screen import field_table, treated_fields
 from hcskit.training import ModelCard
 
@@ -33,7 +33,7 @@ _PIXEL_TOLERANCE = 0.05  # relative; objectives of one nominal magnification dif
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of the phenotypes.
+    """Probabilities of the phenotypes, and their strengths.
 
     Attributes
     ----------
@@ -43,10 +43,16 @@ class Predictions:
         Index ``plate, well, phenotype``: ``probability`` (mean over the well's fields), ``sd`` (over all crops of the
         well: how mixed it is) and ``n_fields``. If the model is an ensemble, also the probability that each network
         gives the well, ``network_1`` and so on; `hcskit.response.fit_responses` makes use of them.
+    features : mapping
+        What they were read from: as `gather_features` returns it.
+    strengths : pandas.DataFrame or None
+        As `gather_strengths` returns it; None without controls.
     """
 
     fields: pd.DataFrame
     wells: pd.DataFrame
+    features: Mapping[str, xr.DataArray] = field(default_factory=dict)
+    strengths: pd.DataFrame | None = None
 
 
 def predictable_fields(data: LabelledData, card: ModelCard) -> pd.DataFrame:
@@ -108,7 +114,12 @@ def gather_predictions(
     return Predictions(_plain(by_field), _plain(by_well.join(wells[list(networks)].mean())))
 
 
-def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negative_class: str | None) -> pd.DataFrame:
+def readout_points(
+    plates: Mapping[str, xr.Dataset],
+    wells: pd.DataFrame,
+    negative_class: str | None,
+    strengths: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Join predictions with treatments: one row a well and readout, ready for a dose-response fit.
 
     Parameters
@@ -119,28 +130,34 @@ def readout_points(plates: Mapping[str, xr.Dataset], wells: pd.DataFrame, negati
         `Predictions.wells`.
     negative_class : str or None
         Left out: the probability of being untreated is one minus the others.
+    strengths : pandas.DataFrame, optional
+        `Predictions.strengths`: what is read of the phenotypes that it has, in place of the probability.
 
     Returns
     -------
     pandas.DataFrame
-        ``plate, well, role, compound, concentration, concentration_unit, moa, readout, value, sd, n_fields``, what
-        else the plate map has, and what each network of an ensemble reads.
+        ``plate, well, role, compound, concentration, concentration_unit, moa, readout, value, probability, sd,
+        n_fields``, what else the plate map has, and what each network of an ensemble reads.
     """
     treatments = treated_fields(plates)
     treatments = treatments.drop(columns="field").drop_duplicates(["plate", "well"])
-    values = wells.reset_index().rename(columns={"phenotype": "readout", "probability": "value"})
+    told = wells.assign(value=wells["probability"])
+    if strengths is not None:
+        own = strengths.rename(columns={"strength": "value"}).join(wells[["probability", "sd", "n_fields"]])
+        told = pd.concat([own, told[~told.index.isin(own.index.unique("phenotype"), level="phenotype")]])
+    values = told.reset_index().rename(columns={"phenotype": "readout"})
     return treatments.merge(values[values["readout"] != negative_class], on=["plate", "well"])
 
 
 def phenotype_controls(points: pd.DataFrame, card: ModelCard) -> pd.DataFrame:
-    """Compare the controls in each phenotype's probability; a phenotype's positive controls are those of its class.
+    """Compare the controls in each phenotype's readout; a phenotype's positive controls are those of its class.
 
     Parameters
     ----------
     points : pandas.DataFrame
         As `readout_points` returns it.
     card : ModelCard
-        Of the model the probabilities are from.
+        Of the model that read them.
 
     Returns
     -------
@@ -152,7 +169,11 @@ def phenotype_controls(points: pd.DataFrame, card: ModelCard) -> pd.DataFrame:
 
 
 def write_predictions(
-    folder: str | Path, plates: Mapping[str, xr.Dataset], predictions: Predictions, card: ModelCard
+    folder: str | Path,
+    plates: Mapping[str, xr.Dataset],
+    predictions: Predictions,
+    card: ModelCard,
+    made_from: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write predictions as the result tables of a screen, from where `hcskit.open_screen` joins them.
 
@@ -166,6 +187,8 @@ def write_predictions(
         What to write.
     card : ModelCard
         Of the model they are from.
+    made_from : mapping of str to str, optional
+        As `hcskit.results.write_table` takes it.
 
     Returns
     -------
@@ -173,10 +196,13 @@ def write_predictions(
         The tables.
     """
     tables = [(FIELD_PREDICTIONS, predictions.fields), (PREDICTIONS, predictions.wells)]
+    if predictions.strengths is not None:
+        tables.append((STRENGTHS, predictions.strengths))
     if all("role" in plate.coords for plate in plates.values()):
-        readouts = readout_points(plates, predictions.wells, card.negative_class)
+        strengths = predictions.strengths if card.recipe.prediction.readout == "strength" else None
+        readouts = readout_points(plates, predictions.wells, card.negative_class, strengths)
         tables += [(READOUTS, readouts), (PHENOTYPE_CONTROLS, phenotype_controls(readouts, card))]
-    return [write_table(folder, table, frame) for table, frame in tables]
+    return [write_table(folder, table, frame, made_from) for table, frame in tables]
 
 
 def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:

@@ -27,7 +27,7 @@ def list_pipelines() -> dict[str, Path]:
     Examples
     --------
     >>> sorted(list_pipelines())
-    ['demo', 'dose_response']
+    ['demo', 'dose_response', 'predict_screen']
     """
     own, ours = (sorted(folder.glob("pipelines/*.yaml")) for folder in (Path.cwd(), shipped()))
     return {path.stem: path for path in (*ours, *own)}

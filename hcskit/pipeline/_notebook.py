@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -66,6 +67,8 @@ class Parameter:
         InputError
             If the value is not of that type.
         """
+        if isinstance(value, date):
+            value = str(value)  # YAML makes a date of 2026-01-31
         try:
             checked = TypeAdapter(self.type).validate_python(value)
         except ValidationError:

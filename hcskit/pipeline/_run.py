@@ -1,30 +1,35 @@
-"""Running: papermill executes each step's notebook; a stopped run resumes at the first incomplete step."""
+"""Running: each step's notebook is executed, unless all that it was made from, and all that it made, is unchanged."""
 
 from __future__ import annotations
 
-import json
-import logging
-import re
-import tempfile
+import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-import papermill
-from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
 
-from hcskit.errors import HcskitError, InputError, RunError, StoreError
-from hcskit.files import locked
+from hcskit.digests import CACHE, Digests
+from hcskit.errors import InputError, RunError, StoreError
+from hcskit.files import make_folder
+from hcskit.locks import locked
+from hcskit.pipeline._belongings import claim, find_inputs, inside_run, read_by, there, what_is_there
+from hcskit.pipeline._checks import check_steps
+from hcskit.pipeline._crate import write_crate
+from hcskit.pipeline._faults import as_raised, describe
+from hcskit.pipeline._kernel import execute
 from hcskit.pipeline._notebook import StepNotebook
+from hcskit.pipeline._plan import Choice, pair, why
 from hcskit.pipeline._spec import Pipeline
-from hcskit.results._record import RunRecord, StepRecord, describe_inputs, now, step_key, versions
+from hcskit.results import RunRecord, StepRecord
+from hcskit.results._record import now
+from hcskit.software import batch_job, code_digest, commit, versions
 
 __all__ = ["run_pipeline"]
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_Bound = list[tuple[StepNotebook, dict[str, Any]]]
 
 
 def run_pipeline(
@@ -32,10 +37,19 @@ def run_pipeline(
     parameters: Mapping[str, Any],
     out: str | Path,
     *,
+    force: Collection[str] = (),
+    first: str | None = None,
+    last: str | None = None,
+    dry_run: bool = False,
     say: Callable[[str], None] = print,
     progress: TextIO | None = None,
 ) -> RunRecord:
     """Run a pipeline into a folder.
+
+    A step that was completed there is done again if its notebook, its parameters, the content of the files that they
+    name, the code of hcskit, the versions of the libraries, or the outputs of a step before it have changed, or if its
+    own outputs are gone or were changed. A line says why. Files count by their content, wherever they are; the folder
+    of the run may be moved.
 
     Parameters
     ----------
@@ -44,7 +58,15 @@ def run_pipeline(
     parameters : mapping
         Values for the steps' parameters; relative paths start at the working directory.
     out : path-like
-        Folder of the run. If the same run was stopped there, it resumes; completed steps are not repeated.
+        Folder of the run. If the same pipeline ran there, only what must be is done again.
+    force : collection of str
+        Names of steps to do again in any case.
+    first : str, optional
+        A step to do again in any case, with all steps after it.
+    last : str, optional
+        The last step to do; later ones are left for another time.
+    dry_run : bool
+        Say what would be done, and why; do nothing.
     say : callable
         Receives a line for each step.
     progress : file, optional
@@ -58,7 +80,8 @@ def run_pipeline(
     Raises
     ------
     InputError
-        If a parameter is wrong, the folder holds other files or another run, or a step found its input invalid.
+        If a parameter is wrong, there is no step of a name, the folder holds other files or a run of another pipeline,
+        the steps cannot succeed (see `check_steps`), or a step found its input invalid.
     RunError
         If a step failed.
     StoreError
@@ -68,141 +91,202 @@ def run_pipeline(
     if not isinstance(pipeline, Pipeline):
         pipeline = Pipeline.open(pipeline)
     bound = pipeline.bind(parameters, run)
-    RunRecord.read(run)  # refuses a folder that holds something else, before the lock is put there
-    run.mkdir(parents=True, exist_ok=True)
-    with locked(run):
+    choice = Choice(force, first, last)
+    choice.check([notebook.name for notebook, _ in bound])
+    record = _record(pipeline, bound, run)  # refuses a folder that holds something else, before the lock is put there
+    check_steps(_due(bound, record, choice, run), run)
+    if dry_run:
+        _Pass(bound, record, run, choice, say, progress).foresee()
+        return record
+    with locked(make_folder(run)):
         record = _record(pipeline, bound, run)
         try:
-            for number, (step, (notebook, _)) in enumerate(zip(record.steps, bound, strict=True), start=1):
-                label = f"[{number}/{len(bound)}] {step.name}"
-                if step.status == "completed":
-                    say(f"{label}: done before")
-                    continue
-                say(label)
-                _run_step(record, step, notebook, run, progress)
-                say(f"{label}: {step.seconds:.0f} s")
+            _Pass(bound, record, run, choice, say, progress).go()
         finally:
             record.finish()
             record.write(run)
+            write_crate(record, run)
     return record
 
 
-def _record(pipeline: Pipeline, bound: list[tuple[StepNotebook, dict[str, Any]]], run: Path) -> RunRecord:
-    """Make the record of this run; steps that were completed before and have not changed remain completed."""
+def _record(pipeline: Pipeline, bound: _Bound, run: Path) -> RunRecord:
+    """Make the record of this run, with the steps as they were done before."""
     before = RunRecord.read(run)
-    everything = {name: value for _, values in bound for name, value in values.items()}
-    paths = {name: Path(everything[name]) for step, _ in bound for name in step.paths if everything[name] is not None}
-    if before is not None:
-        changed = sorted(
-            name
-            for name in everything.keys() | before.parameters.keys()
-            if everything.get(name) != before.parameters.get(name)
+    steps = before.steps if before else []
+    if before is not None and before.pipeline != pipeline.name and any(step.is_whole for step in steps):
+        raise InputError(
+            f"{run} already holds a run of the pipeline {before.pipeline} (started {before.started}); choose a new "
+            "folder with --out"
         )
-        if before.pipeline != pipeline.name or changed:
-            what = f"of the pipeline {before.pipeline}" if before.pipeline != pipeline.name else "with other parameters"
-            raise InputError(
-                f"{run} already holds another run {what} (started {before.started}"
-                + (f"; different: {', '.join(changed)}" if changed else "")
-                + "); choose a new folder with --out"
-            )
-    record = RunRecord(
-        pipeline=pipeline.name,
-        description=pipeline.description,
-        parameters=everything,
-        started=before.started if before else now(),
-        versions=versions(),
-        inputs=describe_inputs(paths, run),
-    )
-    done = {step.key: step for step in before.steps if step.done(run)} if before else {}
-    key = json.dumps(record.versions)
-    for number, (notebook, values) in enumerate(bound, start=1):
-        read = [source.model_dump() for source in record.inputs if source.parameter in notebook.paths]
-        key = step_key([key, notebook.sha256, json.dumps([values, read], sort_keys=True)])
-        new = StepRecord(
+    fresh = [
+        StepRecord(
             name=notebook.name,
             notebook=str(notebook.path),
             notebook_sha256=notebook.sha256,
-            parameters=values,
-            key=key,
+            parameters=inside_run(notebook, values, run),
             output=f"notebooks/{number:02d}_{notebook.name}.ipynb",
         )
-        record.steps.append(done.get(key, new))
-    if before and all(step.status == "completed" for step in record.steps):
-        record.finished = before.finished
-    return record
-
-
-def _run_step(record: RunRecord, step: StepRecord, notebook: StepNotebook, run: Path, progress: TextIO | None) -> None:
-    step.status, step.started = "running", now()
-    record.write(run)
-    began = time.perf_counter()
-    output = run / str(step.output)
-    output.parent.mkdir(exist_ok=True)
-    # Papermill's regular expression for parameters does not match `X | None`; ours are checked already.
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    try:
-        with tempfile.TemporaryDirectory(prefix="hcskit-") as private:
-            papermill.execute_notebook(
-                _unformatted(notebook.path),
-                _unformatted(output),
-                parameters=step.parameters,
-                cwd=str(run),
-                progress_bar=False,
-                kernel_name="python3",  # this Python, whatever the notebook was last opened with
-                language="python",
-                config=_kernel_config(private),
-                stderr_file=progress,
-                request_save_on_cell_execute=True,
-            )
-        step.status = "completed"
-    except PapermillExecutionError as error:
-        step.status = "stopped" if error.ename == "KeyboardInterrupt" else "failed"
-        step.error = f"{error.ename}: {error.evalue}"
-        if step.status == "stopped":
-            raise KeyboardInterrupt from error
-        raise _as_raised(step, error, output) from error
-    except BaseException as error:
-        step.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        step.error = f"{type(error).__name__}: {error}"
-        if isinstance(error, DeadKernelError):
-            raise RunError(
-                f"step {step.name} failed: its process was killed, perhaps for lack of memory (its progress is in "
-                f"{output}); the same command resumes at this step"
-            ) from error
-        if isinstance(error, OSError):
-            raise StoreError(
-                f"step {step.name} could not be written to {run}: {error.strerror or error}; remove the cause, and "
-                "give the command again"
-            ) from error
-        raise
-    finally:
-        step.seconds = round(time.perf_counter() - began, 2)
-
-
-def _kernel_config(private: str) -> Config:
-    """Connect to the kernel through sockets in a folder that only the user can open, not through network ports."""
-    return Config(
-        {
-            "KernelManager": {
-                "transport": "ipc",
-                "ip": f"{private}/kernel",
-                "connection_file": f"{private}/kernel.json",
-            },
-            # A kernel that is stopped within a cell reports its closed sockets, which is expected.
-            "NotebookClient": {"extra_arguments": ["--IPKernelApp.log_level=50"]},
-        }
+        for number, (notebook, values) in enumerate(bound, start=1)
+    ]
+    known = pair([step.name for step in fresh], steps)
+    return RunRecord(
+        pipeline=pipeline.name,
+        description=pipeline.description,
+        parameters={name: value for step in fresh for name, value in step.parameters.items()},
+        started=before.started if before else now(),
+        finished=before.finished if before else None,
+        host=platform.node(),
+        job=batch_job(),
+        git=commit(pipeline.folder),
+        code=code_digest(),
+        versions=versions(),
+        steps=[old or new for old, new in zip(known, fresh, strict=True)],
     )
 
 
-def _unformatted(path: Path) -> str:
-    """Quote braces: papermill fills them in with parameters."""
-    return str(path).replace("{", "{{").replace("}", "}}")
+def _due(bound: _Bound, record: RunRecord, choice: Choice, run: Path) -> _Bound:
+    """Return the steps that will be done, as far as that is known before the content of any file is."""
+    names = [step.name for step in record.steps]
+    return [
+        (notebook, values)
+        for number, (notebook, values) in enumerate(bound[: choice.wanted(names)])
+        if choice.forced(number, names)
+        or not record.steps[number].is_whole
+        or record.steps[number].parameters != inside_run(notebook, values, run)
+        or not all(Path(values[name]).exists() for name in notebook.paths if values[name] is not None)
+    ]
 
 
-def _as_raised(step: StepRecord, error: PapermillExecutionError, output: Path) -> HcskitError:
-    """Turn a notebook's error into the error that hcskit would raise here: invalid input stays an InputError."""
-    message = _ANSI.sub("", str(error.evalue))
-    for kind in (InputError, StoreError):
-        if error.ename in {kind.__name__, *(child.__name__ for child in kind.__subclasses__())}:
-            return kind(f"step {step.name}: {message}")
-    return RunError(f"step {step.name} failed with {error.ename}: {message} (the full traceback is in {output})")
+@dataclass
+class _Pass:
+    """One pass over the steps of a run."""
+
+    bound: _Bound
+    record: RunRecord
+    run: Path
+    choice: Choice
+    say: Callable[[str], None]
+    progress: TextIO | None
+    digests: Digests = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.digests = Digests(self.run / CACHE)
+        self.names = [notebook.name for notebook, _ in self.bound]
+        self.numbers = range(self.choice.wanted(self.names))
+
+    def go(self) -> None:
+        """Do what must be done."""
+        for number in self.numbers:
+            fresh = self._fresh(number)
+            reason = self._reason(number, fresh)
+            if reason is None:
+                self._keep(number, fresh)
+                self.say(f"{self._label(number)}: done before")
+            else:
+                self.say(self._label(number) + (f", again: {reason}" if reason else ""))
+                step = self._begin(number, fresh, reason)
+                self._do(step, number)
+                self.say(f"{self._label(number)}: {step.seconds:.0f} s")
+            self.digests.save()
+
+    def foresee(self) -> None:
+        """Say what would be done."""
+        sure: list[str] = []
+        for number in self.numbers:
+            reason = self._reason(number, self._fresh(number))
+            if reason is not None:
+                sure.append(self.names[number])
+                told = f"would run{f': {reason}' if reason else ''}"
+            else:
+                told = f"would run if {' or '.join(sure)} gives another result" if sure else "done before"
+            self.say(f"{self._label(number)}: {told}")
+
+    def _label(self, number: int) -> str:
+        return f"[{number + 1}/{len(self.bound)}] {self.names[number]}"
+
+    def _fresh(self, number: int) -> StepRecord:
+        """Return what a step would be made from now."""
+        notebook, values = self.bound[number]
+        return StepRecord(
+            name=notebook.name,
+            notebook=str(notebook.path),
+            notebook_sha256=notebook.sha256,
+            parameters=inside_run(notebook, values, self.run),
+            output=self.record.steps[number].output,
+            code=self.record.code,
+            versions=self.record.versions,
+            inputs=find_inputs(notebook, values, self.run, self.record.steps, self.digests),
+            reads=dict(read_by(step) for step in self.record.steps[:number]),
+        )
+
+    def _reason(self, number: int, fresh: StepRecord) -> str | None:
+        """Say why a step must be done: nothing where it is done for the first time; None where it need not be."""
+        step = self.record.steps[number]
+        if step.status == "pending" and not step.outputs:
+            return ""
+        asked = self.choice.forced(number, self.names)
+        return asked or why(step, fresh, there(step, self.run, self.digests), self.digests.changes) or None
+
+    def _keep(self, number: int, fresh: StepRecord) -> None:
+        told = {name: getattr(fresh, name) for name in ("notebook", "parameters", "inputs")}  # paths may be others
+        self.record.steps[number] = self.record.steps[number].model_copy(update=told | {"status": "completed"})
+
+    def _begin(self, number: int, fresh: StepRecord, reason: str) -> StepRecord:
+        """Put a step on the record as running."""
+        steps = self.record.steps
+        started = {"status": "running", "reason": reason, "started": now(), "outputs": steps[number].outputs}
+        self._was_tried = steps[number].status in ("running", "stopped", "failed")
+        steps[number] = fresh.model_copy(update=started)
+        for later in steps[number + 1 :]:
+            if later.status == "completed":
+                later.status = "pending"
+        self.record.status, self.record.finished = "running", None
+        self.record.write(self.run)
+        return steps[number]
+
+    def _do(self, step: StepRecord, number: int) -> None:
+        steps, output = self.record.steps, self.run / step.output
+        began = time.perf_counter()
+        before = what_is_there(self.run)
+        if self._was_tried:  # what belongs to no step is what an attempt left that was stopped
+            owned = {output.path for each in steps for output in each.outputs}
+            before = {path: stamp for path, stamp in before.items() if path in owned}
+        output.parent.mkdir(exist_ok=True)
+        notebook, values = self.bound[number]
+        try:
+            report = execute(notebook.path, output, values, self.run, self.progress)
+            step.executable, step.versions = report.executable, report.versions
+            step.peak_memory_bytes = report.peak_memory_bytes
+            step.outputs = claim(step, steps, self.run, before, self.digests)
+            step.reads = dict(read_by(each) for each in steps[:number])
+            step.status = "completed"
+        except BaseException as error:  # noqa: BLE001 - raised again, as the user is told
+            step.status, step.error = _how_it_ended(error, output)
+            _raise_told(step.name, error, output, self.run)
+        finally:
+            step.seconds = round(time.perf_counter() - began, 2)
+
+
+def _how_it_ended(error: BaseException, output: Path) -> tuple[Any, str]:
+    if isinstance(error, PapermillExecutionError):
+        status = "stopped" if error.ename == "KeyboardInterrupt" else "failed"
+        what, where = describe(error, output)
+        return status, f"{what} ({where})"
+    status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+    return status, f"{type(error).__name__}: {error}"
+
+
+def _raise_told(name: str, error: BaseException, output: Path, run: Path) -> None:
+    """Raise what the user is told."""
+    if isinstance(error, PapermillExecutionError):
+        if error.ename == "KeyboardInterrupt":
+            raise KeyboardInterrupt from error
+        raise as_raised(name, error, output) from error
+    if isinstance(error, RunError):
+        raise RunError(f"step {name} failed: {error}") from error
+    if isinstance(error, OSError):
+        raise StoreError(
+            f"step {name} could not be written to {run}: {error.strerror or error}; remove the cause, and give the "
+            "command again"
+        ) from error
+    raise error

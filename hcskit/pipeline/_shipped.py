@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from hcskit.errors import InputError
-from hcskit.files import replacing
+from hcskit.files import make_folder, replacing
 
 __all__ = ["copy_shipped", "shipped"]
 
@@ -48,7 +48,7 @@ def copy_shipped(folder: str | Path) -> tuple[list[Path], list[Path]]:
         if target.exists():
             kept.append(target)
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with replacing(target) as partial:
             partial.write_bytes(source.read_bytes())
         written.append(target)

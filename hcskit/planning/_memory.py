@@ -10,7 +10,7 @@ from hcskit.errors import InputError
 from hcskit.planning._size import DataSize, network
 from hcskit.recipe import Recipe
 
-__all__ = ["Memory", "check_memory", "memory_of_rank"]
+__all__ = ["Memory", "check_memory", "memory_of_rank", "training_bytes"]
 
 # Fitted to the peaks of six trainings (docs/scaling.md), with TensorFlow 2.21 and Keras 3.15 on Linux.
 _LIBRARIES = 820 * 10**6
@@ -75,6 +75,23 @@ def memory_of_rank(recipe: Recipe, data: DataSize, ranks: int = 1) -> Memory:
         weights=4 * (_COPIES_OF_WEIGHTS * counted.weights + sums * counted.trained),
         activations=round(4 * _PER_ACTIVATION * (share * counted.kept + counted.worked_on)),
     )
+
+
+def training_bytes(recipe: Recipe, data: DataSize) -> int:
+    """Return the bytes that a training writes at most: its model, and the states of the epochs that are kept.
+
+    A state holds each weight, and the two averages that AdamW keeps of its gradient. The last epochs and the best one
+    are kept, those that the schedule keeps, and one more while it is written.
+
+    Raises
+    ------
+    InputError
+        If the network does not fit the images.
+    """
+    options, counted = recipe.optimiser, network(recipe, data)
+    snapshots = len(recipe.schedule.snapshots(options.warmup_epochs, options.epochs))
+    models, states = max(1, snapshots), min(recipe.run.keep, options.epochs) + 2 + snapshots
+    return 4 * (models * counted.weights + states * (counted.weights + 2 * counted.trained))
 
 
 def check_memory(

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from hcskit.errors import InputError, PlateMapError
-from hcskit.files import safe_name
+from hcskit.inputs import read_bytes
+from hcskit.names import safe_name
 from hcskit.plate import parse_well, row_name
 from hcskit.platemap._assay_layout import read_assay_layout
 from hcskit.platemap._check import COLUMNS, check_plate_map, raise_faults
@@ -19,6 +20,7 @@ from hcskit.platemap._sheets import DATE, Sheet, excel_sheets, text_sheets
 
 __all__ = ["read_plate_map"]
 
+_MOST_BYTES = 100_000_000  # a hundred plates of 1536 wells take about 10 MB
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"  # byte order marks and blanks
 _EXPECTED = (
@@ -78,7 +80,7 @@ def read_plate_map(path: str | Path, plate: str | None = None) -> pd.DataFrame:
 def _table(path: Path, source: str) -> tuple[pd.DataFrame, bool]:
     """Return the file's cells as text under the names it gives them, and whether a comma may be a decimal sign."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, _MOST_BYTES)
     except FileNotFoundError:
         raise PlateMapError(f"there is no plate map at {path}") from None
     except OSError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hcskit.errors import PlateMapError
+from hcskit.spreadsheet import as_read
 
 __all__ = ["DATE", "Sheet", "excel_sheets", "text_sheets"]
 
@@ -24,6 +25,9 @@ DATE = "\0date "
 _SEPARATORS = ("\t", ";", ",")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _LARGEST = 200_000_000  # bytes of a workbook when unpacked: a hundred plates of 1536 wells take about a third
+
+_MOST_CELLS = 5_000_000  # a hundred plates of 1536 wells with ten columns take about a third
+_MERGED = re.compile(rb'<mergeCell [^>]*ref="([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def text_sheets(data: bytes, source: str) -> list[Sheet]:
         except csv.Error as error:
             refusals.append(error)
         else:
-            rows = [[cell.strip() for cell in line] for line in lines]
+            rows = [[as_read(cell.strip()) for cell in line] for line in lines]
             sheets.append(Sheet("", rows, decimal_comma=separator == ";"))
     if refusals and not sheets:
         raise PlateMapError(f"{source} cannot be read as CSV: {refusals[-1]}; is a quotation mark left open?")
@@ -125,11 +129,16 @@ def excel_sheets(path: Path) -> list[Sheet]:
 def _merged_ranges(path: Path) -> dict[str, list[tuple[int, int, int, int]]]:
     """Return first and last row and column of the merged cells of each sheet, counted from 0."""
     import openpyxl
+    from openpyxl.utils import range_boundaries
 
     with zipfile.ZipFile(path) as archive:
         sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-        if not any(b"<mergeCell " in archive.read(name) for name in sheets):
-            return {}  # the whole workbook need not be in memory
+        merged = [found.decode() for name in sheets for found in _MERGED.findall(archive.read(name))]
+    if not merged:
+        return {}  # the whole workbook need not be in memory
+    corners = map(range_boundaries, merged)
+    if sum((right - left + 1) * (bottom - top + 1) for left, top, right, bottom in corners) > _MOST_CELLS:
+        raise PlateMapError(f"{path} merges more than {_MOST_CELLS:,} cells; a plate map is far smaller")
     return {
         sheet.title: [
             (cells.min_row - 1, cells.max_row - 1, cells.min_col - 1, cells.max_col - 1)
@@ -153,7 +162,13 @@ def _merged(rows: list[list[str]], merged: Iterable[tuple[int, int, int, int]]) 
 def _rows(values: Any, formulas: Any, path: Path) -> Iterator[list[str]]:
     for sheet in (values, formulas):
         sheet.reset_dimensions()  # some programs write a wrong size
+    cells = 0
     for row, behind in zip(values.iter_rows(), formulas.iter_rows(), strict=True):
+        cells += 1 + len(row)
+        if cells > _MOST_CELLS:
+            raise PlateMapError(
+                f"{path}: sheet {values.title} has more than {_MOST_CELLS:,} cells; is one far outside?"
+            )
         for cell, formula in zip(row, behind, strict=True):
             # A text formula that came to nothing has no value either, but it is marked as text.
             if cell.value is None and formula.value is not None and cell.data_type != "str":

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from hcskit.inputs import open_file
 from hcskit.readers.toolkit import on_disk
 
 __all__ = ["CORRECTED", "find_indexes", "image_finder", "image_folder", "profiles_beside"]
@@ -80,7 +81,7 @@ def _rank(file: Path) -> int:
 
 
 def _is_index(file: Path) -> bool:
-    with file.open("rb") as stream:
+    with open_file(file) as stream:
         return _ROOT in stream.read(4096).replace(b"\0", b"")  # UTF-16 has a zero beside each letter
 
 

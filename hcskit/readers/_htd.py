@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hcskit.errors import ReaderError
+from hcskit.inputs import read_bytes
 from hcskit.plate import FORMATS, Well
 from hcskit.readers.toolkit import plate_size
 
@@ -34,7 +36,10 @@ class Htd:
     @classmethod
     def read(cls, path: Path) -> Htd:
         """Read the lines of an HTD that are whole."""
-        data = path.read_bytes()
+        try:
+            data = read_bytes(path)
+        except OSError as error:
+            raise ReaderError(f"{path} cannot be read: {error}") from error
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:

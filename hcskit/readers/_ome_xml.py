@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-import tifffile
-
 from hcskit.errors import ReaderError
+from hcskit.inputs import read_bytes
 from hcskit.readers._ome import channel_names, check_planes, micrometres
-from hcskit.readers.toolkit import inside, number, parse_xml, read_xml
+from hcskit.readers.toolkit import inside, number, open_tiff, parse_xml, read_xml
 
 __all__ = ["OmeXml", "Plane", "has_plate", "is_pointer", "length", "read_ome_xml", "read_text"]
 
@@ -167,9 +166,7 @@ def is_pointer(text: str) -> bool:
 def read_text(path: Path) -> str:
     """Return the OME-XML of a file, to look at and not to parse; empty if a TIFF has none."""
     if not _is_tiff(path):
-        return (
-            path.read_bytes().replace(b"\0", b"").decode("utf-8", errors="replace")
-        )  # without zeros UTF-16 is legible
+        return read_bytes(path).replace(b"\0", b"").decode("utf-8", errors="replace")  # without zeros UTF-16 is legible
     return _description(path)
 
 
@@ -193,9 +190,9 @@ def _is_tiff(path: Path) -> bool:
 
 def _description(path: Path) -> str:
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with open_tiff(path) as tiff:
             text = str(tiff.pages.first.description)
-    except (OSError, ValueError, IndexError):  # not a TIFF, or not a whole one: an index names it, or nobody wants it
+    except ReaderError:  # not a TIFF, or not a whole one: an index names it, or nobody wants it
         return ""
     return text if _OME.search(text) else ""
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hcskit.errors import ReaderError
+from hcskit.names import alike
 from hcskit.plugins import Plugins
 from hcskit.readers._formats import name_format
 from hcskit.readers._presets import presets
-from hcskit.readers.toolkit import IMAGE_SUFFIXES, FilePattern, ImageIndex, Reader, list_files
+from hcskit.readers.toolkit import IMAGE_SUFFIXES, FilePattern, ImageIndex, Reader, check_unlisted, list_files
 
 __all__ = ["Export", "read_folder", "readers"]
 
@@ -77,6 +78,8 @@ def read_folder(
     plate: str | None = None,
     screen: str | Path | None = None,
     channels: Sequence[str] | None = None,
+    *,
+    follow_links: bool = False,
 ) -> Export:
     """Index the images under a folder.
 
@@ -92,18 +95,21 @@ def read_folder(
         Folder that the plates go to; those that are there already are no part of the export, if it lies below.
     channels : sequence of str, optional
         Take the images of these channels only, such as those of one size.
+    follow_links : bool
+        Follow symbolic links that lead out of the folder. Those that stay inside are always followed.
 
     Raises
     ------
     ReaderError
-        If there is no such folder or reader, no reader or several know the layout, two plates have one name, or an
-        image is there twice.
+        If there is no such folder or reader, no reader or several know the layout, two plates have one name, an image
+        is there twice, or a link leads out of the folder.
     """
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise ReaderError(f"there is no folder {folder}")
     taken = None if screen is None else Path(screen).resolve()
-    files = [file for file in list_files(folder) if not (file.suffix == ".zarr" and file.parent == taken)]
+    listed = list_files(folder, follow_links=follow_links)
+    files = [file for file in listed if not (file.suffix == ".zarr" and file.parent == taken)]
     known = readers()
     if reader is None:
         name, reason = _choose(known, folder, files)
@@ -111,6 +117,9 @@ def read_folder(
     else:
         name, reason, chosen = str(reader), "it was asked for", _named(known, reader)
     named = chosen.index(folder, files)
+    if not follow_links:
+        named_paths = {path for index in named for path in index.table.path}
+        check_unlisted(folder, map(Path, sorted(named_paths - set(map(str, listed)))))
     plates = [index.without_absent_files() for index in named if len(index.table) or index.absent]
     if not plates:
         why = "; ".join(note for index in named for note in index.notes) or _advice(files)
@@ -122,16 +131,23 @@ def read_folder(
             names = ", ".join(index.plate for index in plates)
             raise ReaderError(f"{folder} holds {len(plates)} plates ({names}), so they cannot all be called {plate}")
         plates = [replace(plates[0], plate=plate)]
-    twice = [name for name, count in Counter(index.plate for index in plates).items() if count > 1]
-    if twice:
-        sources = " and ".join(index.source for index in plates if index.plate == twice[0])
-        raise ReaderError(
-            f"the plate {twice[0]} is there twice: {sources}; import each folder by itself and name one with --plate"
-        )
+    _check_names(plates)
     used = {path for index in plates for path in index.table.path}
     used |= {path for index in plates for paths in index.left_out.values() for path in paths}
     others = tuple(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and str(file) not in used)
     return Export(name, reason, tuple(sorted(plates, key=lambda index: index.plate)), others)
+
+
+def _check_names(plates: Sequence[ImageIndex]) -> None:
+    """Refuse two plates that would have one folder, on some system or on all."""
+    count = Counter(index.plate for index in plates)
+    twice = [name for name in count if count[name] > 1]
+    if same := twice[:1] or alike(count):
+        sources = " and ".join(index.source for index in plates if index.plate in same)
+        what = "is there twice" if twice else "are one folder where upper and lower case are alike"
+        raise ReaderError(
+            f"the plate {' and '.join(same)} {what}: {sources}; import each folder by itself and name one with --plate"
+        )
 
 
 def _choose(known: Mapping[str, Reader], folder: Path, files: Sequence[Path]) -> tuple[str, str]:

@@ -17,7 +17,7 @@ up there.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,14 @@ def _parts(files: Sequence[Path]) -> Iterator[PlatePart]:
     """Read the documents; files that one of them names are not opened, and one that names nothing new is a copy."""
     documents, tiffs = _candidates(files)
     spelled = on_disk(files)
+    there = set(files)
     named: set[str] = set()
     read: set[Path] = set()
     for file in (*documents, *tiffs):
         text = "" if str(file) in named else read_text(file)
-        document = read_ome_xml(file) if has_plate(text) else _pointed_at(file) if is_pointer(text) else None
+        document = (
+            read_ome_xml(file) if has_plate(text) else _pointed_at(file, spelled, there) if is_pointer(text) else None
+        )
         if document is None or document.path in read:
             continue
         read.add(document.path)
@@ -87,11 +90,11 @@ def _parts(files: Sequence[Path]) -> Iterator[PlatePart]:
         named |= paths
 
 
-def _pointed_at(file: Path) -> OmeXml:
+def _pointed_at(file: Path, spelled: Callable[[Path], Path], there: Collection[Path]) -> OmeXml:
     """Read the document that a file of pixels says describes it."""
     for pointer in read_ome_xml(file).root.iterfind("BinaryOnly"):
-        path = inside(file.parent, pointer.get("MetadataFile", ""))
-        if path.is_file():
+        path = spelled(inside(file.parent, pointer.get("MetadataFile", "")))
+        if path in there:
             return read_ome_xml(path)
         raise ReaderError(f"{file} says that {path.name} describes it, but there is no such file; copy it too")
     raise ReaderError(f"{file}: its BinaryOnly is not where OME-XML has it, below the first element; export again")

@@ -100,6 +100,12 @@ class PredictionSection(Section):
     views: Literal[1, 4, 8] = Field(
         1, description="average over flips and half turns (4), and quarter turns of square crops (8): as much longer"
     )
+    readout: Literal["strength", "probability"] = Field(
+        "strength",
+        description="what is read of a phenotype: how far a well has come from the negative to the positive controls, "
+        "in what the network sees, or how sure the network is of the class (docs/readouts.md). Without controls of it "
+        "on the plates: the probability",
+    )
     calibrate: bool = Field(
         False,
         description="divide logits by the temperature that suits what is validated on (Guo et al., arXiv:1706.04599). "

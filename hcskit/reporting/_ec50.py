@@ -14,6 +14,7 @@ from hcskit.reporting._summary import ResponseSummary
 from hcskit.reporting._text import as_table
 from hcskit.response import EFFECTS
 from hcskit.results import RESPONSES
+from hcskit.spreadsheet import to_csv
 from hcskit.views import CATEGORY_COLOURS, format_ec50, format_interval, format_number, format_unit, parity
 
 __all__ = ["ec50"]
@@ -27,7 +28,7 @@ def ec50(findings: Findings, figures: Figures) -> dict[str, Any]:
     summary = findings.responses
     assert summary is not None  # noqa: S101 - the section needs the responses
     rows = _rows(summary)
-    csv = base64.b64encode(findings.get(RESPONSES).to_csv().encode()).decode()
+    csv = base64.b64encode(str(to_csv(findings.get(RESPONSES))).encode()).decode()
     return {
         "rows": rows,
         "effects": sum(row["category"] in EFFECTS for row in rows),

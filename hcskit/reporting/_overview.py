@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 
 from hcskit.reporting._findings import Findings
 from hcskit.reporting._text import count, some
@@ -104,9 +107,15 @@ def _about_controls(findings: Findings) -> list[tuple[str, str]]:
     if findings.responses is not None:
         weak = weak[weak["readout"].isin(findings.responses.colours)]
     for readout, rows in weak.groupby("readout", sort=False):
-        where = [f"{row['plate']} ({format_number(row['z_prime'], 2)})" for _, row in rows.iterrows()]
+        where = [f"{row['plate']} ({format_number(row['z_prime'], 2)}{_but_for(row)})" for _, row in rows.iterrows()]
         notes.append((f"Z′-factor of {readout} below 0.5 on {some(where)}.", "quality"))
     return notes
+
+
+def _but_for(row: pd.Series[Any]) -> str:
+    """Say which control wells deviate, and how good the others are."""
+    wells = row.get("deviating_wells", "")
+    return f"; robust {format_number(row['robust_z_prime'], 2)}, look at {wells}" if wells else ""
 
 
 def _about_ranges(findings: Findings) -> list[tuple[str, str]]:

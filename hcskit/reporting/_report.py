@@ -19,7 +19,13 @@ from hcskit.run import Run, open_run
 __all__ = ["report"]
 
 
-def report(run: Run | str | Path, out: str | Path | None = None, truth: str | Path | None = None) -> Path:
+def report(
+    run: Run | str | Path,
+    out: str | Path | None = None,
+    truth: str | Path | None = None,
+    *,
+    model: str | Path | None = None,
+) -> Path:
     """Write the report of a run as one self-contained HTML file.
 
     It works offline from a file: plots, images and scripts are inside, and the page forbids the browser any request.
@@ -34,6 +40,8 @@ def report(run: Run | str | Path, out: str | Path | None = None, truth: str | Pa
         Where to write; an older report there is replaced. By default ``report.html`` in the folder of the run.
     truth : path-like, optional
         CSV of known effective concentrations; by default that of the run's own simulated plate, if it has one.
+    model : path-like, optional
+        Of a folder: the trained model, where it came from elsewhere. Its training is shown if its history is there.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def report(run: Run | str | Path, out: str | Path | None = None, truth: str | Pa
     StoreError
         If a part of the run is damaged, or the report cannot be written.
     """
-    run = run if isinstance(run, Run) else open_run(run)
+    run = run if isinstance(run, Run) else open_run(run, model)
     path = run.folder / "report.html" if out is None else Path(out)
     if not path.parent.is_dir():
         raise InputError(f"the report cannot be written to {path}: there is no folder {path.parent}; create it first")

@@ -30,6 +30,7 @@ from hcskit.results import (
     QUALITY,
     RECORD,
     RESPONSES,
+    STRENGTHS,
     Part,
     StepRecord,
 )
@@ -107,17 +108,21 @@ def contents(findings: Findings, figures: Figures) -> dict[str, Any]:
 
 
 def _plates(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
-    predictions, shown = findings.get(PREDICTIONS), []
+    readings = {"probability": findings.get(PREDICTIONS), "strength": findings.get(STRENGTHS)}
+    shown = []
     for name, plate in findings.plates.items():
-        if name not in predictions.index.get_level_values("plate"):
-            continue
-        values = predictions["probability"].xs(name, level="plate")
         maps = []
-        for phenotype in dict.fromkeys(values.index.get_level_values("phenotype")):
-            series = values.xs(phenotype, level="phenotype")
-            view = plate_heatmap(series, plate=plate, label="probability", limits=(0.0, 1.0))
-            maps.append((str(phenotype), figures.add(view, f"Probability of {phenotype} in each well of {name}")))
-        shown.append({"name": name, "maps": maps})
+        for label, table in readings.items():
+            if table is None or name not in table.index.get_level_values("plate"):
+                continue
+            values = table[label].xs(name, level="plate")
+            for phenotype in dict.fromkeys(values.index.get_level_values("phenotype")):
+                series = values.xs(phenotype, level="phenotype")
+                view = plate_heatmap(series, plate=plate, label=label, limits=(0.0, 1.0))
+                text = f"{label.capitalize()} of {phenotype} in each well of {name}"
+                maps.append((f"{phenotype}, {label}", figures.add(view, text)))
+        if maps:
+            shown.append({"name": name, "maps": maps})
     return shown
 
 
@@ -150,7 +155,7 @@ def _record(findings: Findings, _: Figures) -> dict[str, Any]:
     tables = {
         "Steps": [_step(step) for step in record.steps],
         "Parameters": told["parameters"],
-        "Inputs": told["inputs"],
+        "Inputs": [source.model_dump() for source in record.inputs],
     }
     return {
         "facts": as_table({name: told[name] for name in _FACTS}),

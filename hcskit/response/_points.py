@@ -24,7 +24,7 @@ REQUIRED = ("plate", "well", "role", "compound", "concentration", "concentration
 _MISSING = {"", "na", "n/a", "nan", "none", "null"}
 # Carried columns that do not tell experiments apart: they describe a well, a copy of the experiment or a file.
 _NO_EXPERIMENT = re.compile(
-    r"network_\d+|row|column|fields?|replicate|batch|barcode|date|source|file|path|n_\w+|\w+_(sd|std|low|high)|sd|std",
+    r"network_\d+|probability|row|column|fields?|replicate|batch|barcode|date|source|file|path|n_\w+|\w+_(sd|std|low|high)|sd|std",
     re.IGNORECASE,
 )
 _SERIES = 4  # concentrations that make a curve of their own

@@ -23,13 +23,16 @@ from hcskit.results._catalogue import (
     RECORD,
     RESPONSES,
     SCORES,
+    STRENGTHS,
     TRUTH,
     WELLS,
 )
-from hcskit.results._files import find_table, found_tables, has_table, read_table, write_csv, write_table
-from hcskit.results._illumination import read_illumination, write_illumination
-from hcskit.results._record import InputRecord, RunRecord, StepRecord
+from hcskit.results._files import find_table, found_tables, has_table, made_from, read_table, write_csv, write_table
+from hcskit.results._illumination import illumination_digest, read_illumination, write_illumination
+from hcskit.results._record import InputRecord, OutputRecord, RunRecord, StepRecord
+from hcskit.results._schema import run_schema
 from hcskit.results._table import Column, Part, Table
+from hcskit.results._value import spell
 
 __all__ = [
     "CATALOGUE",
@@ -54,10 +57,12 @@ __all__ = [
     "RECORD",
     "RESPONSES",
     "SCORES",
+    "STRENGTHS",
     "TRUTH",
     "WELLS",
     "Column",
     "InputRecord",
+    "OutputRecord",
     "Part",
     "RunRecord",
     "StepRecord",
@@ -65,8 +70,12 @@ __all__ = [
     "find_table",
     "found_tables",
     "has_table",
+    "illumination_digest",
+    "made_from",
     "read_illumination",
     "read_table",
+    "run_schema",
+    "spell",
     "write_csv",
     "write_illumination",
     "write_table",

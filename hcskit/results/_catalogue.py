@@ -27,13 +27,15 @@ __all__ = [
     "RECORD",
     "RESPONSES",
     "SCORES",
+    "STRENGTHS",
     "TRUTH",
     "WELLS",
 ]
 
-_QUALITY_STEP = "the quality step"
-_PREDICT_STEP = "the predict step"
-_RESPONSE_STEP = "the response step"
+_QUALITY = "hcskit quality"
+_TRAIN = "hcskit train"
+_PREDICT = "hcskit predict"
+_FIT = "hcskit fit"
 _FOLDS = "hcskit cross-validate"
 
 _PLATE = Column("plate", "text", "name of the plate")
@@ -49,12 +51,7 @@ _SPLIT = Column(
 _UNIT = Column("concentration_unit", "text", "unit of the concentrations of the row")
 _LABEL = Column("label", "text", "class that the plate map or the folder gives")
 _FOLD = Column("fold", "integer", "number of the fold that held the field out, from 0")
-_NETWORKS = Column(
-    "network_1, network_2 …",
-    "number",
-    "probability that each network of an ensemble gives",
-    pattern=r"network_[1-9]\d*",
-)
+_NETWORKS = Column("network_1, network_2 …", "number", "what each of an ensemble gives", pattern=r"network_[1-9]\d*")
 _PLATE_MAP = Column("further columns of the plate map", "any", "as the plate map has them", pattern=r".+")
 _TREATED = (
     _PLATE,
@@ -64,7 +61,8 @@ _TREATED = (
     Column("concentration", "number", "concentration of the compound", "that of the row"),
     _UNIT,
     _READOUT,
-    Column("value", "number", "the readout: a probability, where it is a phenotype"),
+    Column("value", "number", "the readout; of a phenotype its strength, or its probability"),
+    Column("probability", "number", "of the phenotype; mean over the fields of the well", optional=True),
     Column("sd", "number", "standard deviation of the probability over the crops of the well", optional=True),
     Column("n_fields", "integer", "fields that were averaged", optional=True),
     _NETWORKS,
@@ -81,6 +79,11 @@ _CONTROLS = (
     Column("positive_mean", "number", "mean of the positive controls", "that of the readout"),
     Column("positive_sd", "number", "sample standard deviation of the positive controls", "that of the readout"),
     Column("n_positive", "integer", "number of positive control wells"),
+    Column("robust_z_prime", "number", "Z′-factor of medians and median absolute deviations", optional=True),
+    Column("robust_ssmd", "number", "SSMD of medians and median absolute deviations", optional=True),
+    Column("signal_window", "number", "room between the controls, in standard deviations of the signal", optional=True),
+    Column("auroc", "number", "how probable it is that a positive control reads above a negative one", optional=True),
+    Column("deviating_wells", "text", "control wells that do not belong to their group", optional=True),
 )
 _SCORES = (
     ("accuracy", "fraction of the fields whose most probable phenotype is their label"),
@@ -88,12 +91,10 @@ _SCORES = (
     ("ece", "expected calibration error"),
 )
 
-PLATES = Part("plates", "Images and treatments of each plate", "the import step", "*.zarr")
-ILLUMINATION = Part(
-    "illumination", "Illumination of each plate and channel", _QUALITY_STEP, "results/illumination-*.zarr"
-)
-MODEL = Part("model", "The trained network and its card", "the train step", "model/card.json")
-HISTORY = Part("history", "Loss and accuracy of each epoch", "the train step", "model/history.csv")
+PLATES = Part("plates", "Images and treatments of each plate", "hcskit import", "*.zarr")
+ILLUMINATION = Part("illumination", "Illumination of each plate and channel", _QUALITY, "results/illumination-*.zarr")
+MODEL = Part("model", "The trained network and its card", _TRAIN, "model/card.json")
+HISTORY = Part("history", "Loss and accuracy of each epoch", _TRAIN, "model/history.csv")
 RECORD = Part("record", "What was run, with what, and how it ended", "hcskit run", "run.json")
 TRUTH = Part(
     "truth", "Known effective concentrations of a simulated plate", "hcskit simulate", "export/truth.csv", always=False
@@ -102,7 +103,7 @@ TRUTH = Part(
 QUALITY = Table(
     "quality",
     "Focus, saturation and brightness of each acquired image",
-    _QUALITY_STEP,
+    _QUALITY,
     index=(_PLATE, _WELL, _FIELD, _CHANNEL),
     columns=(
         Column("focus", "number", "normalised mean squared gradient of the corrected image"),
@@ -117,13 +118,13 @@ QUALITY = Table(
 IMAGE_CONTROLS = Table(
     "image_controls",
     "How well the controls separate in plain image statistics",
-    _QUALITY_STEP,
+    _QUALITY,
     columns=_CONTROLS,
 )
 FIELD_PREDICTIONS = Table(
     "field_predictions",
     "Probability of each phenotype in each field",
-    _PREDICT_STEP,
+    _PREDICT,
     index=(_PLATE, _WELL, _FIELD, _PHENOTYPE),
     columns=(
         Column("probability", "number", "mean over the crops of the field"),
@@ -133,7 +134,7 @@ FIELD_PREDICTIONS = Table(
 PREDICTIONS = Table(
     "predictions",
     "Probability of each phenotype in each well",
-    _PREDICT_STEP,
+    _PREDICT,
     index=(_PLATE, _WELL, _PHENOTYPE),
     columns=(
         Column("probability", "number", "mean over the fields of the well"),
@@ -142,29 +143,36 @@ PREDICTIONS = Table(
         _NETWORKS,
     ),
 )
+STRENGTHS = Table(
+    "strengths",
+    "Strength of each phenotype in each well, where there are controls of it",
+    _PREDICT,
+    index=(_PLATE, _WELL, _PHENOTYPE),
+    columns=(Column("strength", "number", "0: as the negative controls, 1: as the phenotype's own"), _NETWORKS),
+)
 READOUTS = Table(
     "readouts",
-    "Each phenotype's probability beside the treatment of its well, ready to be fitted",
-    _PREDICT_STEP,
+    "Each phenotype's strength or probability beside the treatment of its well, to be fitted",
+    _PREDICT,
     columns=_TREATED,
 )
 PHENOTYPE_CONTROLS = Table(
     "phenotype_controls",
-    "How well the controls separate in each phenotype's probability",
-    _PREDICT_STEP,
+    "How well the controls separate in each phenotype's readout",
+    _PREDICT,
     columns=_CONTROLS,
 )
 PROFILES = Table(
     "profiles",
     "Features of each well",
-    "hcskit.embed",
+    "hcskit embed",
     index=(_PLATE, _WELL),
     columns=(Column("one column a feature", "any", "value of the feature in the well", pattern=".+"),),
 )
 RESPONSES = Table(
     "responses",
     "The fitted concentration-response of each compound and readout",
-    _RESPONSE_STEP,
+    _FIT,
     index=(_COMPOUND, _READOUT, _SPLIT),
     columns=(
         Column("ec50", "number", "concentration of the half-way response, where it is known", "that of the row"),
@@ -209,11 +217,11 @@ MASKS = Table(
         Column("when", "text", "when, in UTC, as ISO 8601 writes it"),
     ),
 )
-POINTS = Table("points", "The wells that were fitted", _RESPONSE_STEP, columns=_TREATED)
+POINTS = Table("points", "The wells that were fitted", _FIT, columns=_TREATED)
 CURVES = Table(
     "curves",
     "Each fitted curve and its 95 % band, over the tested concentrations",
-    _RESPONSE_STEP,
+    _FIT,
     columns=(
         _COMPOUND,
         _READOUT,
@@ -284,8 +292,8 @@ WELLS = Table(
 CATALOGUE: dict[str, Table] = {
     table.name: table
     for table in (
-        *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, READOUTS, PHENOTYPE_CONTROLS, PROFILES, MASKS),
-        *(RESPONSES, POINTS, CURVES, HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
+        *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, STRENGTHS, READOUTS, PHENOTYPE_CONTROLS, PROFILES),
+        *(MASKS, RESPONSES, POINTS, CURVES, HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
     )
 }
 #: All that a run can hold, in the order in which it comes to be.

@@ -1,8 +1,14 @@
-"""Result tables in files: Parquet for programs and CSV for people, beside the plates."""
+"""Result tables in files, beside the plates: Parquet for programs, and CSV for people and spreadsheets.
+
+Parquet is exact, and is what hcskit reads. In CSV a text that a spreadsheet would run has an apostrophe in front; see
+`hcskit.spreadsheet`.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -10,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hcskit.errors import InputError, StoreError
-from hcskit.files import replacing, replacing_all
+from hcskit.files import make_folder, replacing, replacing_all
+from hcskit.inputs import open_file
 from hcskit.results._catalogue import CATALOGUE
 from hcskit.results._table import Table
+from hcskit.spreadsheet import to_csv
 
-__all__ = ["find_table", "found_tables", "has_table", "read_table", "write_csv", "write_table"]
+__all__ = ["find_table", "found_tables", "has_table", "made_from", "read_table", "write_csv", "write_table"]
 
 #: Key of the Parquet metadata that says which table a file holds, and in which version.
 _KEY = b"hcskit"
@@ -50,7 +58,9 @@ def find_table(name: str) -> Table:
     return CATALOGUE[name]
 
 
-def write_table(folder: str | Path, table: Table, frame: pd.DataFrame) -> Path:
+def write_table(
+    folder: str | Path, table: Table, frame: pd.DataFrame, made_from: Mapping[str, str] | None = None
+) -> Path:
     """Write a table into the results of a screen or a run, as Parquet and CSV, whole or not at all.
 
     Parameters
@@ -61,6 +71,8 @@ def write_table(folder: str | Path, table: Table, frame: pd.DataFrame) -> Path:
         What the table is: one of the catalogue, or a step's own.
     frame : pandas.DataFrame
         Its content.
+    made_from : mapping of str to str, optional
+        Of plates by name: a digest of all that their rows were made from; see `made_from`.
 
     Returns
     -------
@@ -77,13 +89,23 @@ def write_table(folder: str | Path, table: Table, frame: pd.DataFrame) -> Path:
     table.check(frame)
     path = Path(folder) / table.where
     content = pa.Table.from_pandas(frame)
-    own = json.dumps({"table": table.name, "version": table.version}).encode()
+    known = {"made_from": dict(made_from)} if made_from else {}
+    own = json.dumps({"table": table.name, "version": table.version} | known).encode()
     content = content.replace_schema_metadata({**content.schema.metadata, _KEY: own})
+    make_folder(path.parent)
     with replacing_all(path, path.with_suffix(".csv")) as (parquet, csv):
-        path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(content, parquet)
-        frame.to_csv(csv, index=bool(table.index))
+        to_csv(frame, csv, index=bool(table.index))
     return path
+
+
+def made_from(folder: str | Path, table: Table) -> dict[str, str]:
+    """Return what the rows of each plate were made from, as `write_table` was told; empty where it is not known."""
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+        own = json.loads(pq.read_schema(Path(folder) / table.where).metadata[_KEY])
+        if own["version"] == table.version:
+            return dict(own.get("made_from", {}))
+    return {}
 
 
 def read_table(folder: str | Path, table: Table) -> pd.DataFrame:
@@ -100,17 +122,19 @@ def read_table(folder: str | Path, table: Table) -> pd.DataFrame:
     if not path.exists():
         raise table.missing(folder)
     try:
-        content = pq.read_table(path)
+        with open_file(path) as file:
+            content = pq.read_table(file)
         # Files from before there were versions hold the first of each table.
         own = json.loads((content.schema.metadata or {}).get(_KEY, b'{"version": 1}'))
+        version = own["version"]
         frame: pd.DataFrame = content.to_pandas()
-    except (OSError, ValueError) as error:
+    except Exception as error:  # pyarrow and pandas raise errors of any kind for a damaged file
         raise StoreError(f"{path} cannot be read: {error}; run {table.writer} again") from error
     if not table.columns:
         return frame  # of another package, whose declaration is not known here
-    if own["version"] != table.version:
+    if version != table.version:
         raise StoreError(
-            f"{path} is version {own['version']} of the table {table.name}, expected {table.version}: another hcskit "
+            f"{path} is version {version} of the table {table.name}, expected {table.version}: another hcskit "
             f"wrote it; run {table.writer} again"
         )
     try:
@@ -129,4 +153,4 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
         If it cannot be written; the file that was there stays.
     """
     with replacing(path) as partial:
-        frame.to_csv(partial, index=False)
+        to_csv(frame, partial, index=False)

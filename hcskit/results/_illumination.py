@@ -8,18 +8,20 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from hcskit.digests import Digests
 from hcskit.errors import NotAScreenError
-from hcskit.files import child, replacing
+from hcskit.files import make_folder, replacing
+from hcskit.names import child
 from hcskit.results._catalogue import ILLUMINATION
 
-__all__ = ["read_illumination", "write_illumination"]
+__all__ = ["illumination_digest", "read_illumination", "write_illumination"]
 
 
 def write_illumination(folder: str | Path, plate: str, illumination: xr.Dataset) -> Path:
     """Write a plate's illumination (``flat``, ``dark``) as a small Zarr beside the tables."""
     path = _path(folder, plate)
+    make_folder(path.parent)
     with replacing(path) as partial:
-        path.parent.mkdir(parents=True, exist_ok=True)
         illumination.to_zarr(partial, consolidated=False, zarr_format=3)
     return path
 
@@ -53,6 +55,12 @@ def read_illumination(folder: str | Path, plates: Collection[str] | None = None)
     each = [xr.open_zarr(path, consolidated=False, chunks=None).load() for path in found.values()]
     together: xr.Dataset = xr.concat(each, pd.Index(found, name="plate"))
     return together
+
+
+def illumination_digest(folder: str | Path, plate: str) -> str:
+    """Return the digest of a plate's illumination; empty where there is none."""
+    found = Digests().of(_path(folder, plate))
+    return found.sha256 if found else ""
 
 
 def _path(folder: str | Path, plate: str) -> Path:

@@ -2,64 +2,56 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.files import write_text
+from hcskit.inputs import read_json
+from hcskit.locks import is_locked
+from hcskit.names import below
+from hcskit.results._value import Value
 
-__all__ = ["InputRecord", "RunRecord", "StepRecord"]
+__all__ = ["InputRecord", "OutputRecord", "RunRecord", "StepRecord"]
 
 Status = Literal["pending", "running", "completed", "failed", "stopped"]
-_PACKAGES = (
-    "hcskit",
-    "keras",
-    "tensorflow",
-    "numpy",
-    "scipy",
-    "pandas",
-    "xarray",
-    "dask",
-    "zarr",
-    "holoviews",
-    "papermill",
-)
+#: Of the layout of the file; the first had no number.
+_FORMAT = 2
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class StepRecord(_Record):
-    """One step: a notebook, its parameters, and how it went; `key` stands for all that it depends on."""
+def _inside(path: str) -> str:
+    """Refuse the name of a file that is not in the run's own folder: whoever wrote the record chose it."""
+    return below("", path).as_posix()
 
-    name: str
-    notebook: str
-    notebook_sha256: str
-    parameters: dict[str, Any]
-    key: str
-    status: Status = "pending"
-    started: str | None = None
-    seconds: float | None = None
-    output: str | None = None
-    error: str | None = None
 
-    def done(self, run: Path) -> bool:
-        """Whether the step was completed and its notebook is still in the run."""
-        return self.status == "completed" and (run / str(self.output)).exists()
+#: A path from the folder of the run.
+_PathInRun = Annotated[str, AfterValidator(_inside)]
 
 
 class InputRecord(_Record):
-    """A file or folder that a parameter named; a folder is known by the names and sizes of its files."""
+    """A file or folder that a parameter named, known by its content.
+
+    Attributes
+    ----------
+    parameter : str
+        Name of the parameter.
+    path : str
+        Where it was. It may move: only its content counts.
+    sha256 : str
+        As `hcskit.digests.Digest` has it.
+    files, bytes : int
+        How many files, and their size.
+    """
 
     parameter: str
     path: str
@@ -68,25 +60,144 @@ class InputRecord(_Record):
     bytes: int
 
 
-class RunRecord(_Record):
-    """A whole run."""
+class OutputRecord(_Record):
+    """A file of the run, or a folder that counts as one: a Zarr, or one that lies two levels deep.
 
+    Attributes
+    ----------
+    path : str
+        From the folder of the run.
+    sha256 : str
+        As `hcskit.digests.Digest` has it.
+    files, bytes : int
+        How many files, and their size.
+    """
+
+    path: _PathInRun
+    sha256: str
+    files: int
+    bytes: int
+
+
+class StepRecord(_Record):
+    """One step: a notebook, what it was made from, what it wrote, and how it went.
+
+    Attributes
+    ----------
+    name : str
+        Name of the step.
+    notebook, notebook_sha256 : str
+        Where its notebook was, and its content.
+    parameters : dict
+        Its parameters. Paths inside the run start at the run's folder.
+    status : str
+        ``pending`` with outputs: it was completed, and will be compared with what stands before it when its turn comes.
+    reason : str
+        Why it was done again; empty where it was done for the first time.
+    started, seconds : str, float
+        When it was begun (UTC), and how long it took.
+    peak_memory_bytes : int
+        The most memory that its process held.
+    output : str
+        The executed notebook, in the run.
+    error : str
+        What went wrong.
+    code : str
+        Digest of the code of hcskit and of the packages that extend it.
+    versions : dict
+        Of Python and of the libraries, as its process reported them.
+    executable : str
+        The Python that ran it.
+    inputs : list of InputRecord
+        What its parameters name.
+    reads : dict
+        Of each step before it, by the name of its executed notebook: digest of the outputs, when this step ended.
+    outputs : list of OutputRecord
+        What belongs to it. A file belongs to the step that changed it last.
+    """
+
+    name: str
+    notebook: str
+    notebook_sha256: str
+    parameters: dict[str, Value]
+    status: Status = "pending"
+    reason: str = ""
+    started: str | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    output: _PathInRun
+    error: str | None = None
+    code: str = ""
+    versions: dict[str, str] = {}
+    executable: str | None = None
+    inputs: list[InputRecord] = []
+    reads: dict[str, str] = {}
+    outputs: list[OutputRecord] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was completed, as far as it is concerned."""
+        return self.status == "completed" or (self.status == "pending" and bool(self.outputs))
+
+
+class RunRecord(_Record):
+    """A whole run.
+
+    Attributes
+    ----------
+    format : int
+        Number of this layout.
+    pipeline, description : str
+        What was run.
+    parameters : dict
+        Parameters of all steps, as they were last given.
+    status : str
+        ``pending`` where some steps were left for later.
+    started, finished : str
+        When it was begun first, and when it ended last (UTC).
+    python, platform, host : str
+        Where it was started last.
+    cores : int
+        Of that machine.
+    job : str
+        The job of a batch system that it was part of.
+    git : str
+        Commit of the pipeline's repository; it ends in ``-dirty`` where files were changed since.
+    code : str
+        As in `StepRecord`, of the process that started it.
+    versions : dict
+        As in `StepRecord`, of the process that started it.
+    steps : list of StepRecord
+        In order.
+    """
+
+    format: int = _FORMAT
     pipeline: str
     description: str
-    parameters: dict[str, Any]
+    parameters: dict[str, Value]
     status: Status = "running"
     started: str
     finished: str | None = None
     python: str = sys.version.split()[0]
     platform: str = platform.platform()
+    host: str = ""
     cores: int | None = os.cpu_count()
+    job: str | None = None
+    git: str | None = None
+    code: str = ""
     versions: dict[str, str] = {}
-    inputs: list[InputRecord] = []
     steps: list[StepRecord] = []
+
+    @property
+    def inputs(self) -> list[InputRecord]:
+        """The inputs of all steps."""
+        return list({source.parameter: source for step in self.steps for source in step.inputs}.values())
 
     @classmethod
     def read(cls, run: Path) -> Self | None:
         """Read the record of a run; None where the folder is new.
+
+        A record that says ``running`` where no process holds the folder is of a run that was killed: ``stopped``.
 
         Raises
         ------
@@ -104,11 +215,14 @@ class RunRecord(_Record):
                 )
             return None
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, ValidationError) as error:
+            record = cls.model_validate(_up_to_date(read_json(path)))
+        except (OSError, ValueError) as error:  # pydantic's are ValueErrors too
             raise InputError(
                 f"{path} is not the record of a run ({what_is_wrong(error)}); choose a new folder with --out"
             ) from error
+        if record.status == "running" and not is_locked(run):
+            record.stop()
+        return record
 
     def write(self, run: Path) -> None:
         """Write the record, whole or not at all.
@@ -122,44 +236,27 @@ class RunRecord(_Record):
 
     def finish(self) -> None:
         """Sum up how the steps ended; the time is that of the last step that was done."""
+        order: tuple[Status, ...] = ("failed", "stopped", "pending")
         found = {step.status for step in self.steps}
-        self.status = "failed" if "failed" in found else "completed" if found <= {"completed"} else "stopped"
+        self.status = next((status for status in order if status in found), "completed")
         self.finished = self.finished or now()
+
+    def stop(self) -> None:
+        """Say of what is running that it was stopped."""
+        for step in self.steps:
+            if step.status == "running":
+                step.status, step.error = "stopped", "its process ended without a word: killed, or the machine stopped"
+        self.status = "stopped"
+
+
+def _up_to_date(content: Any) -> Any:
+    """Read the records of hcskit 0.1: what they lack is empty, so that their steps are done again."""
+    if isinstance(content, dict) and "format" not in content and isinstance(content.get("steps"), list):
+        steps = [{name: step[name] for name in step if name != "key"} for step in content["steps"] if step["output"]]
+        content = {name: content[name] for name in content if name != "inputs"} | {"steps": steps}
+    return content
 
 
 def now() -> str:
     """Return the time, in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of hcskit and of what its numbers come from."""
-    return {name: metadata.version(name) for name in _PACKAGES}
-
-
-def describe_inputs(paths: Mapping[str, Path], run: Path) -> list[InputRecord]:
-    """Describe the files and folders that parameters name, but for those inside the run."""
-    outside = {name: path for name, path in paths.items() if run not in (path, *path.parents)}
-    return [_describe(name, path, run) for name, path in outside.items() if path.exists()]
-
-
-def step_key(parts: Iterable[str]) -> str:
-    """Return a digest of all that a step depends on."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def _describe(parameter: str, path: Path, run: Path) -> InputRecord:
-    if path.is_file():
-        content = path.read_bytes()
-        return InputRecord(
-            parameter=parameter, path=str(path), sha256=hashlib.sha256(content).hexdigest(), files=1, bytes=len(content)
-        )
-    files = sorted(
-        (file.relative_to(path).as_posix(), file.stat().st_size)
-        for file in path.rglob("*")
-        if file.is_file() and run not in file.parents  # the run may lie in the folder that it reads
-    )
-    digest = hashlib.sha256("\n".join(f"{name} {size}" for name, size in files).encode()).hexdigest()
-    return InputRecord(
-        parameter=parameter, path=str(path), sha256=digest, files=len(files), bytes=sum(size for _, size in files)
-    )

@@ -72,8 +72,8 @@ def grow(
     """Draw the cells of a field; each responds with a strength of its own around the well's."""
     condensed = strengths.get("condensation", 0.0)
     places = _places(design, density * (1.0 - _CELL_LOSS * condensed), rng)
-    translocation = _responses(strengths.get("translocation", 0.0), len(places), design.cell_variability, rng)
-    condensation = _responses(condensed, len(places), design.cell_variability, rng)
+    translocation = _responses(strengths.get("translocation", 0.0), len(places), design, rng)
+    condensation = _responses(condensed, len(places), design, rng)
     return [
         _cell(design, place, moved, rounded, brightness, rng)
         for place, moved, rounded in zip(places, translocation, condensation, strict=True)
@@ -125,9 +125,11 @@ def _places(design: PlateDesign, density: float, rng: np.random.Generator) -> ND
     return places - margin
 
 
-def _responses(strength: float, number: int, variability: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _responses(strength: float, number: int, design: PlateDesign, rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw each cell's strength: its sensitivity (log EC50) varies, which shifts the logit of a Hill response."""
-    return np.asarray(expit(logit(strength) + variability * rng.standard_normal(number)))
+    if design.all_or_none:
+        return (rng.random(number) < strength).astype(float)
+    return np.asarray(expit(logit(strength) + design.cell_variability * rng.standard_normal(number)))
 
 
 def _cell(

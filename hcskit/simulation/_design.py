@@ -132,6 +132,9 @@ class PlateDesign:
     cell_variability, well_variability : float
         Standard deviations, on the logit scale, of how strongly the cells of a well and the wells of a treatment
         respond; wells also vary by this in brightness and number of cells (log scale).
+    all_or_none : bool
+        Whether a cell responds fully or not at all, with the well's strength as its probability. By default each
+        responds a little more or less than the others.
     edge_effect : float
         Fraction by which the outermost wells have fewer and dimmer cells.
     vignetting : float
@@ -162,6 +165,7 @@ class PlateDesign:
     cell_density: float = 800.0
     cell_variability: float = 0.7
     well_variability: float = 0.1
+    all_or_none: bool = False
     edge_effect: float = 0.15
     vignetting: float = 0.3
     blur: float = 1.0

@@ -1,8 +1,10 @@
 """OME-Zarr 0.5 plates on disk."""
 
+from hcskit.store._content import plate_contents
 from hcskit.store._engine import HcskitBackend, open_screen
 from hcskit.store._layout import plate_path
 from hcskit.store._open import lazy_plates, open_plate, open_plates, plate_folders
+from hcskit.store._size import stored_bytes
 from hcskit.store._write import convert_plates, write_plate
 
 __all__ = [
@@ -12,7 +14,9 @@ __all__ = [
     "open_plate",
     "open_plates",
     "open_screen",
+    "plate_contents",
     "plate_folders",
     "plate_path",
+    "stored_bytes",
     "write_plate",
 ]

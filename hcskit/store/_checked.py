@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import dask
 import numpy as np
@@ -13,6 +15,7 @@ import pandas as pd
 import xarray as xr
 from dask.base import tokenize
 
+from hcskit.digests import Digests, digest_of_list
 from hcskit.errors import InputError, ReaderError
 from hcskit.plate import parse_well
 from hcskit.readers import FileImages, ImageIndex
@@ -21,7 +24,10 @@ from hcskit.screen import PlateInfo, describe_plate, match_plate_map
 from hcskit.store import _layout
 from hcskit.store._well import ReadImage
 
-__all__ = ["CheckedPlate", "check_array", "check_export", "chosen_wells", "map_of"]
+__all__ = ["CheckedPlate", "Content", "check_array", "check_export", "chosen_wells", "map_of"]
+
+#: Returns the digest of what a well is made of, with the help of those that are known. Picklable.
+Content: TypeAlias = Callable[[Digests], str]
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,10 @@ class CheckedPlate:
         Treatments.
     fingerprint : str
         Digest of what it has.
-    digests : mapping of str to str
-        Digest of each well's images.
+    contents : mapping of str to callable
+        Of each well: returns the digest of what it is made of.
+    digests : Digests
+        Those of files that are known already.
     """
 
     info: PlateInfo
@@ -49,7 +57,12 @@ class CheckedPlate:
     images_of: Callable[[int], ReadImage]
     plate_map: pd.DataFrame | None
     fingerprint: str
-    digests: Mapping[str, str]
+    contents: Mapping[str, Content]
+    digests: Digests = field(default_factory=Digests)
+
+    def digest(self, well: str) -> str:
+        """Return the digest of what a well is made of."""
+        return self.contents[well](self.digests)
 
     def describe(self, *, complete: bool) -> dict[str, Any]:
         """Return the plate's metadata."""
@@ -79,7 +92,7 @@ def check_array(plate: xr.Dataset) -> CheckedPlate:
         return _WellOfArray(image[number])
 
     token = tokenize(plate["image"].variable, present)
-    return CheckedPlate(info, present, images_of, plate_map, token, dict.fromkeys(info.wells, token))
+    return CheckedPlate(info, present, images_of, plate_map, token, dict.fromkeys(info.wells, partial(_told, token)))
 
 
 def map_of(
@@ -97,7 +110,11 @@ def map_of(
 
 
 def check_export(
-    index: ImageIndex, plate_map: pd.DataFrame | None, allow_missing: bool, chosen: Collection[str] | None
+    index: ImageIndex,
+    plate_map: pd.DataFrame | None,
+    allow_missing: bool,
+    chosen: Collection[str] | None,
+    digests: Digests,
 ) -> CheckedPlate:
     """Check the images of an export; bad files of wells that are not chosen now are accepted.
 
@@ -108,13 +125,7 @@ def check_export(
     InputError
         If the plate map does not fit, or a chosen well has no images.
     """
-    if index.absent and not allow_missing:
-        shown = "".join(f"\n  - {path}" for path in index.absent[:20])
-        rest = f"\n  - and {len(index.absent) - 20} more" if len(index.absent) > 20 else ""
-        raise ReaderError(
-            f"{index.source}: {len(index.absent)} image(s) of plate {index.plate} that the export names are not there:"
-            f"{shown}{rest}\ncopy them again, or accept the gaps with --allow-missing"
-        )
+    index.check_absent(allow_missing)
     index.forget_headers()
     if allow_missing:
         index = index.without_bad_files()
@@ -124,7 +135,20 @@ def check_export(
     if plate_map is not None:
         wells = match_plate_map(info.wells, plate_map, plate=info.name, allow_missing=allow_missing)
     files = FileImages.of_index(index, info)
-    return CheckedPlate(info, files.present, files.of_well, wells, index.fingerprint(), index.well_digests())
+    contents = {well: partial(_of_files, own) for well, own in index.well_files().items()}
+    return CheckedPlate(info, files.present, files.of_well, wells, index.fingerprint(), contents, digests)
+
+
+def _told(token: str, _: Digests) -> str:
+    return token
+
+
+def _of_files(files: Mapping[str, str], digests: Digests) -> str:
+    found = {name: digests.of(Path(path)) for name, path in files.items()}
+    for name, digest in found.items():
+        if digest is None:
+            raise ReaderError(f"{files[name]} is gone; does something still write to the folder?")
+    return digest_of_list({name: digest.sha256 for name, digest in found.items() if digest is not None})
 
 
 def _refuse_bad_files(index: ImageIndex, chosen: Collection[str] | None) -> None:

@@ -21,7 +21,12 @@ __all__ = ["HcskitBackend", "open_screen"]
 
 
 def open_screen(
-    path: str | Path, *, reader: str | None = None, plate: str | None = None, plate_map: pd.DataFrame | None = None
+    path: str | Path,
+    *,
+    reader: str | None = None,
+    plate: str | None = None,
+    plate_map: pd.DataFrame | None = None,
+    follow_links: bool = False,
 ) -> xr.DataTree:
     """Open a screen lazily: its plates, and the results that were computed for them.
 
@@ -36,6 +41,8 @@ def open_screen(
         For a folder of images of one plate: what to call it.
     plate_map : pandas.DataFrame, optional
         For a folder of images: treatments, as `hcskit.platemap.read_plate_map` returns them.
+    follow_links : bool
+        For a folder of images: follow symbolic links that lead out of it.
 
     Returns
     -------
@@ -54,7 +61,7 @@ def open_screen(
     >>> screen = open_screen("runs/demo")  # doctest: +SKIP
     >>> screen["demo"].image.sel(well="B02", field=1, channel="DNA").compute()  # doctest: +SKIP
     """
-    plates = _plates(Path(path), reader, plate, plate_map)
+    plates = _plates(Path(path), reader, plate, plate_map, follow_links)
     return with_results(path, {name: chunked(plate) for name, plate in plates.items()})
 
 
@@ -66,7 +73,7 @@ class HcskitBackend(BackendEntrypoint):
 
     description = "High-content screens: OME-Zarr plates and microscopes' export folders"
     supports_groups = True
-    open_dataset_parameters = ("filename_or_obj", "drop_variables", "reader", "plate", "plate_map")
+    open_dataset_parameters = ("filename_or_obj", "drop_variables", "reader", "plate", "plate_map", "follow_links")
 
     def open_datatree(
         self,
@@ -76,10 +83,11 @@ class HcskitBackend(BackendEntrypoint):
         reader: str | None = None,
         plate: str | None = None,
         plate_map: pd.DataFrame | None = None,
+        follow_links: bool = False,
     ) -> xr.DataTree:
         """Open a folder as a screen; the parameters are those of `open_screen`."""
         dropped = [drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ())
-        plates = _plates(Path(filename_or_obj), reader, plate, plate_map)
+        plates = _plates(Path(filename_or_obj), reader, plate, plate_map, follow_links)
         kept = {name: opened.drop_vars(dropped, errors="ignore") for name, opened in plates.items()}
         return with_results(filename_or_obj, kept)
 
@@ -113,7 +121,9 @@ class HcskitBackend(BackendEntrypoint):
             return False
 
 
-def _plates(path: Path, reader: str | None, plate: str | None, plate_map: pd.DataFrame | None) -> dict[str, xr.Dataset]:
+def _plates(
+    path: Path, reader: str | None, plate: str | None, plate_map: pd.DataFrame | None, follow_links: bool
+) -> dict[str, xr.Dataset]:
     """Open stored plates; where there are none, a folder of images."""
     if not path.is_dir():
         raise NotAScreenError(f"there is no folder {path}")
@@ -124,7 +134,7 @@ def _plates(path: Path, reader: str | None, plate: str | None, plate_map: pd.Dat
     except NotAScreenError as error:
         stored = error
     try:
-        return _raw_plates(read_folder(path, reader, plate), plate_map)
+        return _raw_plates(read_folder(path, reader, plate, follow_links=follow_links), plate_map)
     except ReaderError as error:
         if stored is None:
             raise

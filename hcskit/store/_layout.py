@@ -27,8 +27,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import InputError, NotAScreenError
-from hcskit.files import child, write_text
+from hcskit.files import make_folder, write_text
 from hcskit.flatfield import Flatfield
+from hcskit.names import child
 from hcskit.plate import column_name, parse_well, row_name
 from hcskit.screen import SCHEMA_VERSION, Coordinate, PlateInfo
 
@@ -66,11 +67,14 @@ def pyramid_depth(shape: tuple[int, int]) -> int:
     return 1 + max(0, int(np.ceil(np.log2(min(shape) / _VIEW_SIZE))))
 
 
+def group(attributes: dict[str, Any]) -> str:
+    """Return the text of a Zarr group's metadata."""
+    return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=1)
+
+
 def write_group(path: Path, attributes: dict[str, Any]) -> None:
     """Write a Zarr group's metadata, whole or not at all."""
-    path.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=1)
-    write_text(path / "zarr.json", text)
+    write_text(make_folder(path) / "zarr.json", group(attributes))
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
@@ -210,7 +214,7 @@ def plate_map(own: dict[str, Any]) -> pd.DataFrame | None:
 def well_attributes(fields: Sequence[int], digest: str) -> dict[str, Any]:
     """Describe a well: the fields that were acquired, and the digest of what they were made from."""
     ome = {"version": OME_VERSION, "well": {"images": [{"path": str(field)} for field in fields]}}
-    return {"ome": ome, "hcskit": {"digest": digest}}
+    return {"ome": ome, "hcskit": {"sha256": digest}}
 
 
 def well_digest(plate: Path, well: str) -> str | None:
@@ -220,7 +224,7 @@ def well_digest(plate: Path, well: str) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        return str(json.loads(text)["attributes"]["hcskit"]["digest"])
+        return str(json.loads(text)["attributes"]["hcskit"]["sha256"])
     except (KeyError, TypeError, ValueError):
         return ""  # not ours, or damaged
 

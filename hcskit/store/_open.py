@@ -17,7 +17,7 @@ import xarray as xr
 
 from hcskit.errors import InputError, NotAScreenError, StoreError
 from hcskit.lazy import PlaneArray
-from hcskit.results import PREDICTIONS, PROFILES, QUALITY, RESPONSES, Table, has_table, read_table
+from hcskit.results import PREDICTIONS, PROFILES, QUALITY, RESPONSES, STRENGTHS, Table, has_table, read_table
 from hcskit.screen import PlateInfo, make_plate, max_projection, screen_tree
 from hcskit.store import _layout
 from hcskit.store._shard import read_image_of_shard
@@ -25,7 +25,7 @@ from hcskit.store._shard import read_image_of_shard
 __all__ = ["chunked", "lazy_plates", "open_plate", "open_plates", "plate_folders", "with_results"]
 
 #: Results that have a row for each label of a plate.
-_PLATE_RESULTS = (QUALITY, PREDICTIONS, PROFILES)
+_PLATE_RESULTS = (QUALITY, PREDICTIONS, STRENGTHS, PROFILES)
 
 
 def open_plates(path: str | Path) -> dict[str, xr.Dataset]:

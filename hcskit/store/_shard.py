@@ -8,6 +8,7 @@ more than one image in memory, and does without zarr's event loop, which takes l
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from numcodecs.blosc import Blosc
 
-__all__ = ["ShardWriter", "array_metadata", "read_image_of_shard"]
+from hcskit.inputs import open_file
+
+__all__ = ["ShardWriter", "array_metadata", "compressed_size", "read_image_of_shard"]
 
 _CODEC = Blosc(cname="zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)
 _CRC = 4
@@ -68,8 +71,7 @@ class ShardWriter:
 
     def add(self, number: int, image: npt.NDArray[Any]) -> None:
         """Write the image (y, x) of this number."""
-        little = np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))
-        chunk = bytes(_CODEC.encode(little))
+        chunk = _compressed(image)
         self._index[number] = self._file.tell(), len(chunk) + _CRC
         self._file.write(chunk)
         self._file.write(_checksum(chunk))
@@ -83,6 +85,11 @@ class ShardWriter:
                 file.write(index + _checksum(index))
 
 
+def compressed_size(image: npt.NDArray[Any]) -> int:
+    """Return the bytes that an image (y, x) takes in a shard."""
+    return len(_compressed(image)) + _CRC
+
+
 def read_image_of_shard(
     path: Path, number: int, count: int, shape: tuple[int, int], dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
@@ -93,7 +100,7 @@ def read_image_of_shard(
     OSError
         If the file is missing, too short or damaged, or does not have this image.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         size = file.seek(0, 2)
         length = count * 2 * _BLOCK.itemsize
         if size < length + _CRC:
@@ -102,8 +109,13 @@ def read_image_of_shard(
         offset, nbytes = np.frombuffer(_checked(file.read(), "index"), dtype=_BLOCK).reshape(count, 2)[number]
         if offset == nbytes == _ABSENT:
             raise OSError("it has no such image")
+        if int(offset) + int(nbytes) > size or nbytes <= _CRC:
+            raise OSError("its index is damaged")
         file.seek(int(offset))
         chunk = _checked(file.read(int(nbytes)), "pixels")
+    # Blosc's header says how much memory it takes to decode.
+    if int.from_bytes(chunk[4:8], "little") != math.prod(shape) * dtype.itemsize:
+        raise OSError("its pixels are of another size")
     image = np.frombuffer(_CODEC.decode(chunk), dtype=dtype.newbyteorder("<"))
     return image.reshape(shape).astype(dtype, copy=False)
 
@@ -116,3 +128,7 @@ def _checked(data: bytes, what: str) -> bytes:
     if _checksum(data[:-_CRC]) != data[-_CRC:]:
         raise OSError(f"its {what} are damaged" if what == "pixels" else f"its {what} is damaged")
     return data[:-_CRC]
+
+
+def _compressed(image: npt.NDArray[Any]) -> bytes:
+    return bytes(_CODEC.encode(np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("<"))))

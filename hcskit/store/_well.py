@@ -13,6 +13,7 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
+from hcskit.files import move
 from hcskit.screen import PlateInfo
 from hcskit.store import _layout
 from hcskit.store._shard import ShardWriter, array_metadata
@@ -30,19 +31,25 @@ def write_well(
     read: ReadImage,
     present: npt.NDArray[np.bool_],
     digest: str,
+    instead_of: str | None = None,
 ) -> None:
-    """Write a well's fields beside the plate's others; one that is there already stays."""
+    """Write a well's fields beside the plate's others; one that is there already stays.
+
+    With the digest of what is there of it, the well takes its place.
+    """
     target = _layout.well_folder(plate, well)
-    if target.exists():
+    if _layout.well_digest(plate, well) != instead_of:
         return  # another import was here first
     partial = plate / f".partial-{well}-{uuid4().hex}"
     try:
         fields = [number for number in range(len(info.fields)) if present[number].any()]
-        _layout.write_group(partial, _layout.well_attributes([info.fields[number] for number in fields], digest))
+        _write_group(partial, _layout.well_attributes([info.fields[number] for number in fields], digest))
         for number in fields:
             _write_field(partial / str(info.fields[number]), info, number, read, present[number])
         try:
-            partial.replace(target)
+            if instead_of is not None and _layout.well_digest(plate, well) == instead_of:
+                target.rename(plate / f".trash-{uuid4().hex}")
+            move(partial, target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another import was quicker
                 raise
@@ -50,9 +57,15 @@ def write_well(
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _write_group(path: Path, attributes: dict[str, Any]) -> None:
+    """Write metadata within a well, which is synced as a whole."""
+    path.mkdir(parents=True)
+    (path / "zarr.json").write_text(_layout.group(attributes), encoding="utf-8")
+
+
 def _write_field(path: Path, info: PlateInfo, number: int, read: ReadImage, present: npt.NDArray[np.bool_]) -> None:
     """Write a field's pyramid, one image after another: whole shards, never a part of one."""
-    _layout.write_group(path, _layout.field_attributes(info))
+    _write_group(path, _layout.field_attributes(info))
     axes = _layout.field_axes(info)
     with ExitStack() as stack:
         levels = []
@@ -95,5 +108,3 @@ def remove_leftovers(plate: Path) -> None:
             leftover.rename(trash)  # at once: should its writer live after all, it cannot finish what is being removed
     for trash in plate.glob(".trash-*"):
         shutil.rmtree(trash, ignore_errors=True)
-    for leftover in (*plate.glob(".zarr.json.*"), *plate.glob("*/.zarr.json.*")):
-        leftover.unlink()

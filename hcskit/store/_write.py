@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -12,13 +11,15 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
+from hcskit.digests import CACHE, Digests
 from hcskit.errors import ReaderError, StoreError
+from hcskit.files import why
 from hcskit.jobs import RunJobs, run_here
 from hcskit.readers import ImageIndex
 from hcskit.store import _layout
-from hcskit.store._checked import CheckedPlate, check_array, check_export, chosen_wells, map_of
+from hcskit.store._checked import CheckedPlate, Content, check_array, check_export, chosen_wells, map_of
 from hcskit.store._lock import writing
-from hcskit.store._register import is_done, register
+from hcskit.store._register import changed_wells, is_done, register
 from hcskit.store._well import remove_leftovers, write_well
 
 __all__ = ["convert_plates", "write_plate"]
@@ -33,13 +34,15 @@ def convert_plates(
     wells: Collection[str] | None = None,
     replace_plate_map: bool = False,
     run: RunJobs = run_here,
+    say: Callable[[str], object] = tqdm.write,
     progress: bool = True,
 ) -> list[Path]:
     """Convert the images of plates into a screen; `hcskit.import_plates` does it from a folder, here or on a cluster.
 
     Everything is checked before anything is written. A well appears whole or not at all; an import that was stopped
     resumes with the wells that are not there yet. Several imports of one plate, from several processes or machines,
-    share the work. A plate that is there already gets a plate map, if it had none.
+    share the work. A well whose files have changed since, in any byte, is written anew. A plate that is there already
+    gets a plate map, if it had none.
 
     Parameters
     ----------
@@ -59,6 +62,8 @@ def convert_plates(
         Let the plate map take the place of the one that a plate has.
     run : RunJobs
         Runs the jobs, one a well; by default on this machine's cores.
+    say : callable
+        Receives the wells of a plate whose files have changed.
     progress : bool
         Show a progress bar.
 
@@ -76,14 +81,18 @@ def convert_plates(
     StoreError
         If the disk is full or cannot be written; the wells that are there stay.
     """
+    digests = Digests(Path(screen) / CACHE)
     checked: list[CheckedPlate] = []
     refused: list[ReaderError] = []
     for index in plates:
         try:
-            checked.append(check_export(index, map_of(index, plate_map), allow_missing, wells))
+            checked.append(check_export(index, map_of(index, plate_map), allow_missing, wells, digests))
         except ReaderError as error:  # a bad file of one plate is no reason to withhold the others
             refused.append(error)
-    written = [_write(plate, screen, wells, replace_plate_map, run, progress) for plate in checked]
+    try:
+        written = [_write(plate, screen, wells, replace_plate_map, run, say, progress) for plate in checked]
+    finally:
+        digests.save()
     if refused:
         others = f"\nimported all the same: {', '.join(plate.info.name for plate in checked)}" if checked else ""
         raise ReaderError("\n".join(map(str, refused)) + others)
@@ -116,7 +125,7 @@ def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True)
     StoreError
         If the disk is full or cannot be written; the wells that are there stay.
     """
-    return _write(check_array(plate), screen, None, replace_plate_map=False, run=run_here, progress=progress)
+    return _write(check_array(plate), screen, None, False, run_here, tqdm.write, progress)
 
 
 def _write(
@@ -125,45 +134,74 @@ def _write(
     wells: Collection[str] | None,
     replace_plate_map: bool,
     run: RunJobs,
+    say: Callable[[str], object],
     progress: bool,
 ) -> Path:
     path = _layout.plate_path(screen, plate.info.name)
     chosen = plate.info.wells if wells is None else chosen_wells(wells, plate.info)
     try:
-        _write_plate(path, plate, chosen, replace_plate_map, run, progress)
+        _write_plate(path, plate, chosen, replace_plate_map, run, say, progress)
     except OSError as error:
         if error.errno is None:  # one of ours, which says what to do
             raise
-        what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
         raise StoreError(
-            f"plate {plate.info.name} could not be written to {path}: {what}; the wells that are complete stay: "
+            f"plate {plate.info.name} could not be written to {path}: {why(error)}; the wells that are complete stay: "
             "remove the cause and import again to resume"
         ) from error
     return path
 
 
 def _write_plate(
-    path: Path, plate: CheckedPlate, wells: tuple[str, ...], replace_plate_map: bool, run: RunJobs, progress: bool
+    path: Path,
+    plate: CheckedPlate,
+    wells: tuple[str, ...],
+    replace_plate_map: bool,
+    run: RunJobs,
+    say: Callable[[str], object],
+    progress: bool,
 ) -> None:
     if is_done(path, plate):
         return
-    plate = register(path, plate, replace_plate_map)
+    changed = changed_wells(path, plate)
+    if changed:
+        say(f"plate {plate.info.name}: files of well {', '.join(changed)} have changed; imported again")
+    plate = register(path, plate, replace_plate_map, changed)
     with writing(path, partial(remove_leftovers, path)):
-        _write_wells(path, plate, wells, run, progress)
-        register(path, replace(plate, plate_map=None), replace_plate_map=False)
+        _write_wells(path, plate, wells, changed, run, progress)
+        left = set(changed).difference(wells)
+        register(path, replace(plate, plate_map=None), replace_plate_map=False, changed=left)
 
 
-def _write_wells(path: Path, plate: CheckedPlate, wells: tuple[str, ...], run: RunJobs, progress: bool) -> None:
+def _write_wells(
+    path: Path, plate: CheckedPlate, wells: tuple[str, ...], changed: Mapping[str, str], run: RunJobs, progress: bool
+) -> None:
     for row in {_layout.well_folder(path, well).parent for well in wells}:
-        _layout.write_group(row, {})
-    todo = [well for well in wells if not _layout.well_folder(path, well).exists()]
+        if not (row / "zarr.json").exists():
+            _layout.write_group(row, {})
+    todo = [well for well in wells if well in changed or not _layout.well_folder(path, well).exists()]
+
+    def written(known: Mapping[str, str]) -> None:
+        plate.digests.learn(known)
+        bar.update()
+
     with tqdm(total=len(wells), initial=len(wells) - len(todo), unit="well", disable=not progress) as bar:
         bar.set_description(f"import {plate.info.name}")
-        run([_job(path, plate, well) for well in todo], lambda _: bar.update())
+        run([_job(path, plate, well, changed.get(well)) for well in todo], written)
 
 
-def _job(path: Path, plate: CheckedPlate, well: str) -> Callable[[], None]:
+def _job(path: Path, plate: CheckedPlate, well: str, instead_of: str | None) -> Callable[[], dict[str, str]]:
     """Return what writes a well, with no more of the plate than it needs: it may be sent far."""
     number = plate.info.wells.index(well)
     info = replace(plate.info, wells=(well,), coordinates={}, flatfield={})
-    return partial(write_well, path, info, well, plate.images_of(number), plate.present[number], plate.digests[well])
+    write = partial(write_well, path, info, well, plate.images_of(number), plate.present[number], instead_of=instead_of)
+    return partial(_digest_and_write, plate.contents[well], write)
+
+
+def _digest_and_write(content: Content, write: Callable[[str], None]) -> dict[str, str]:
+    """Write a well with the digest of its files, of which the system still holds the bytes when they are decoded.
+
+    A file that changes meanwhile has another digest than the well, and is imported again the next time.
+    """
+    digests = Digests()
+    write(content(digests))
+    return digests.known

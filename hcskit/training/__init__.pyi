@@ -1,5 +1,5 @@
 from ._card import ModelCard, load_card, load_model, save_model
-from ._ensemble import calibration_error, each_network
+from ._ensemble import calibration_error, each_network, each_reading
 from ._fit import TrainingResult, fit, network_and_batches
 from ._folder import read_history, sole_writer
 from ._lr_range import RangeTest, lr_range
@@ -12,6 +12,7 @@ __all__ = [
     "TrainingResult",
     "calibration_error",
     "each_network",
+    "each_reading",
     "fit",
     "load_card",
     "load_model",

@@ -6,14 +6,16 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from hcskit.data._fields import Normalisation
 from hcskit.errors import InputError, NotAScreenError, what_is_wrong
-from hcskit.files import replacing, write_text
+from hcskit.files import make_folder, replacing, write_text
+from hcskit.inputs import open_file, read_json
 from hcskit.models import backend
 from hcskit.parallel import in_native_precision
 from hcskit.recipe._recipe import Recipe
+from hcskit.training._archive import check_archive
 from hcskit.training._check import LEAST_AUC
 
 __all__ = ["ModelCard", "load_card", "load_model", "save_model"]
@@ -91,8 +93,7 @@ class ModelCard(BaseModel):
 
 def save_model(folder: str | Path, model: Any, card: ModelCard) -> Path:
     """Write ``model.keras``, ``card.json`` and ``recipe.yaml``; the card last, as it makes the model whole."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     with replacing(folder / "model.keras") as partial:
         model.save(partial)
     card.recipe.to_yaml(folder / "recipe.yaml")
@@ -113,11 +114,11 @@ def load_card(folder: str | Path) -> ModelCard:
     """
     folder = Path(folder)
     try:
-        card = ModelCard.model_validate_json((folder / "card.json").read_text(encoding="utf-8"))
+        card = ModelCard.model_validate(read_json(folder / "card.json"))
         found = _sha256(folder / "model.keras")
     except FileNotFoundError as error:
         raise NotAScreenError(f"{folder} holds no trained model: {Path(error.filename).name} is missing") from None
-    except ValidationError as error:
+    except (OSError, ValueError) as error:  # pydantic's are ValueErrors too
         raise InputError(f"{folder / 'card.json'} is not a model card: {what_is_wrong(error)}") from error
     if found != card.weights_sha256:
         raise InputError(f"{folder}: model.keras is not the file that card.json describes; copy both from one training")
@@ -136,13 +137,14 @@ def load_model(folder: str | Path) -> tuple[Any, ModelCard]:
     """
     card, path = load_card(folder), Path(folder) / "model.keras"
     card.recipe.model.load_layers()  # which module has a layer, the network's kind says, and not the file
+    check_archive(path)
     try:
         model = backend.keras.models.load_model(path, compile=False, safe_mode=True)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path} cannot be loaded without running code that is in the file: {error}") from error
+    except Exception as error:  # Keras and HDF5 raise errors of any kind
+        raise InputError(f"{path} is not a network that can be loaded: {what_is_wrong(error)}") from error
     return in_native_precision(model), card
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

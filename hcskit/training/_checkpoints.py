@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hcskit.data._batches import RandomCrops
 from hcskit.errors import RunError
-from hcskit.files import replacing
+from hcskit.files import make_folder, replacing, told
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import broadcast, share
 from hcskit.recipe._recipe import Recipe
@@ -72,7 +72,7 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
     def resume(self, model: keras.Model) -> int:
         """Restore the last whole epoch, optimiser included, and return its number; 0 if there is none."""
         if self.writes:
-            self.state.mkdir(parents=True, exist_ok=True)
+            make_folder(self.state)
             # Its own copy: the one outside may be that of another recipe, or other data, trained in this folder since.
             own = self.state / self.history.name
             table = _table(own.read_text(encoding="utf-8")) if own.exists() else pd.DataFrame()
@@ -83,7 +83,8 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
                 self.table = table[:done]
                 _write_whole(self.history, lambda path: self.table.to_csv(path, index=False))
             else:
-                self.history.unlink(missing_ok=True)
+                with told(self.history):
+                    self.history.unlink(missing_ok=True)
         self.table = _table(share(self.table.to_csv(index=False)))
         self.bar.initial = self.bar.n = len(self.table) * self.batches.size
         return len(self.table)
@@ -145,7 +146,8 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
             _write_whole(history, lambda path: self.table.to_csv(path, index=False))
         kept = {*range(epoch - self.last + 1, epoch + 1), self._best(), *self.snapshots}
         for path in set(self.state.iterdir()) - {own, *map(self._file, kept)}:
-            path.unlink()
+            with told(path):
+                path.unlink()
 
 
 class EventLog(keras.callbacks.Callback):  # type: ignore[misc]

@@ -14,7 +14,7 @@ from hcskit.models.backend import keras
 from hcskit.parallel import add_up, device, ranks
 from hcskit.recipe._recipe import PredictionSection
 
-__all__ = ["calibration_error", "each_network", "finish", "read_tiles", "temperature"]
+__all__ = ["calibration_error", "each_network", "each_reading", "finish", "read_tiles", "temperature"]
 
 _NETWORKS = "networks"  # the layer that averages over them
 _BINS = 15  # of Guo et al.
@@ -72,6 +72,34 @@ def each_network(model: keras.Model) -> keras.Model:
     networks = keras.Model(model.inputs[0], keras.ops.stack(outputs, axis=1))
     networks.jit_compile = device().xla
     return networks
+
+
+def each_reading(model: keras.Model, views: int, divisor: float) -> keras.Model:
+    """Return what the networks of a model say, and the features that they say it from.
+
+    The features are those that a network averages over the image: the last global average, or else what the output
+    layer gets. An average over the cells grows with the share of them that respond; the layers after it saturate.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As `finish` returns it.
+    views : int
+        How many views of the image it averages over; so are the features.
+    divisor : float
+        Temperature that it was calibrated with.
+
+    Returns
+    -------
+    keras.Model
+        Maps images to (batch, network, class and feature): the probabilities come first.
+    """
+    image = keras.Input(model.inputs[0].shape[1:], name="image")
+    networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    wrapped = [(network, views, divisor) for network in networks] or [(model, 1, 1.0)]
+    readings = keras.Model(image, keras.ops.stack([_with_features(image, *own) for own in wrapped], axis=1))
+    readings.jit_compile = device().xla
+    return readings
 
 
 def temperature(probabilities: npt.NDArray[Any], truth: npt.NDArray[np.int64]) -> float:
@@ -160,6 +188,17 @@ def read_tiles(
 def _average(network: keras.Model, image: Any, views: int, divisor: float, name: str) -> Any:
     seen = [_temper(network(_turned(image, view)), divisor) for view in range(views)]
     return keras.layers.Average(name=name, dtype="float32")(seen) if views > 1 else seen[0]
+
+
+def _with_features(image: Any, network: keras.Model, views: int, divisor: float) -> Any:
+    pools = [layer for layer in network.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)]
+    features = pools[-1].output if pools else network.layers[-1].input
+    if not keras.utils.is_keras_tensor(features) or len(features.shape) != 2:
+        features = network.outputs[0]
+    both = keras.Model(network.inputs[0], [network.outputs[0], features])
+    seen = [both(_turned(image, view)) for view in range(views)]
+    said = [keras.ops.concatenate([_temper(own, divisor), keras.ops.cast(f, "float32")], axis=-1) for own, f in seen]
+    return keras.ops.mean(keras.ops.stack(said), axis=0)
 
 
 def _temper(probabilities: Any, divisor: float) -> Any:

@@ -16,9 +16,9 @@ import pandas as pd
 from hcskit.data._batches import RandomCrops, Tiles, own_errors
 from hcskit.data._fields import NEGATIVE, TrainingFields, survey, tile_corners
 from hcskit.data._labelled import LabelledData
+from hcskit.data._learnable import crop_of
 from hcskit.data._sources import KeptSource
 from hcskit.data._split import split_folds, split_groups
-from hcskit.errors import InputError
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import KeepTogether, data_parallel, decided, device, over_ranks, ranks
 from hcskit.recipe import learning_rates, stages
@@ -144,7 +144,7 @@ def _prepare(
     fields["validation"] = split_groups(fields, recipe.split.by, recipe.split.validation, recipe.seed)
     channels = recipe.data.channels or data.channels
     source = KeptSource(data.source(fields, channels, recipe.data.binning), memory)
-    crop = _crop(recipe, source.shape)
+    crop = crop_of(recipe, source.shape)
     labels = set(fields["label"])
     negative = [NEGATIVE] if NEGATIVE in labels else []
     classes = (*negative, *sorted(labels.difference(negative)))
@@ -247,19 +247,6 @@ def _network(
         jit_compile=device().xla and not recipe.run.deterministic,
     )
     return model, batches
-
-
-def _crop(recipe: Recipe, shape: tuple[int, ...]) -> tuple[int, int]:
-    if recipe.data.crop is None:
-        if recipe.prediction.views == 8 and shape[0] != shape[1]:
-            raise InputError(f"the recipe's 8 views need square crops, and fields are {shape[0]}×{shape[1]}; take 4")
-        return (shape[0], shape[1])
-    if recipe.data.crop > min(shape):
-        raise InputError(
-            f"the recipe's crop of {recipe.data.crop} pixels is larger than the image, {shape[0]}×{shape[1]} after "
-            f"binning by {recipe.data.binning}; make it smaller, or null for whole fields"
-        )
-    return (recipe.data.crop, recipe.data.crop)
 
 
 def _fingerprint(fields: pd.DataFrame, shape: tuple[int, int], pixels: bytes) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from hcskit.errors import StoreError
-from hcskit.files import locked
+from hcskit.files import make_folder
+from hcskit.locks import locked
 
 __all__ = ["read_history", "sole_writer"]
 
@@ -32,8 +33,7 @@ def sole_writer(out: str | Path) -> Iterator[None]:
     """
     with ExitStack() as stack:
         if os.environ.get("HOROVOD_RANK", "0") == "0":
-            folder = Path(out, "logs")
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = make_folder(Path(out, "logs"))
             ends = time.monotonic() + _PATIENCE
             while True:
                 try:

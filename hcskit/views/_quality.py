@@ -69,8 +69,7 @@ def controls_table(controls: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     controls : pandas.DataFrame
-        Columns ``plate, readout, z_prime, ssmd, negative_mean, negative_sd, n_negative, positive_mean, positive_sd,
-        n_positive``.
+        As `hcskit.assay.control_statistics` returns it.
     """
 
     def spread(row: pd.Series[float], side: str) -> str:
@@ -83,9 +82,11 @@ def controls_table(controls: pd.DataFrame) -> pd.DataFrame:
             "readout": row["readout"],
             "Z′-factor": format_number(row["z_prime"]),
             "separation": judge_z_prime(row["z_prime"]),
+            "robust Z′": format_number(row.get("robust_z_prime", np.nan)),
             "SSMD": format_number(row["ssmd"]),
             "negative controls": spread(row, "negative"),
             "positive controls": spread(row, "positive"),
+            "deviating wells": row.get("deviating_wells", ""),
         }
         for _, row in controls.iterrows()
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from hcskit.actions import mask_wells, masked_readouts, unmask_wells
 from hcskit.errors import InputError, StoreError
-from hcskit.files import locked
+from hcskit.locks import locked
 from hcskit.response import fit_responses
 from hcskit.run import open_run
 from tests.fitted_run import BUBBLE, TRUE_EC50

@@ -52,13 +52,40 @@ def test_the_table_keeps_plates_and_readouts_apart() -> None:
     rows = [("P1", "negative_control", "a", value) for value in (1.0, 2.0, 3.0)]
     rows += [("P1", "positive_control", "a", value) for value in (9.0, 11.0, np.nan)]
     rows += [("P1", "treatment", "a", 1e6), ("P2", "negative_control", "b", 1.0)]
-    table = control_statistics(pd.DataFrame(rows, columns=["plate", "role", "readout", "value"]))
+    wells = pd.DataFrame(rows, columns=["plate", "role", "readout", "value"])
+    table = control_statistics(wells.assign(well=[f"A{i:02d}" for i in range(1, len(rows) + 1)]))
     first, second = table.set_index(["plate", "readout"]).to_dict("index").values()
     assert first["z_prime"] == pytest.approx(1 - 3 * (2**0.5 + 1) / 8)
     assert (first["negative_mean"], first["negative_sd"], first["n_negative"]) == (2.0, 1.0, 3)
     assert (first["positive_mean"], first["positive_sd"], first["n_positive"]) == (10.0, pytest.approx(2**0.5), 2)
     assert (second["n_negative"], second["n_positive"]) == (1, 0)
     assert np.isnan(second["z_prime"])
+
+
+def test_a_dead_control_well_is_named_beside_both_factors() -> None:
+    rng = np.random.default_rng(0)
+    wells = pd.DataFrame(
+        {
+            "plate": "P1",
+            "well": [f"{row}{column:02d}" for column in (1, 2) for row in "ABCDEFGHIJKLMNOP"],
+            "role": np.repeat(["negative_control", "positive_control"], 16),
+            "readout": "viability",
+            "value": np.repeat([0.0, 1.0], 16) + rng.normal(0, 0.03, 32),
+        }
+    )
+    wells.loc[wells["well"] == "F02", "value"] = 0.0
+    found = control_statistics(wells).iloc[0]
+    assert found["z_prime"] < 0.3 < 0.7 < found["robust_z_prime"]
+    assert found["deviating_wells"] == "F02"
+    assert found["auroc"] > 0.95
+
+
+def test_positive_controls_of_several_compounds_need_not_agree() -> None:
+    values = [1.0, 1.1, 0.9, 1.0, 1.05, 0.95, 1.02, 5.0]
+    wells = pd.DataFrame({"plate": "P1", "well": [f"A{i:02d}" for i in range(1, 9)], "readout": "a", "value": values})
+    wells["role"], wells["compound"] = "positive_control", ["one"] * 7 + ["other"]
+    assert control_statistics(wells).loc[0, "deviating_wells"] == ""
+    assert control_statistics(wells.drop(columns="compound")).loc[0, "deviating_wells"] == "A08"
 
 
 def test_readouts_are_means_over_the_usable_fields(treated) -> None:

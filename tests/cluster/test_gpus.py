@@ -11,7 +11,7 @@ from distributed import Worker
 from pydantic import ValidationError
 
 from hcskit.cluster import ClusterConfig, open_cluster
-from hcskit.cluster._open import _jobqueue_class, _options
+from hcskit.cluster._batch import _jobqueue_class, job_options
 from hcskit.cluster.ranks import variables
 from hcskit.cluster.ranks._process import RankProcess, RankTask
 from hcskit.errors import InputError
@@ -27,7 +27,7 @@ def tell(out):
 
 def _job_script(config: ClusterConfig, folder: Path) -> str:
     (folder / "certificates").mkdir()
-    with _jobqueue_class(config.kind)(**_options(config, "hcskit-0", folder, folder / "certificates")) as cluster:
+    with _jobqueue_class(config.kind)(**job_options(config, "hcskit-0", folder, folder / "certificates")) as cluster:
         return str(cluster.job_script())
 
 

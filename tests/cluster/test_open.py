@@ -6,12 +6,14 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
+import dask
 import pytest
 
 from hcskit.cluster import ClusterConfig, open_cluster
-from hcskit.cluster._open import _jobqueue_class, _options
-from hcskit.errors import InputError
+from hcskit.cluster._batch import _jobqueue_class, job_options
+from hcskit.errors import InputError, StoreError
 
 SLURM = ClusterConfig(
     kind="slurm",
@@ -31,7 +33,9 @@ SLURM = ClusterConfig(
 def job_script(config: ClusterConfig, folder: Path) -> str:
     certificates = folder / "certificates"
     certificates.mkdir()
-    with _jobqueue_class(config.kind)(**_options(config, "hcskit-0", folder, certificates)) as cluster:
+    cluster_class = _jobqueue_class(config.kind)
+    options = job_options(config, "hcskit-0", folder, certificates)
+    with dask.config.set(config.site_settings), cluster_class(**options) as cluster:
         return str(cluster.job_script())
 
 
@@ -78,40 +82,101 @@ def test_other_batch_systems_are_known_by_name(kind: str, tmp_path: Path) -> Non
     assert "requeue" not in script
 
 
-def test_an_unknown_kind_names_the_known_ones() -> None:
-    config = ClusterConfig(kind="cray", cores=1, memory="1GB", walltime="1:00")
-    with (
-        pytest.raises(InputError, match=r"kind 'cray'; known: local, address, .*lsf, .*pbs, .*sge, slurm"),
-        open_cluster(config),
-    ):
-        pass
+def test_the_kinds_are_those_of_dask_jobqueue(tmp_path: Path) -> None:
+    """But HTCondor's, which has neither queues nor a walltime."""
+    for kind in set(get_args(ClusterConfig.model_fields["kind"].annotation)) - {"local", "address"}:
+        assert _jobqueue_class(kind).__name__ == f"{kind.upper()}Cluster".replace("MOAB", "Moab")
 
 
 def test_a_folder_with_a_space_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "my screen"
     with pytest.raises(InputError, match=r"job scripts cannot hold a path with a space, such as .*my screen"):
-        _options(SLURM, "hcskit-0", folder, folder)
+        job_options(SLURM, "hcskit-0", folder, folder)
+
+
+JOB = "kind: slurm\ncores: 2\nmemory: 3GB\nwalltime: '1:00'\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("kind: slurm", "a cluster of kind slurm needs cores, memory and walltime"),
-        ("kind: address", "the kind address needs an address"),
-        ("address: tcp://here:1", "the kind address needs an address, and no other kind has one"),
-        ("nodes: 2", "nodes"),
-        ("workers: 0", "workers"),
-        ("[1, 2]", "valid dictionary"),
+        ("kind: slrum", "kind: found 'slrum'; it must be 'local', 'address', 'slurm', 'pbs'"),
+        ("kind: address", "address: is missing; a cluster of kind address needs it"),
+        ("address: tcp://here:1", "address: found 'tcp://here:1'; only a cluster of kind address has one"),
+        ("worker: 2", "worker: there is no such field; did you mean workers?"),
+        ("nodelist: 2", "nodelist: there is no such field; it can be account, address"),
+        ("workers: 0", "workers: found 0; it must be greater than or equal to 1"),
+        ("workers: two", "workers: found 'two'; it must be a valid integer"),
+        (f"{JOB}gpus_per_rank: 2", "gpus_per_rank: found 2; it must be 0 or 1"),
+        (f"{JOB}log_directory: 3", "log_directory: found 3; it is not a valid path"),
+        (f"{JOB.replace('3GB', 'lots')}", "memory: found 'lots'; it must be a size with its unit, such as 64GiB"),
+        (f"{JOB.replace('3GB', '64')}", "memory: found '64'; it must be a size with its unit"),
+        (f"{JOB}walltime: long", "walltime: found 'long'; it must be a time as the batch system writes it, such as 08"),
+        (f"{JOB}walltime: 720", "walltime: found 720; it must be a time"),
+        ("[1, 2]", "found [1, 2]; it must be a valid dictionary"),
         ("kind: !!python/object/apply:os.getcwd []", "python/object"),
     ],
 )
 def test_a_file_that_is_no_cluster_says_why(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "cluster.yaml"
     path.write_text(text)
-    with pytest.raises(InputError, match="is not the description of a cluster") as caught:
+    with pytest.raises(InputError, match="is not the description of a cluster: ") as caught:
         ClusterConfig.from_yaml(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("kind: slurm\nworkers: 0\nmemory: lots\nque: fast\n")
+    with pytest.raises(InputError) as caught:
+        ClusterConfig.from_yaml(path)
+    told = [line.partition(":")[0] for line in str(caught.value).splitlines()[1:]]
+    assert told == ["  - workers", "  - cores", "  - memory", "  - walltime", "  - que"]
+
+
+def test_both_spellings_are_taken(tmp_path: Path) -> None:
+    """YAML 1.1 has 12:00:00 for a number; dask-jobqueue has other names, and its file has hyphens in them."""
+    path = tmp_path / "cluster.yaml"
+    path.write_text(
+        "{kind: slurm, cores: 2, memory: 3 GB, walltime: 12:00:00, account: 71, job-script-prologue: module load cuda,"
+        " job_extra_directives: [--exclusive], job_directives_skip: --mem, python: /opt/python}"
+    )
+    config = ClusterConfig.from_yaml(path)
+    assert (config.walltime, config.account, config.job_extra) == ("12:00:00", "71", ("--exclusive",))
+    lines = job_script(config, tmp_path).splitlines()
+    assert not any("--mem" in line for line in lines if line.startswith("#SBATCH"))
+    assert lines.index("module load cuda") < lines.index(next(line for line in lines if "dask_worker" in line))
+    assert lines[-1].startswith("/opt/python -m ")
+
+
+def test_what_a_site_says_is_taken_where_the_file_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site" / "jobqueue.yaml"
+    site.parent.mkdir()
+    site.write_text(
+        "jobqueue:\n  slurm: {name: dask-worker, queue: site, account: hcs, walltime: 2:00:00, env-extra: [. env.sh],"
+        " memory: 9GB, death-timeout: 600, shebang: '#!/bin/zsh'}\n  pbs: {queue: other}\n"
+    )
+    monkeypatch.setattr(dask.config, "paths", [str(site.parent)])
+    config = ClusterConfig.model_validate({"kind": "slurm", "cores": 2, "memory": "3GB", "interface": "lo"})
+    assert (config.queue, config.account, config.walltime, config.memory) == ("site", "hcs", "2:00:00", "3GB")
+    assert config.from_site == (
+        f"from {site}: queue, account, walltime, prologue, shebang; set by hcskit itself: death-timeout"
+    )
+    lines = job_script(config, tmp_path).splitlines()
+    assert lines[0] == "#!/bin/zsh"
+    assert {"#SBATCH -p site", "#SBATCH -t 2:00:00", ". env.sh"} <= set(lines)
+    assert ClusterConfig().from_site == ""
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config = SLURM.model_copy(update={"log_directory": tmp_path / "file" / "logs"})
+    with (
+        pytest.raises(StoreError, match=r"/file/logs could not be written: Not a directory"),
+        open_cluster(config),
+    ):
+        pass
 
 
 def test_a_file_of_slurm_is_read(tmp_path: Path) -> None:
@@ -125,7 +190,7 @@ def test_a_file_of_slurm_is_read(tmp_path: Path) -> None:
 def test_ctrl_c_stays_ctrl_c_and_a_cluster_can_be_opened_in_any_thread() -> None:
     code = """
 import signal, threading
-from hcskit.cluster._open import _jobqueue_class
+from hcskit.cluster._batch import _jobqueue_class
 found = []
 thread = threading.Thread(target=lambda: found.append(_jobqueue_class("slurm")))
 thread.start()

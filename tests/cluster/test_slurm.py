@@ -224,3 +224,70 @@ def test_what_keeps_a_training_from_starting_is_said(
         pytest.raises(RunError, match=r"4 of 5 workers were there after 20 s; missing: \S+ \(job \d+\)"),
     ):
         wait_for_workers(cluster.client, 5, 20.0)
+
+
+SBATCH = """#!/bin/sh
+case "$*" in *--test-only*) exec {sbatch} "$@" ;; esac
+echo >>{asked}
+if [ "$(wc -l <{asked})" -gt 1 ] && [ "$(wc -l <{asked})" -le {until} ]; then
+  echo "sbatch: error: QOSMaxSubmitJobPerUserLimit" >&2
+  echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)" >&2
+  exit 1
+fi
+exec {sbatch} "$@"
+"""
+REFUSED = (
+    "Slurm refuses a further job: sbatch: error: QOSMaxSubmitJobPerUserLimit sbatch: error: Batch job submission "
+    "failed: Job violates accounting/QOS policy (job submit limit); accepted so far: 1"
+)
+
+
+@pytest.mark.parametrize("refusals", [2, 99])
+def test_a_refused_submission_is_told_and_tried_again(
+    slurm: Slurm,
+    refusals: int,
+    tmp_path: Path,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """As with a limit on the jobs of a user, whose other jobs end in time, or do not."""
+    command = tmp_path / "bin" / "sbatch"
+    command.parent.mkdir()
+    command.write_text(SBATCH.format(sbatch=shutil.which("sbatch"), asked=tmp_path / "asked", until=1 + refusals))
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(command.parent), prepend=os.pathsep)
+    said: list[str] = []
+    with open_cluster(place(tmp_path, start_timeout=4), tmp_path / "logs", say=said.append) as cluster:
+        if refusals == 2:
+            assert len(wait_for_workers(cluster.client, 2, 60)) == 2
+        else:
+            until(lambda: len(said) == 6)
+            wait_for_workers(cluster.client, 1, 60)
+            with pytest.raises(RunError, match=r"1 of 2 workers were there after 0.1 s; .*QOSMaxSubmitJobPerUser"):
+                wait_for_workers(cluster.client, 2, 0.1)
+    times = range(1, min(refusals, 5) + 1)
+    told = [
+        f"{REFUSED}; trying again in {wait} s ({number} of 5)"
+        for number, wait in zip(times, (0, 0, 1, 1, 2), strict=False)
+    ]
+    assert said == (told if refusals == 2 else [*told, f"{REFUSED}; not tried again"])
+    shown = capfd.readouterr()
+    assert "Traceback" not in shown.out + shown.err
+    assert "Error" not in shown.out + shown.err
+    until(lambda: not slurm.jobs())
+
+
+def test_a_batch_system_that_takes_no_job_ends_the_wait(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = tmp_path / "bin" / "sbatch"
+    command.parent.mkdir()
+    command.write_text("#!/bin/sh\ncase \"$*\" in *--test-only*) ;; *) echo 'sbatch: error: no' >&2; exit 1 ;; esac\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(command.parent), prepend=os.pathsep)
+    with (
+        open_cluster(place(tmp_path), tmp_path) as cluster,
+        pytest.raises(InputError, match=r"^Slurm refuses the job: sbatch: error: no$"),
+    ):
+        wait_for_workers(cluster.client, 2, 60)

@@ -7,18 +7,21 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import dask
 import pytest
 from distributed.comm import CommClosedError, connect
 from distributed.security import Security
+from PIL import Image
 
 from hcskit.actions import train
 from hcskit.cluster import ClusterConfig, open_cluster, run_gang, wait_for_workers
 from hcskit.cluster._checks import check_workers
 from hcskit.cluster._workers import workers_there
 from hcskit.errors import InputError, RunError, StoreError
-from hcskit.files import locked
+from hcskit.locks import locked
 from hcskit.recipe import Recipe
 
 Until = Callable[..., None]
@@ -27,7 +30,7 @@ Check = Callable[..., None]
 ROUNDED = 0.05
 
 
-def assert_refused(address: str, log: pytest.LogCaptureFixture) -> None:
+def assert_refused(address: str, log: Path) -> None:
     """With another cluster's certificate, without any, or unencrypted; whoever asks trusts the scheduler blindly."""
 
     async def ask(address: str, **arguments: Any) -> None:
@@ -41,7 +44,7 @@ def assert_refused(address: str, log: pytest.LogCaptureFixture) -> None:
     with pytest.raises(CommClosedError):
         asyncio.run(ask(address.replace("tls", "tcp")))
     for reason in ("CERTIFICATE_VERIFY_FAILED", "PEER_DID_NOT_RETURN_A_CERTIFICATE", "WRONG_VERSION_NUMBER"):
-        assert reason in log.text
+        assert reason in log.read_text()
 
 
 @pytest.mark.slow
@@ -52,7 +55,10 @@ def test_a_training_goes_on_when_a_worker_is_lost(training: Any, assert_undistur
     rank.parent().kill()  # the worker; its nanny starts another one
     rank.resume()  # it can only end itself when it is awake
     assert_undisturbed(training.result())
-    assert any(f"was lost during training; resuming after epoch {done}" in line for line in training.said)
+    (told,) = (line for line in training.said if "was lost" in line)
+    assert told.endswith(f"was lost during training; resuming after epoch {done}")
+    assert Path(told.partition("(output in ")[2].partition(")")[0]).exists()
+    assert len(training.said) == 3  # of one line each, and no rank's traceback
     assert training.said.count("training with 2 ranks on 2 workers") == 2
     assert not training.ranks()
 
@@ -72,10 +78,14 @@ def test_a_killed_rank_is_named_and_the_others_end(training: Any, assert_undistu
 
 
 @pytest.mark.slow
-def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    recipe = Recipe.model_validate({"data": {"crop": 512}})
-    with pytest.raises(InputError, match="the recipe's crop of 512 pixels is larger than the image") as caught:
-        train(screen, recipe, tmp_path, cluster=ClusterConfig(), progress=False)
+def test_what_a_rank_raises_reaches_the_user(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An image that is found to be unusable only when it is read."""
+    for name, width in [("dark/1", 64), ("dark/2", 64), ("bright/1", 64), ("bright/2", 63)]:
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (width, 64)).save(tmp_path / "images" / f"{name}.png")
+    recipe = Recipe.model_validate({"data": {"crop": 32}, "model": {"features": 8}, "optimiser": {"batch": 4}})
+    with pytest.raises(InputError, match=r"2\.png is 64×63×1 uint8") as caught:
+        train(tmp_path / "images", recipe, tmp_path / "model", cluster=ClusterConfig(), progress=False)
     assert any("rank" in note and "rank-" in note for note in caught.value.__notes__)
     said = capfd.readouterr()  # no traceback and none of Dask's words: it is the user who can mend it
     assert "Traceback" not in said.out + said.err
@@ -84,6 +94,7 @@ def test_what_a_rank_raises_reaches_the_user(screen: Path, tmp_path: Path, capfd
 
 @pytest.mark.slow
 def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
+    said: list[str] = []
     with open_cluster() as cluster, pytest.raises(RuntimeError, match=r"^ValueError: x{1000,}") as caught:
         run_gang(
             cluster.client,
@@ -93,15 +104,19 @@ def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
             ranks_per_worker=1,
             logs=tmp_path,
             environment={"PYTHONPATH": str(Path(__file__).parent / "ranks")},
+            say=said.append,
         )
     assert f"its output is in {tmp_path}/rank-0.log" in caught.value.__notes__[0]
-    assert "x" * 1_000_000 in (tmp_path / "rank-0.log").read_text()
+    log = (tmp_path / "rank-0.log").read_text()
+    assert log.startswith("Traceback")
+    assert "x" * 1_000_000 in log
+    assert not said  # the traceback is in the file alone
 
 
-def test_a_folder_is_trained_in_once_at_a_time(screen: Path, tmp_path: Path) -> None:
+def test_a_folder_is_trained_in_once_at_a_time(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
     for cluster in (None, ClusterConfig()):
-        with locked(tmp_path), pytest.raises(StoreError, match="is being written by another process"):
-            train(screen, Recipe(), tmp_path, cluster=cluster, progress=False)
+        with locked(tmp_path), pytest.raises(StoreError, match="is being written by process"):
+            train(screen, recipe, tmp_path, cluster=cluster, progress=False)
 
 
 def test_ranks_that_would_not_fit_into_memory_are_refused_at_once(screen: Path, tmp_path: Path) -> None:
@@ -110,18 +125,55 @@ def test_ranks_that_would_not_fit_into_memory_are_refused_at_once(screen: Path, 
         train(screen, Recipe.model_validate({"data": {"crop": 32}, "model": {"features": 8}}), tmp_path, cluster=config)
 
 
+ENDLESS = {
+    "model": {"features": 64, "hidden": 64},
+    "optimiser": {"epochs": 10**6, "batch": 8},
+    "run": {"keep": 10**6},
+}
+
+
+@pytest.mark.parametrize(
+    ("sections", "ranks", "told"),
+    [
+        ({"split": {"by": "compound"}}, 1, r"class 'positive_control' has only one compound \(translocation control\)"),
+        ({"data": {"crop": 128}}, 1, "crop of 128 pixels is larger than the image, 64×64"),
+        ({"data": {"crop": 32, "channels": ["ER"]}}, 1, "the images have no channel ER; they have DNA, GFP"),
+        ({}, 5, r"a batch of 8 crops .* cannot be shared by 10 ranks"),
+        (ENDLESS, 1, r"model has room for .*B, and the training writes up to .* TiB there"),
+    ],
+)
+def test_what_is_known_before_is_told_before_a_job_is_submitted(
+    screen: Path, recipe: Recipe, sections: dict[str, Any], ranks: int, told: str, tmp_path: Path
+) -> None:
+    job = {"cores": 8, "memory": "64GB", "walltime": "1:00", "interface": "lo", "queue": "nowhere"}
+    config = ClusterConfig(kind="slurm", workers=2, ranks_per_worker=ranks, **job)
+    how = Recipe.model_validate(recipe.model_dump() | sections)
+    with pytest.raises(InputError, match=told):
+        train(screen, how, tmp_path / "model", cluster=config, progress=False)
+
+
+def test_a_folder_that_cannot_be_written_is_named(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for cluster in (None, ClusterConfig()):
+        with pytest.raises(StoreError, match=r"file/model could not be written: Not a directory"):
+            train(screen, recipe, tmp_path / "file" / "model", cluster=cluster, progress=False)
+
+
 @pytest.mark.slow
 def test_a_cluster_refuses_strangers_and_other_versions(
     listening: Callable[[], set[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with open_cluster(ClusterConfig()) as cluster:
+    logs, tmp_path = tmp_path / "logs", tmp_path / "model"
+    tmp_path.mkdir()
+    with open_cluster(ClusterConfig(), logs) as cluster:
         client = cluster.client
         address = client.scheduler.address
         assert address.startswith("tls://127.0.0.1:")
-        assert_refused(address, caplog)
+        assert_refused(address, logs / "dask.log")
+        assert "CERTIFICATE" not in capfd.readouterr().err
         assert listening() == {"127.0.0.1"}
         assert set().union(*client.run(listening).values()) == {"127.0.0.1"}
 
@@ -134,6 +186,35 @@ def test_a_cluster_refuses_strangers_and_other_versions(
         monkeypatch.syspath_prepend(tmp_path)
         with pytest.raises(InputError, match=rf"the worker {workers[0]} has numpy [\d.]+ \(here 0\.1\)"):
             check_workers(client, workers, tmp_path)
+
+
+def pages(port: int, *paths: str) -> list[int]:
+    """Ask for pages as another user of this machine can; return the status of each answer."""
+    found = []
+    for path in paths:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+                found.append(answer.status)
+        except HTTPError as error:
+            found.append(error.code)
+    return found
+
+
+@pytest.mark.slow
+def test_pages_of_a_cluster_open_for_who_knows_their_address_alone() -> None:
+    known = ("/", "/status", "/sitemap.json", "/info/main/workers.html", "/metrics", "/health")
+    said: list[str] = []
+    with open_cluster(ClusterConfig(cores=1, dashboard=True), say=said.append) as cluster:
+        link, port = cluster.client.dashboard_link, cluster.client.cluster.scheduler.http_server.port
+        assert said[0].startswith(f"dashboard: {link} (from another machine, after: ssh -L {port}:127.0.0.1:{port} ")
+        assert pages(port, link.partition(str(port))[2]) == [200]
+        assert pages(port, *known) == [404] * len(known)
+    with open_cluster(ClusterConfig(cores=1), say=said.append) as cluster:
+        assert cluster.client.dashboard_link == ""
+        assert pages(cluster.client.cluster.scheduler.http_server.port, *known) == [404] * len(known)
+        (worker,) = cluster.client.run(lambda dask_worker: dask_worker.http_server.port).values()
+        assert pages(worker, "/status", "/metrics", "/health") == [404] * 3
+    assert len(said) == 1
 
 
 @pytest.mark.slow

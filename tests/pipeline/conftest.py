@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ class Lab:
 
     folder: Path
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def notebook(self, name: str, *cells: str, parameters: str | None = RUN) -> Path:
         """Write a notebook; its first cell is the parameters cell."""

@@ -30,7 +30,7 @@ def test_a_failing_step_exits_1_and_names_step_error_and_notebook(lab: Any, hcsk
     assert done.exit_code == 1
     assert done.stderr == (
         "Error: step a failed with FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.csv' "
-        f"(the full traceback is in {out / 'notebooks' / '01_a.ipynb'})\n"
+        f"(cell 2, line 1; the full traceback is in {out / 'notebooks' / '01_a.ipynb'})\n"
     )
 
 

@@ -32,7 +32,7 @@ def hcskit(*arguments: str | Path) -> Result:
 
 
 def test_a_pipeline_that_ships_is_found_by_name_in_an_empty_folder(here: Path) -> None:
-    assert {"demo", "dose_response"} <= list_pipelines().keys()
+    assert {"demo", "dose_response", "predict_screen"} <= list_pipelines().keys()
     demo = Pipeline.open("demo")
     assert [notebook.name for notebook in demo.notebooks] == STEPS
     assert {notebook.path.parent for notebook in demo.notebooks} == {ROOT / "notebooks"}
@@ -56,7 +56,7 @@ def test_what_has_a_folder_or_a_suffix_is_a_path(here: Path, given: str) -> None
 def test_an_unknown_name_lists_the_known_ones(here: Path) -> None:
     done = hcskit("run", "dose-response", "--out", "run")
     assert done.exit_code == 2
-    assert "there is no pipeline 'dose-response'; known: demo, dose_response" in done.stderr
+    assert "there is no pipeline 'dose-response'; known: demo, dose_response, predict_screen" in done.stderr
     assert not list(here.iterdir())
 
 
@@ -66,7 +66,7 @@ def test_list_shows_every_pipeline_and_a_broken_one_does_not_hide_the_others(her
     done = hcskit("run", "--list")
     told = {line.split()[0]: line for line in done.stdout.splitlines()}
     assert done.exit_code == 0
-    assert list(told) == ["demo", "dose_response", "ours"]
+    assert list(told) == ["demo", "dose_response", "ours", "predict_screen"]
     assert told["demo"].endswith(Pipeline.open("demo").description)
     assert "is not a pipeline" in told["ours"]
 
@@ -94,7 +94,7 @@ def test_an_unknown_step_lists_the_known_ones_and_one_of_two_is_not_guessed(lab:
         lab.notebook(name)
     lab.folder = tmp_path / "pipelines"
     lab.folder.mkdir()
-    with pytest.raises(InputError, match=r"there is no step 'qualty'; known: import, .*ours, .*quality"):
+    with pytest.raises(InputError, match=r"there is no step 'qualty'; known: fit, import, ours, .*quality"):
         _ = Pipeline.from_yaml(lab.pipeline(steps=["qualty"])).notebooks
     with pytest.raises(InputError, match=r"the step 'ours' is both 01_ours\.ipynb and 02_ours\.ipynb"):
         _ = Pipeline.from_yaml(lab.pipeline(steps=["ours"])).notebooks
@@ -105,7 +105,7 @@ def test_new_lays_down_a_lab_that_runs_with_its_own_files(here: Path, monkeypatc
     monkeypatch.chdir(here / "lab")
     shipped = {path.relative_to(ROOT) for path in [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("pipelines/**/*.yaml")]}
     assert {path.relative_to(here / "lab") for path in Path.cwd().rglob("*") if path.is_file()} == shipped
-    for name in ("demo", "dose_response"):
+    for name in ("demo", "dose_response", "predict_screen"):
         pipeline = Pipeline.open(name)
         for notebook, values in pipeline.bind(dict.fromkeys(pipeline.required, "somewhere"), here / "run"):
             assert notebook.path.parent == here / "lab" / "notebooks"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,6 +99,13 @@ def test_a_value_survives_the_command_line(value: Any) -> None:
     parameter = Parameter("x", type(value) | None)
     assert parameter.convert(str(value), Path()) == value
     assert type(parameter.convert(str(value), Path())) is type(value)
+
+
+def test_a_date_of_a_yaml_file_is_text_as_it_was_written() -> None:
+    value = yaml.safe_load("day: 2026-01-31")["day"]
+    assert Parameter("day", str).convert(value, Path()) == "2026-01-31"
+    with pytest.raises(InputError, match="day is '2026-01-31'; expected int"):
+        Parameter("day", int).convert(value, Path())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,15 @@ def test_the_record_and_the_notebooks_tell_the_whole_story(lab: Any, tmp_path: P
 
     assert json.loads((out / "seen.json").read_text()) == [str(out), str(source), ODD, None]
     assert said[0] == "[1/1] look"
-    assert sorted(path.name for path in out.iterdir()) == [".lock", "log.txt", "notebooks", "run.json", "seen.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        ".digests.json",
+        ".lock",
+        "log.txt",
+        "notebooks",
+        "ro-crate-metadata.json",
+        "run.json",
+        "seen.json",
+    ]
 
     executed = nbformat.read(out / "notebooks" / "01_look.ipynb", as_version=4)
     # The kernel obeys only those who can open its folder. (Its pipe for what forked processes print is on loopback.)
@@ -54,15 +64,21 @@ def test_the_record_and_the_notebooks_tell_the_whole_story(lab: Any, tmp_path: P
     content = json.loads((out / "run.json").read_text(encoding="utf-8"))
     assert content["status"] == content["steps"][0]["status"] == "completed"
     assert content["description"] == ODD
-    assert content["parameters"] == {"run": str(out), "source": str(source), "label": ODD, "epochs": None}
+    assert content["parameters"] == {"run": ".", "source": str(source), "label": ODD, "epochs": None}
     assert content["steps"][0]["parameters"] == content["parameters"]
     assert content["steps"][0]["notebook_sha256"] == hashlib.sha256(step.read_bytes()).hexdigest()
     assert (out / content["steps"][0]["output"]).exists()
-    assert content["versions"] == {name: metadata.version(name) for name in content["versions"]}
-    assert {"hcskit", "tensorflow", "zarr"} <= content["versions"].keys()
-    assert [(item["parameter"], item["path"], item["bytes"]) for item in content["inputs"]] == [
-        ("source", str(source), 3)
-    ]
+    libraries = {name: metadata.version(name) for name in content["versions"] if name != "python"}
+    assert content["versions"] == content["steps"][0]["versions"] == {"python": platform.python_version()} | libraries
+    assert {"hcskit", "tensorflow", "zarr"} <= libraries.keys()
+    assert content["steps"][0]["executable"] == sys.executable
+    assert content["steps"][0]["peak_memory_bytes"] > 10e6
+    inputs = content["steps"][0]["inputs"]
+    assert [(item["parameter"], item["path"], item["bytes"]) for item in inputs] == [("source", str(source), 3)]
+    assert {item["path"]: item["sha256"] for item in content["steps"][0]["outputs"]} == {
+        path: hashlib.sha256((out / path).read_bytes()).hexdigest()
+        for path in ("log.txt", "notebooks/01_look.ipynb", "seen.json")
+    }
     assert content["started"] <= content["steps"][0]["started"] <= content["finished"]
 
 
@@ -104,14 +120,12 @@ def test_only_what_has_changed_is_done_again(lab: Any, tmp_path: Path) -> None:
     assert log.read_text() == "abBBABB"
 
 
-def test_a_folder_of_another_run_is_refused_and_kept(lab: Any, tmp_path: Path) -> None:
-    step = lab.notebook("01_a", LOG.format("a"), parameters="seed: int = 0\nepochs: int = 3\n")
+def test_a_folder_of_another_pipeline_is_refused_and_kept(lab: Any, tmp_path: Path) -> None:
+    step = lab.notebook("01_a", LOG.format("a"))
     pipeline, out = lab.pipeline(step), tmp_path / "run"
     run(pipeline, out)
     before = (out / "run.json").read_bytes()
-    with pytest.raises(InputError, match=r"another run with other parameters .*different: seed\); choose a new folder"):
-        run(pipeline, out, seed="1")
-    with pytest.raises(InputError, match=r"already holds another run of the pipeline tiny"):
+    with pytest.raises(InputError, match=r"already holds a run of the pipeline tiny .* choose a new folder"):
         run(lab.pipeline(step, name="other"), out)
     assert (out / "run.json").read_bytes() == before
     assert (out / "log.txt").read_text() == "a"
@@ -132,6 +146,16 @@ FAILURES = [
         "from hcskit.errors import PlateMapError\nraise PlateMapError('well A01 is there twice')",
         InputError,
         "step b: well A01 is there twice",
+    ),
+    (
+        "import sys\nsys.exit(0)",
+        RunError,
+        r"step b failed: it was ended by cell 2 before the last cell had run: sys\.exit",
+    ),
+    (
+        "get_ipython().run_line_magic('nosuch', '')",
+        RunError,
+        r"step b failed with UsageError: Line magic function `%nosuch` not found\. \(cell 2; the full traceback is in",
     ),
     ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", RunError, "step b failed: its process was killed"),
 ]

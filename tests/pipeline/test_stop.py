@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from hcskit.pipeline import RunRecord
+
 # Waits in mid-step for a file that never comes; tells that it has begun, and in which process.
 WAIT = (
     "import os, time\npartial = Path('pid.partial')\npartial.write_text(str(os.getpid()))\npartial.replace('pid')\n"
@@ -57,7 +59,7 @@ def test_a_run_stopped_with_ctrl_c_goes_on(lab: Any, pipeline: Path, tmp_path: P
     (out / "go").touch()
     again = lab.hcskit("run", pipeline, "--out", out)
     assert again.returncode == 0
-    assert again.stdout.splitlines()[:2] == ["[1/2] a: done before", "[2/2] b"]
+    assert again.stdout.splitlines()[:2] == ["[1/2] a: done before", "[2/2] b, again: it was stopped"]
     assert record(out)["status"] == "completed"
     assert (out / "log.txt").read_text() == "ab"
 
@@ -87,6 +89,10 @@ def test_a_killed_run_leaves_no_process_and_goes_on(lab: Any, pipeline: Path, tm
             break
         time.sleep(0.1)
     assert not alive(kernel)
+    assert record(out)["status"] == "running"  # nobody could write more
+    found = RunRecord.read(out)
+    assert found is not None
+    assert [found.status, *(step.status for step in found.steps)] == ["stopped", "completed", "stopped"]
     (out / "go").touch()
     assert lab.hcskit("run", pipeline, "--out", out).returncode == 0
     assert (out / "log.txt").read_text() == "ab"
@@ -99,7 +105,7 @@ def test_a_second_run_in_one_folder_is_refused_and_the_first_unharmed(lab: Any, 
     first = lab.start("run", waiting, "--out", out, sign=out / "pid")
     second = lab.hcskit("run", waiting, "--out", out)
     assert second.returncode == 1
-    assert second.stderr == f"Error: {out} is being written by another process; wait until it ends, then try again\n"
+    assert second.stderr.startswith(f"Error: {out} is being written by process {first.pid} on ")
     (out / "go").touch()
     first.communicate(timeout=60)
     assert first.returncode == 0

@@ -54,20 +54,21 @@ def test_shipped_recipes_can_be_read(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("optimiser: {momentum: 0.9}", "optimiser: momentum: Extra inputs"),
-        ("optimiser: {kind: lars}", "optimiser: learning_rate: Field required"),
+        ("optimiser: {momentum: 0.9}", "optimiser.momentum: there is no such field"),
+        ("optimiser: {kind: lars}", "optimiser.learning_rate: is missing"),
         (
             "optimiser: {kind: adagrad}",
-            "optimiser: kind: there is no optimiser 'adagrad'; known: adamw, lamb",
+            "optimiser.kind: there is no optimiser 'adagrad'; known: adamw, lamb",
         ),
-        ("model: {features: many}", "model: features: Input should be a valid integer"),
-        ("model: {kind: [mcnn]}", "model: kind: there is no network"),
-        ("schedule: {power: 2}", "schedule: power: Extra inputs"),
+        ("model: {features: many}", "model.features: found 'many'; it must be a valid integer"),
+        ("model: {kind: [mcnn]}", "model.kind: there is no network"),
+        ("schedule: {power: 2}", "schedule.power: there is no such field"),
         ("schedule: {kind: snapshots}", "make it 30 epochs without warm-up"),
         ("prediction: {weights: snapshots}", "needs a schedule that keeps some"),
+        ("optimizer: {batch: 4}", "optimizer: there is no such field; did you mean optimiser?"),
         ("split: {validation: 0}", "nothing is held out to choose an epoch by"),
         ("{split: {validation: 0}, prediction: {weights: last, calibrate: true}}", "or to calibrate on"),
-        ("optimiser: 3", "optimiser: Input should be a section, such as {kind: adamw}"),
+        ("optimiser: 3", "optimiser: found 3; it must be a section, such as {kind: adamw}"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(text: str, said: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from hcskit.errors import InputError
 from hcskit.reporting import report
-from hcskit.results import CURVES, POINTS, QUALITY, RESPONSES, write_table
+from hcskit.results import CURVES, IMAGE_CONTROLS, POINTS, QUALITY, RESPONSES, write_table
 from hcskit.run import open_run
 from hcskit.store import write_plate
 
@@ -126,6 +126,15 @@ def test_the_summary_gives_the_key_numbers_and_the_warnings(page):
     assert "1.5×" in page.text["dd"]  # 30 nM recovered, 20 nM true
 
 
+def test_a_deviating_control_well_is_named_beside_the_factor(plate, quality, controls, tmp_path):
+    write_plate(plate, tmp_path, progress=False)
+    write_table(tmp_path, QUALITY, quality)
+    write_table(tmp_path, IMAGE_CONTROLS, controls.assign(robust_z_prime=0.71, deviating_wells="B02"))
+    words = " ".join(_Page(report(tmp_path).read_text(encoding="utf-8")).words.split())
+
+    assert "Z′-factor of nuclear below 0.5 on P1 (0.31; robust 0.71, look at B02)." in words
+
+
 def test_the_table_writes_each_ec50_for_people(page):
     cells = [text.strip() for text in page.text["td"]]
 
@@ -171,7 +180,7 @@ def test_of_half_a_run_the_half_that_is_there_is_shown(plate, quality, tmp_path)
 
     assert {one["id"] for one in page.all("section")} == {"summary", "quality"}
     assert "15" in page.text["dd"]  # wells imaged
-    assert "EC50, Compounds (run the response step); Plates (run the predict step)." in words
+    assert "EC50, Compounds (run hcskit fit); Plates (run hcskit predict)." in words
     assert "out of focus" in words
     assert "3 fields not acquired." in words
     assert {one["href"] for one in page.all("a")} == {"#summary", "#quality", "#excluded"}

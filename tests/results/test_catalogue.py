@@ -29,6 +29,7 @@ def test_names_and_places_are_unique() -> None:
 
 #: Where a word that is also the name of a table means something else.
 OTHERWISE = {
+    ("pipeline/_checks.py", "quality"),
     ("reporting/_compounds.py", "readouts"),
     ("reporting/_overview.py", "quality"),
     ("reporting/_sections.py", "quality"),

@@ -70,7 +70,7 @@ def test_a_table_of_its_own_is_whole_or_not_there(tmp_path: Path) -> None:
         def __str__(self) -> str:
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(StoreError, match=r"predictions.csv could not be written: .*No space left"):
+    with pytest.raises(StoreError, match=r"predictions.csv could not be written: the disk is full"):
         write_csv(path, pd.DataFrame({"file": ["b.png"] * 9 + [Breaks()]}))
     pd.testing.assert_frame_equal(pd.read_csv(path), table)
     assert [found.name for found in tmp_path.iterdir()] == ["predictions.csv"]
@@ -99,7 +99,7 @@ def test_a_file_says_which_table_it_holds_and_in_which_version(tmp_path: Path) -
     path = write_table(tmp_path, QUALITY, quality(set()))
     assert json.loads(pq.read_schema(path).metadata[b"hcskit"]) == {"table": "quality", "version": QUALITY.version}
     later = dataclasses.replace(QUALITY, version=QUALITY.version + 1)
-    with pytest.raises(StoreError, match=r"is version 1 of the table quality, expected 2: .*run the quality step"):
+    with pytest.raises(StoreError, match=r"is version 1 of the table quality, expected 2: .*run hcskit quality"):
         read_table(tmp_path, later)
 
 
@@ -167,7 +167,7 @@ def test_a_table_that_is_not_there_says_what_to_run(table: Table, tmp_path: Path
 def test_a_damaged_table_is_said_to_be_so(tmp_path: Path) -> None:
     path = write_table(tmp_path, QUALITY, quality(set()))
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(StoreError, match=r"quality\.parquet cannot be read.*run the quality step again"):
+    with pytest.raises(StoreError, match=r"quality\.parquet cannot be read.*run hcskit quality again"):
         read_table(tmp_path, QUALITY)
 
 

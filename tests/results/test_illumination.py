@@ -16,7 +16,7 @@ def test_illumination_comes_back_by_plate(tmp_path: Path) -> None:
         flat, channel = np.full((1, 2, 3), level, np.float32), np.array(["DNA"], dtype=object)
         return xr.Dataset({"flat": (("channel", "y", "x"), flat), "dark": ("channel", [level])}, {"channel": channel})
 
-    with pytest.raises(NotAScreenError, match=r"there is no illumination in .*; run the quality step first"):
+    with pytest.raises(NotAScreenError, match=r"there is no illumination in .*; run hcskit quality first"):
         read_illumination(tmp_path)
     write_illumination(tmp_path, "P.1", even(3.0))
     write_illumination(tmp_path, "P.1", even(1.0))

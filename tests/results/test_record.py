@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
+import math
 import resource
 from pathlib import Path
 
 import pytest
 
 from hcskit.errors import InputError, StoreError
+from hcskit.locks import locked
 from hcskit.pipeline import RunRecord
-from hcskit.results._record import describe_inputs
+from hcskit.results import StepRecord, spell
 
 
 @pytest.fixture
 def record() -> RunRecord:
-    return RunRecord(pipeline="tiny", description="µ", parameters={"x": 'a "b"'}, started="2026-01-01T00:00:00+00:00")
+    began, given = "2026-01-01T00:00:00+00:00", {"x": 'a "b"'}
+    return RunRecord(pipeline="tiny", description="µ", parameters=given, status="completed", started=began)
 
 
 def test_a_record_is_read_as_it_was_written(record: RunRecord, tmp_path: Path) -> None:
@@ -52,22 +55,48 @@ def test_only_a_new_or_empty_folder_or_a_run_is_taken(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_inputs_are_known_by_content_or_by_names_and_sizes(tmp_path: Path) -> None:
-    table, images, run = tmp_path / "map.csv", tmp_path / "images", tmp_path / "images" / "run"
-    run.mkdir(parents=True)
-    table.write_text("well\nA01\n", encoding="utf-8")
-    (images / "sub").mkdir()
-    (images / "a.tif").write_bytes(b"123")
-    (images / "sub" / "b.tif").write_bytes(b"45")
-    paths = {"map": table, "source": images, "model": run / "model", "nowhere": tmp_path / "nowhere"}
+@pytest.mark.parametrize(
+    "value", [math.inf, -math.inf, math.nan, None, "/a path/µ", "inf", "2026-01-31", 3, 3.0, 1e300, True, ""]
+)
+def test_every_value_of_a_parameter_survives(record: RunRecord, tmp_path: Path, value: object) -> None:
+    record.model_copy(update={"parameters": {"x": value}}).write(tmp_path)
+    json.loads((tmp_path / "run.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)  # JSON has no NaN
+    found = RunRecord.read(tmp_path).parameters["x"]
+    assert type(found) is type(value)
+    assert found == value or (found != found and value != value)
+    assert spell(found) == spell(value)
 
-    of_map, of_images = describe_inputs(paths, run)
-    assert of_map.sha256 == hashlib.sha256(table.read_bytes()).hexdigest()
-    assert (of_map.parameter, of_map.path, of_map.files, of_map.bytes) == ("map", str(table), 1, 9)
-    assert of_images.sha256 == hashlib.sha256(b"a.tif 3\nsub/b.tif 2").hexdigest()
-    assert (of_images.files, of_images.bytes) == (2, 5)
 
-    (run / "result").touch()  # what the run writes is not its input
-    assert describe_inputs(paths, run) == [of_map, of_images]
-    (images / "a.tif").write_bytes(b"1234")
-    assert describe_inputs(paths, run)[1].sha256 != of_images.sha256
+def test_a_run_whose_process_is_gone_was_stopped(record: RunRecord, tmp_path: Path) -> None:
+    step = StepRecord(
+        name="a", notebook="a.ipynb", notebook_sha256="", parameters={}, status="running", output="notebooks/01_a.ipynb"
+    )
+    record.model_copy(update={"status": "running", "steps": [step]}).write(tmp_path)
+    with locked(tmp_path):
+        assert RunRecord.read(tmp_path).status == "running"
+    gone = RunRecord.read(tmp_path)
+    assert (gone.status, gone.steps[0].status) == ("stopped", "stopped")
+    assert "its process ended without a word" in gone.steps[0].error
+
+
+def test_a_record_of_hcskit_0_1_is_still_read(tmp_path: Path) -> None:
+    step = {"name": "a", "notebook": "a.ipynb", "notebook_sha256": "0", "parameters": {}, "key": "0"}
+    step |= {
+        "status": "completed",
+        "started": "2026-01-01T00:00:00+00:00",
+        "seconds": 1.0,
+        "output": "notebooks/01_a.ipynb",
+    }
+    old = {
+        "pipeline": "tiny",
+        "description": "",
+        "parameters": {},
+        "status": "completed",
+        "inputs": [],
+        "steps": [step],
+    }
+    old |= {"started": "2026-01-01T00:00:00+00:00", "versions": {"hcskit": "0.1.0"}}
+    (tmp_path / "run.json").write_text(json.dumps(old), encoding="utf-8")
+    found = RunRecord.read(tmp_path)
+    assert [step.name for step in found.steps] == ["a"]
+    assert found.steps[0].code == ""  # so that it is done again

@@ -110,3 +110,19 @@ def test_field_without_cells_is_background() -> None:
 def test_unknown_phenotype_or_strength_is_refused(strengths: dict[str, float]) -> None:
     with pytest.raises(InputError, match="phenotype"):
         simulate_field(design(), strengths, rng())
+
+
+@pytest.mark.parametrize("phenotype", ["translocation", "condensation"])
+def test_all_or_none_cells_respond_fully_or_not_at_all_in_the_share_that_the_strength_says(phenotype: str) -> None:
+    one, generator = design(all_or_none=True, image_size=(1024, 1024)), rng()
+    share = 0.3
+
+    def looks(strength: float) -> np.ndarray:
+        cells = grow(one, {phenotype: strength}, generator, density=1.0, brightness=1.0)
+        return np.array([(cell.nuclear_fraction, cell.irregularity) for cell in cells])
+
+    ends = [looks(strength)[0] for strength in (0.0, 1.0)]
+    found = looks(share)
+    full = (found == ends[1]).all(axis=1)
+    assert (full | (found == ends[0]).all(axis=1)).all()
+    assert full.mean() == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / len(found)))

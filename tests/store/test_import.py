@@ -1,6 +1,7 @@
 """From images to a labelled plate: every label addresses its own pixels, and other programs can read them."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,7 +21,7 @@ from hcskit.errors import InputError, NotAScreenError, PlateMapError, ReaderErro
 from hcskit.platemap import read_plate_map
 from hcskit.readers import ImageIndex, read_folder
 from hcskit.simulation import Compound, PlateDesign, simulate
-from hcskit.store import open_plate, open_plates, open_screen, plate_path
+from hcskit.store import _layout, open_plate, open_plates, open_screen, plate_path
 
 Label = tuple[str, int, str]
 WELLS = ("A01", "A02", "B01", "H12", "P24", "AA01", "AF48")
@@ -191,7 +192,9 @@ def test_several_plates_make_one_screen(tmp_path: Path, export, treated, code) -
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files but hidden ones, such as the locks, which say who held them."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path, export, treated) -> None:
@@ -223,6 +226,39 @@ def test_another_plate_in_the_folder_is_refused_and_unharmed(tmp_path: Path, bri
     with pytest.raises(InputError, match=r"already holds other images of plate P1, in well A01"):
         import_plates(read_folder(other_pixels), screen, treated(["A01"]), progress=False)
     assert contents(screen) == before
+
+
+def test_a_well_of_which_a_byte_changed_is_imported_again_alone(tmp_path: Path, export) -> None:
+    images = {label: np.full((64, 64), number, np.uint16) for number, label in enumerate(ALL[:12])}
+    source, screen, said = export(tmp_path / "export", images), tmp_path / "screen", []
+    import_plates(read_folder(source), screen, progress=False, say=said.append)
+    well, field, channel = changed = ALL[0]
+    before = {path: path.stat().st_mtime_ns for path in (screen / "P1.zarr").rglob("*") if path.is_file()}
+
+    file = source / f"P1_{well}_f{field:02d}_{channel}.tif"
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    with file.open("r+b") as open_file, tifffile.TiffFile(file) as tiff:
+        open_file.seek(tiff.pages.first.dataoffsets[0])
+        open_file.write(np.uint16(777).tobytes())  # the first pixel, far from the middle of the file
+    os.utime(file, ns=times)  # as programs do that copy
+
+    said.clear()
+    import_plates(read_folder(source), screen, progress=False, say=said.append)
+    assert f"plate P1: files of well {well} have changed; imported again" in said
+    plate = open_plate(screen / "P1.zarr")
+    assert int(plate.image.sel(well=well, field=field, channel=channel)[0, 0]) == 777
+    for label, image in images.items():
+        if label != changed:
+            at = dict(zip(("well", "field", "channel"), label, strict=True))
+            assert (plate.image.sel(at) == image).all()
+    own = _layout.well_folder(screen / "P1.zarr", well)
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert {path for path in before if own not in path.parents and after[path] != before[path]} <= {
+        screen / "P1.zarr" / "zarr.json"  # it says for a moment that the plate is not complete
+    }
+    said.clear()
+    import_plates(read_folder(source), screen, progress=False, say=said.append)
+    assert not [line for line in said if "have changed" in line]
 
 
 def test_an_export_may_be_moved(tmp_path: Path, bring, treated) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,14 +12,16 @@ from hcskit.data import Tiles, TrainingFields
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
-from hcskit.training._ensemble import calibration_error, each_network, finish, temperature
+from hcskit.training._ensemble import calibration_error, each_network, each_reading, finish, temperature
 
 SECTION = type(Recipe().prediction)
 
 
-def _network(side: tuple[int, int] = (16, 16), seed: int = 0) -> keras.Model:
+def _network(
+    side: tuple[int, int] = (16, 16), seed: int = 0, head: Literal["flatten", "pool"] = "flatten"
+) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    network = mcnn((*side, 2), 3, head="flatten", scales=2, features=8, hidden=8)
+    network = mcnn((*side, 2), 3, head=head, scales=2, features=8, hidden=8)
     dense = network.get_layer("phenotype")
     dense.set_weights([weight + 0.3 * np.arange(weight.shape[-1]) for weight in dense.get_weights()])
     return network
@@ -140,3 +143,24 @@ def test_several_networks_are_averaged_and_can_be_asked_one_by_one(tmp_path: Pat
     np.testing.assert_allclose(each_network(alone[1]).predict_on_batch(image), each[:, [1]], atol=1e-6)
     told = np.concatenate([loaded.predict_on_batch(held_out[number][0]) for number in range(len(held_out))])
     assert metrics["accuracy"] == (told.argmax(axis=1) == held_out.fields.labels).mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("head", "layer", "views"), [("pool", "pool", 4), ("flatten", "hidden", 1)])
+def test_networks_are_read_with_the_features_that_they_average(
+    head: Literal["flatten", "pool"], layer: str, views: int
+) -> None:
+    held_out = _held_out()
+    image = held_out[0][0]
+    networks = [_network(seed=seed, head=head) for seed in range(2)]
+    named = [keras.Model(one.input, one.output, name=f"network_{number}") for number, one in enumerate(networks)]
+    model, metrics = finish(named, SECTION(views=views, calibrate=True), held_out)
+    assert metrics["temperature"] != 1
+    found = np.asarray(each_reading(model, views, metrics["temperature"]).predict_on_batch(image))
+    assert found.shape[:2] == (len(image), 2)
+    np.testing.assert_allclose(found[..., :3], each_network(model).predict_on_batch(image), atol=1e-5)
+    ways = [image[:, ::up, ::left] for up in (1, -1) for left in (1, -1)][:views]
+    for number, network in enumerate(networks):
+        features = keras.Model(network.input, network.get_layer(layer).output)
+        own = np.mean([features.predict_on_batch(np.ascontiguousarray(way)) for way in ways], axis=0)
+        np.testing.assert_allclose(found[:, number, 3:], own, rtol=1e-4, atol=1e-5)

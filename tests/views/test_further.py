@@ -73,7 +73,7 @@ def test_a_run_draws_the_views_it_has_the_parts_for(run_folder: Path, installed:
 
     assert done.stdout == "broken pair slopes\n[30.0]\n", done.stderr
     assert "holds no profiles" in done.stderr
-    assert "run hcskit.embed first" in done.stderr
+    assert "run hcskit embed first" in done.stderr
     assert "left out: the view 'plain' is a function, expected a hcskit.views.View" in done.stderr
     assert "left out: the view 'absent' cannot be loaded from more_views:no_such_view" in done.stderr
 

@@ -89,12 +89,14 @@ def run_gang(
                 address: client.submit(run_ranks, gang, own, workers=[address], pure=False, retries=0)
                 for address, own in tasks.items()
             }
-            _watch(client, gang, futures, tick)
+            _watch(client, gang, futures, tick, {address: own[0].log for address, own in tasks.items()})
     finally:
         client.unsubscribe_topic(gang)  # type: ignore[no-untyped-call]
 
 
-def _watch(client: Client, gang: str, futures: Mapping[str, Any], tick: Callable[[], object]) -> None:
+def _watch(
+    client: Client, gang: str, futures: Mapping[str, Any], tick: Callable[[], object], logs: Mapping[str, str]
+) -> None:
     """Wait for the ranks; if one failed, first check whether a lost worker was the cause."""
     waiting, failures, ends = dict(futures), {}, math.inf
     try:
@@ -113,7 +115,7 @@ def _watch(client: Client, gang: str, futures: Mapping[str, Any], tick: Callable
                     failures[address] = error
                     ends = min(ends, time.monotonic() + _GRACE)
                 if address not in there:
-                    raise WorkerLostError(f"the worker {address} was lost during training")
+                    raise WorkerLostError(f"the worker {address} (output in {logs[address]}) was lost during training")
             if time.monotonic() > ends:
                 # A rank that was killed is a likelier cause than one that could not reach it.
                 raise min(failures.values(), key=lambda failure: bool(failure.library))

@@ -99,7 +99,7 @@ class RankProcess:
     """
 
     def __init__(self, task: RankTask, slots: tuple[int, int], say: Callable[[tuple[int, str]], object]) -> None:
-        self.task, self.report = task, b""
+        self.task, self.library, self.raised = task, "", b""
         binding = bind_rank(task.share, slots)
         asked = {**os.environ, **task.environment}
         # Its number in the worker, whose own GPUs are shared out.
@@ -144,10 +144,9 @@ class RankProcess:
         if not code:
             return None
         self._listen_to_the_end()
-        library, _, raised = self.report.partition(b"\n")
         ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         where = f"rank {self.task.rank} on {os.uname().nodename} (its output is in {self.task.log})"
-        return RankFailure(where, ended, library.decode(), raised)
+        return RankFailure(where, ended, self.library, self.raised)
 
     def end(self) -> None:
         """End it now, if it has not ended; what it wrote is kept."""
@@ -163,7 +162,7 @@ class RankProcess:
 
     def _copy_output(self, say: Callable[[tuple[int, str]], object]) -> None:
         """Write output to the rank's file and forward it; read on if both fail, or the rank would block."""
-        with _log(self.task.log) as file:
+        with suppress(OSError), _log(self.task.log) as file:  # a full disk is noticed again when it is closed
             for line in self.process.stdout or ():
                 with suppress(OSError):
                     file.write(line)
@@ -172,8 +171,14 @@ class RankProcess:
                     say((self.task.rank, line.rstrip("\n")))
 
     def _read_report(self, receive: int) -> None:
+        """Read how it failed, at its end; the traceback is for its file alone."""
         with os.fdopen(receive, "rb") as pipe:
-            self.report = pipe.read()
+            about, _, self.raised = pipe.read().partition(b"\n")
+        if about:
+            found = json.loads(about)
+            self.library = found["library"]
+            with suppress(OSError), _log(self.task.log) as file:
+                file.write(found["traceback"])
 
 
 def _log(path: str) -> TextIO:

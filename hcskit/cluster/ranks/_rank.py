@@ -2,7 +2,7 @@
 
 ``python -m hcskit.cluster.ranks._rank FD`` reads ``module:function`` and its arguments as a line of JSON from
 standard input, which then stays open: its end means that the starter is gone. What the function raises is pickled into
-FD, after a line with the name of the library it comes from.
+FD, after a line of JSON with the name of the library it comes from, and its traceback for the rank's file.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ def main() -> None:
     try:
         getattr(importlib.import_module(module), function)(**task["arguments"])
     except BaseException as error:  # noqa: BLE001 - it goes on to the user
-        # Invalid input is reported in one line.
-        traceback.print_exception(error, limit=0 if isinstance(error, InputError) else None)
-        with os.fdopen(report, "wb") as pipe:
-            pipe.write(type(error).__module__.partition(".")[0].encode() + b"\n" + _pickled(error))
+        # Not printed: what is printed is shown to the user, who gets the error itself. Invalid input is one line.
+        told = "".join(traceback.format_exception(error, limit=0 if isinstance(error, InputError) else None))
+        about = {"library": type(error).__module__.partition(".")[0], "traceback": told}
         sys.stdout.flush()
+        with os.fdopen(report, "wb") as pipe:
+            pipe.write(json.dumps(about).encode() + b"\n" + _pickled(error))
         os._exit(1)  # Horovod would wait for the other ranks
 
 

@@ -7,7 +7,7 @@ the file names say everything, a `FilePattern` is the whole reader.
 The rest helps to read other programs' files, and refuses what would put an image under a wrong label:
 
 - files: `inside` (a name from an index becomes a path), `on_disk` (names in another spelling), `IMAGE_SUFFIXES`,
-  `read_header`, `read_image`, `read_pixels`;
+  `read_header`, `read_image`, `read_pixels`, `open_tiff`;
 - labels: `label`, `number`, `well_name`, `plate_size`, `distinct`, `only`;
 - places: `field_positions`, `strayed_fields`, `plane_distance`, `without_projections`;
 - XML: `read_xml`, `parse_xml`; Zarr: `read_zarr_attributes`, `read_zarr_array`, `is_zarr_empty`.
@@ -21,11 +21,12 @@ from hcskit.readers.toolkit._header import Header
 from hcskit.readers.toolkit._index import ImageIndex
 from hcskit.readers.toolkit._index_table import KEYS
 from hcskit.readers.toolkit._labels import distinct, label, number, only, plate_size, well_name
-from hcskit.readers.toolkit._paths import inside, list_files, on_disk
+from hcskit.readers.toolkit._paths import check_unlisted, inside, list_files, on_disk
 from hcskit.readers.toolkit._pattern import FilePattern
 from hcskit.readers.toolkit._places import field_positions, plane_distance, strayed_fields
 from hcskit.readers.toolkit._projections import without_projections
 from hcskit.readers.toolkit._reader import Claim, Reader
+from hcskit.readers.toolkit._tiff import open_tiff
 from hcskit.readers.toolkit._xml import parse_xml, read_xml
 from hcskit.readers.toolkit._zarr_json import (
     ZARR_ATTRIBUTES,
@@ -46,6 +47,7 @@ __all__ = [
     "ImageIndex",
     "Reader",
     "ZarrArray",
+    "check_unlisted",
     "describe_bad_files",
     "distinct",
     "field_positions",
@@ -56,6 +58,7 @@ __all__ = [
     "number",
     "on_disk",
     "only",
+    "open_tiff",
     "parse_xml",
     "plane_distance",
     "plate_size",

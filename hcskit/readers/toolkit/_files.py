@@ -12,8 +12,10 @@ from defusedxml.ElementTree import ParseError, fromstring
 from PIL import Image
 
 from hcskit.errors import ReaderError
-from hcskit.readers.toolkit._header import Header
+from hcskit.inputs import open_file
+from hcskit.readers.toolkit._header import Header, check_size
 from hcskit.readers.toolkit._labels import number
+from hcskit.readers.toolkit._tiff import check_page, decode_page, open_tiff
 from hcskit.readers.toolkit._zarr_images import read_array_header, read_array_image
 
 __all__ = [
@@ -24,7 +26,6 @@ __all__ = [
     "read_header",
     "read_image",
     "read_pixels",
-    "sample",
 ]
 
 _TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
@@ -35,7 +36,6 @@ IMAGE_SUFFIXES = _TIFF | _PICTURE
 WHOLE = -1
 _RGB = ("RGB", "RGBA")
 _AS_COLOUR = ("1", "P", "PA", "LA", "CMYK", "YCbCr")  # Pillow makes RGB of them; no plate is imported from them
-_SAMPLE = 1024  # no two exposures have these noisy bytes in common
 # A decoder takes a strip of no bytes for zeros.
 _UNWRITTEN = "parts that were never written"
 _GREY = {"1": None, "L": np.dtype("uint8"), "I;16": np.dtype("uint16"), "I": np.dtype("uint16")}
@@ -52,7 +52,7 @@ def read_header(path: str | Path) -> Header:
     suffix = Path(path).suffix.lower()
     try:
         if suffix in _TIFF:
-            return _tiff_header(Path(path))
+            return _tiff_header(path)
         if suffix in _PICTURE:
             return _picture_header(path)
         return read_array_header(path)
@@ -107,7 +107,8 @@ def read_pixels(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
         if suffix in _TIFF:
             return _tiff_image(path, page)
         if suffix in _PICTURE:
-            with Image.open(path) as picture:
+            with open_file(path) as file, Image.open(file) as picture:
+                check_size(path, picture.size)
                 return _picture_image(picture)
         return read_array_image(path, page or 0)
     except ReaderError:
@@ -116,39 +117,36 @@ def read_pixels(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
         raise ReaderError(f"{path} cannot be read as an image: {error}; is the copy complete?") from error
 
 
-def sample(path: str | Path) -> bytes:
-    """Return what tells an image file, or the files of an array, from others: the size, and bytes from the middle."""
-    path = Path(path)
-    if path.is_dir():
-        return b"".join(sample(file) for file in sorted(path.rglob("*")) if file.is_file())
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size // 2 - _SAMPLE // 2))
-        return f"{size} ".encode() + file.read(_SAMPLE)
-
-
-def _tiff_header(path: Path) -> Header:
-    with tifffile.TiffFile(path) as tiff:
-        pages = len(tiff.pages)
+def _tiff_header(path: str | Path) -> Header:
+    with open_tiff(path) as tiff:
         page = tiff.pages.first
         shape, dtype = tuple(page.shape), page.dtype
-        size = path.stat().st_size
+        header = _checked_form(path, shape, dtype, len(tiff.pages), _pixel_size(page))
+        size = tiff.filehandle.size
         end, whole = 0, True
         for one in tiff.pages:
             end = max(end, max(map(sum, zip(one.dataoffsets, one.databytecounts, strict=True)), default=0))
             whole = whole and all(one.databytecounts)
-        pixel_size = _pixel_size(page)
-    if end > size or not whole:
-        raise ReaderError(
-            f"{path} is truncated: its header asks for {end:,} bytes, the file has {size:,}"
-            f"{'' if whole else f' and {_UNWRITTEN}'}; copy it again"
-        )
+        if end > size or not whole:
+            raise ReaderError(
+                f"{path} is truncated: its header asks for {end:,} bytes, the file has {size:,}"
+                f"{'' if whole else f' and {_UNWRITTEN}'}; copy it again"
+            )
+        for one in tiff.pages:
+            check_page(one)
+    return header
+
+
+def _checked_form(
+    path: str | Path, shape: tuple[int, ...], dtype: np.dtype[Any] | None, pages: int, pixel_size: float | None
+) -> Header:
     samples = shape[2] if len(shape) == 3 and shape[2] in (3, 4) else 1
     if len(shape) - (samples > 1) != 2 or dtype is None or not _is_storable(dtype):
         raise ReaderError(
             f"{path} holds images of shape {shape} and type {dtype}; expected 2-D images of unsigned integers of at "
             "most 32 bits, or of 32-bit floats"
         )
+    check_size(path, shape)
     return Header((int(shape[0]), int(shape[1])), dtype.newbyteorder("="), pages, pixel_size, samples)
 
 
@@ -177,17 +175,20 @@ def describe_samples(samples: int) -> str:
 
 
 def _tiff_image(path: str | Path, page: int | None) -> npt.NDArray[Any]:
-    with tifffile.TiffFile(path) as tiff:
+    with open_tiff(path) as tiff:
         if page is None:
             check_alone(path, len(tiff.pages))
         one = tiff.pages[page or 0]
         if not all(one.databytecounts):
             raise ReaderError(f"{path} is truncated: it has {_UNWRITTEN}; copy it again")
-        return np.asarray(one.asarray())
+        check_size(path, one.shape)
+        check_page(one)
+        return decode_page(one)
 
 
 def _picture_header(path: str | Path) -> Header:
-    with Image.open(path) as picture:
+    with open_file(path) as file, Image.open(file) as picture:
+        check_size(path, picture.size)
         samples = len(picture.getbands()) if picture.mode in _RGB else 1
         return Header((picture.height, picture.width), _pixel_type(picture), 1, samples=samples)
 
@@ -203,7 +204,7 @@ def _pixel_type(picture: Image.Image) -> np.dtype[Any]:
         return np.dtype("uint8")
     dtype = _GREY.get(picture.mode)
     if dtype is None:
-        raise ReaderError(f"{picture.filename} is a picture of mode {picture.mode}; expected grey of 8 or 16 bits")  # type: ignore[attr-defined]
+        raise ReaderError(f"this is a picture of mode {picture.mode}; expected grey of 8 or 16 bits")
     return dtype
 
 

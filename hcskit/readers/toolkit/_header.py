@@ -1,13 +1,20 @@
-"""The form of the images in a file."""
+"""The form of the images in a file, and how large one may be."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Header"]
+from hcskit.errors import ReaderError
+
+__all__ = ["Header", "check_size"]
+
+# Values of one image, or of one chunk of a Zarr: a well stitched of 36 fields of 2,000 × 2,000 pixels has 144 million.
+_MOST_VALUES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +44,16 @@ class Header:
     def describe(self) -> str:
         """Return size and type in words."""
         return f"{self.shape[0]}×{self.shape[1]} {self.dtype}"
+
+
+def check_size(path: object, shape: Sequence[int]) -> None:
+    """Refuse an image too large to be one, before memory is made for it.
+
+    Raises
+    ------
+    ReaderError
+        If it has more than 2³⁰ values.
+    """
+    if prod(map(int, shape)) > _MOST_VALUES:
+        size = "×".join(map(str, shape))
+        raise ReaderError(f"{path} says that it is {size}; expected at most {_MOST_VALUES:,} values: is it damaged?")

@@ -15,11 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcskit.errors import ReaderError
-from hcskit.files import safe_name
 from hcskit.flatfield import Flatfield
+from hcskit.names import safe_name
 from hcskit.plate import parse_well
 from hcskit.readers.toolkit._bad_files import describe_bad_files, find_bad_files, try_header, usual_header
-from hcskit.readers.toolkit._files import sample
 from hcskit.readers.toolkit._header import Header
 from hcskit.readers.toolkit._index_table import check_table
 from hcskit.screen import Coordinate, PlateInfo
@@ -238,15 +237,11 @@ class ImageIndex:
         rows = list(table.itertuples(index=False, name=None))
         return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
 
-    def well_digests(self) -> dict[str, str]:
-        """Return a digest of each well's files, which tells them from other files of the same names."""
+    def well_files(self) -> dict[str, dict[str, str]]:
+        """Return the files of each well, by their names below the folder that all have in common."""
         names = self._names()
-        with ThreadPoolExecutor() as pool:
-            samples = dict(zip(names, pool.map(sample, names), strict=True))
         return {
-            str(well): hashlib.sha256(
-                repr([(names[path], samples[path]) for path in sorted(set(rows.path))]).encode()
-            ).hexdigest()
+            str(well): {names[path]: path for path in sorted(set(rows.path))}
             for well, rows in self.table.groupby("well")
         }
 
@@ -255,6 +250,22 @@ class ImageIndex:
         paths = self.table.path.unique()
         top = os.path.commonpath([Path(path).parent for path in paths])
         return {path: Path(path).relative_to(top).as_posix() for path in paths}
+
+    def check_absent(self, allow_missing: bool = False) -> None:
+        """Refuse a plate whose export names images that are not there, unless that is allowed.
+
+        Raises
+        ------
+        ReaderError
+            If there are such images; the message lists them.
+        """
+        if self.absent and not allow_missing:
+            shown = "".join(f"\n  - {path}" for path in self.absent[:20])
+            rest = f"\n  - and {len(self.absent) - 20} more" if len(self.absent) > 20 else ""
+            raise ReaderError(
+                f"{self.source}: {len(self.absent)} image(s) of plate {self.plate} that the export names are not there:"
+                f"{shown}{rest}\ncopy them again, or accept the gaps with --allow-missing"
+            )
 
     def _say_absent(self) -> str:
         return f": none of the {len(self.absent)} files it names is there" if self.absent else ""

@@ -9,6 +9,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from hcskit.errors import ReaderError
+from hcskit.inputs import read_bytes
 
 __all__ = ["parse_xml", "read_xml"]
 
@@ -16,7 +17,7 @@ __all__ = ["parse_xml", "read_xml"]
 def read_xml(path: Path) -> Element:
     """Parse an XML file; as `parse_xml`."""
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise ReaderError(f"{path} cannot be read: {error}") from error
     if data.rstrip().endswith(b">>"):  # some CellVoyagers do (Bio-Formats, CV7000Reader)
@@ -38,7 +39,7 @@ def parse_xml(data: bytes | str, source: Path) -> Element:
         raise ReaderError(
             f"{source} has a document type, as no microscope writes it; it is not read ({error})"
         ) from error
-    except (ParseError, ValueError) as error:
+    except (ParseError, ValueError, RecursionError) as error:
         raise ReaderError(f"{source} is not whole, well-formed XML: {error}; is the copy complete?") from error
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]

@@ -6,7 +6,6 @@ has codecs that run code (pickle), and plug-ins bring others.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from hcskit.errors import ReaderError
+from hcskit.inputs import read_json
+from hcskit.readers.toolkit._header import check_size
 
 __all__ = ["ZARR_ATTRIBUTES", "ZarrArray", "is_zarr_empty", "read_zarr_array", "read_zarr_attributes"]
 
@@ -70,10 +71,10 @@ def read_zarr_array(folder: Path) -> ZarrArray | None:
     """
     found = _read_json(path := folder / "zarr.json")
     if found is not None:
-        return _check(path, 3, found.get("shape"), found.get("data_type"), found.get("codecs"))
+        return _check(path, 3, found, found.get("data_type"), [found.get("codecs")])
     found = _read_json(path := folder / ".zarray")
     if found is not None:
-        return _check(path, 2, found.get("shape"), found.get("dtype"), [found.get("compressor"), found.get("filters")])
+        return _check(path, 2, found, found.get("dtype"), [found.get("compressor"), found.get("filters")])
     return None
 
 
@@ -82,8 +83,9 @@ def is_zarr_empty(folder: Path) -> bool:
     return all(entry.name == "zarr.json" or entry.name.startswith(".") for entry in folder.iterdir())
 
 
-def _check(path: Path, version: int, shape: Any, pixels: Any, codecs: Any) -> ZarrArray:
-    if not isinstance(shape, list) or len(shape) < 2 or not all(isinstance(size, int) and size >= 0 for size in shape):
+def _check(path: Path, version: int, found: dict[str, Any], pixels: Any, codecs: Any) -> ZarrArray:
+    shape = found.get("shape")
+    if not isinstance(shape, list) or len(shape) < 2 or not all(type(size) is int and size >= 0 for size in shape):
         raise ReaderError(f"{path} is not of an image: its shape is {shape!r}; expected sizes of two axes or more")
     if not isinstance(pixels, str) or not _PIXELS.fullmatch(pixels):
         raise ReaderError(
@@ -95,7 +97,21 @@ def _check(path: Path, version: int, shape: Any, pixels: Any, codecs: Any) -> Za
             f"{path} asks for the codec {', '.join(unknown)}, which hcskit does not run on data from elsewhere; write "
             f"the plate again with one of {', '.join(sorted(_COMPRESSORS))}"
         )
+    for chunk in (shape[-2:], *_chunks(found)):
+        check_size(path, chunk)
     return ZarrArray(tuple(shape), np.dtype(pixels).newbyteorder("="), version)
+
+
+def _chunks(found: Any) -> Iterator[list[int]]:
+    """Yield the sizes of an array's chunks, and of those inside a shard."""
+    if isinstance(found, dict):
+        for name, value in found.items():
+            if name in ("chunks", "chunk_shape") and isinstance(value, list):
+                yield [size for size in value if isinstance(size, int)]
+            yield from _chunks(value)
+    elif isinstance(found, list):
+        for value in found:
+            yield from _chunks(value)
 
 
 def _names(codecs: Any) -> Iterator[str]:
@@ -114,10 +130,10 @@ def _names(codecs: Any) -> Iterator[str]:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        found = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ReaderError(f"{path} is not readable Zarr metadata: {error}; is the copy complete?") from error
     if not isinstance(found, dict):
         raise ReaderError(f"{path} is not Zarr metadata: it holds a {type(found).__name__}, expected a table")

@@ -1,0 +1,71 @@
+"""The response step: a concentration-response curve for each compound and readout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from hcskit.actions._mask import masked_readouts
+from hcskit.errors import InputError, what_is_wrong
+from hcskit.response import ResponseTables, fit_responses
+from hcskit.results import CURVES, POINTS, RESPONSES, write_table
+
+__all__ = ["fit_wells"]
+
+#: Columns that are text, even where all of their values look like numbers.
+_TEXT = dict.fromkeys(("plate", "well", "role", "compound", "concentration_unit", "readout"), str)
+
+
+def fit_wells(
+    data: str | Path, out: str | Path | None = None, *, say: Callable[[str], object] = tqdm.write
+) -> ResponseTables:
+    """Fit the concentration-response of each compound and readout of a screen, or of a table of wells.
+
+    Parameters
+    ----------
+    data : path-like
+        Folder of a screen or a run that has predictions; its masked wells are left out. Or a CSV or Parquet file with
+        one row a well and readout, and the columns that `hcskit.response.fit_responses` takes.
+    out : path-like, optional
+        Folder to write the tables ``responses``, ``points`` and ``curves`` into. By default the screen itself; of a
+        file, nothing is written.
+    say : callable
+        Receives the paths of written files.
+
+    Returns
+    -------
+    hcskit.response.ResponseTables
+        The fits.
+
+    Raises
+    ------
+    NotAScreenError
+        If the folder has no predictions.
+    InputError
+        If the file cannot be read, or a well is at fault.
+    StoreError
+        If a table is damaged or cannot be written.
+    """
+    source = Path(data)
+    if source.is_file():
+        wells = _read(source)
+    else:
+        wells, out = masked_readouts(source), out or source
+    fits = fit_responses(wells)
+    if out is not None:
+        for table, frame in ((RESPONSES, fits.responses), (CURVES, fits.curves), (POINTS, fits.points)):
+            say(f"wrote {write_table(out, table, frame)}")
+    return fits
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=_TEXT)
+    except (OSError, ValueError) as error:  # pandas' own errors, pyarrow's, and those of the encoding
+        raise InputError(
+            f"{path} cannot be read as a table of wells: {what_is_wrong(error)}; expected CSV or Parquet"
+        ) from error
+    return table.fillna({"compound": "", "concentration_unit": ""})  # of controls, as in a plate map

@@ -1,0 +1,88 @@
+"""Predictions of plates that were read before, and of which nothing has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hcskit.actions._kept import kept_rows, plate_keys
+from hcskit.data import LabelledData, ScreenData
+from hcskit.files import replacing
+from hcskit.inference import Predictions
+from hcskit.inputs import open_file
+from hcskit.names import child
+from hcskit.results import FIELD_PREDICTIONS, PREDICTIONS
+from hcskit.training import ModelCard
+
+__all__ = ["join_predictions", "keep_features", "kept_predictions", "prediction_keys"]
+
+
+def prediction_keys(
+    data: str | Path | LabelledData, out: str | Path | None, images: LabelledData, card: ModelCard
+) -> dict[str, str]:
+    """Return what the predictions of each plate are made from; nothing where they are not written beside the plates."""
+    if out is None or not isinstance(data, str | Path) or not isinstance(images, ScreenData):
+        return {}
+    if Path(out).resolve() != Path(data).resolve():
+        return {}
+    plates = images.plates
+
+    def depends(name: str) -> str:
+        excluded = plates[name].get("excluded") if name in plates else None
+        return f"{card.model_dump_json()} {None if excluded is None else excluded.to_numpy().tobytes().hex()}"
+
+    return plate_keys(Path(out), depends)
+
+
+def kept_predictions(out: str | Path | None, keys: dict[str, str]) -> dict[str, Predictions]:
+    """Return the predictions of the plates of which nothing has changed."""
+    if out is None or not keys:
+        return {}
+    fields, wells = (kept_rows(Path(out), table, keys) for table in (FIELD_PREDICTIONS, PREDICTIONS))
+    features = {name: _kept_features(Path(out), name, keys[name]) for name in fields if name in wells}
+    return {
+        name: Predictions(fields[name], wells[name], {name: own}) for name, own in features.items() if own is not None
+    }
+
+
+def join_predictions(parts: list[Predictions]) -> Predictions:
+    """Return the predictions of several plates, in the order of their names."""
+    plates = sorted((plate, number) for number, part in enumerate(parts) for plate in part.wells.index.unique("plate"))
+    fields = [parts[number].fields.loc[[plate]] for plate, number in plates]
+    wells = [parts[number].wells.loc[[plate]] for plate, number in plates]
+    features = {plate: parts[number].features[plate] for plate, number in plates}
+    return Predictions(pd.concat(fields), pd.concat(wells), features)
+
+
+def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, str]) -> None:
+    """Keep the features of plates, hidden beside the results: without them, they are computed again.
+
+    Raises
+    ------
+    StoreError
+        If they cannot be written.
+    """
+    for plate in keys.keys() & predictions.features.keys():
+        features = predictions.features[plate]
+        wells = features["well"].to_numpy().astype(str)
+        with replacing(_place(Path(screen), plate)) as partial:
+            np.savez(partial, key=np.array(keys[plate]), wells=wells, features=features.to_numpy())
+
+
+def _kept_features(screen: Path, plate: str, key: str) -> xr.DataArray | None:
+    """Return the features of a plate, if they were made from what the key says."""
+    try:
+        with open_file(_place(screen, plate)) as file, np.load(file, allow_pickle=False) as kept:
+            if str(kept["key"]) == key:
+                return xr.DataArray(kept["features"], {"well": kept["wells"]}, ("well", "network", "feature"))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there, or damaged
+        pass
+    return None
+
+
+def _place(screen: Path, plate: str) -> Path:
+    return child(screen / "results", f"features-{plate}", ".npz").with_name(f".features-{plate}.npz")

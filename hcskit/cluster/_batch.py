@@ -1,0 +1,162 @@
+"""The workers of a batch system: one job each."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dask
+
+from hcskit.cluster._config import ClusterConfig
+from hcskit.cluster._dashboard import LOOPBACK, dashboard_options
+from hcskit.cluster._gpus import gpu_directives
+from hcskit.cluster._security import make_certificates
+from hcskit.cluster._submissions import Submissions, queued
+from hcskit.errors import InputError, RunError
+
+__all__ = ["open_batch"]
+
+# A worker that cannot reach its scheduler for this many seconds ends: the driver's machine is gone.
+_ORPHANED = 60
+
+
+@contextmanager
+def open_batch(config: ClusterConfig, folder: Path, secret: str, say: Callable[[str], object]) -> Iterator[Any]:
+    """Start a scheduler, and submit jobs for its workers; yield dask-jobqueue's cluster.
+
+    Parameters
+    ----------
+    config : ClusterConfig
+        Of a batch system.
+    folder : Path
+        Of the jobs' own output.
+    secret : str
+        In the address of the dashboard; empty: there is none.
+    say : callable
+        Receives a line for each job that the batch system refuses.
+
+    Raises
+    ------
+    InputError
+        If the scheduler cannot be started, or Slurm refuses the job.
+    """
+    cluster_class = _jobqueue_class(config.kind)
+    name, certificates = f"hcskit-{secrets.token_hex(4)}", Path(tempfile.mkdtemp(prefix=".certificates-", dir=folder))
+    cancel = ("scancel", "--name", name) if config.kind == "slurm" else ()
+    submissions = Submissions(config.kind, config.start_timeout, say)
+    options = job_options(config, name, folder, certificates, secret)
+    options["job_cls"] = queued(cluster_class.job_cls, submissions)
+    settings = dask.config.set(config.site_settings)  # over the defaults that dask-jobqueue has brought
+    with settings, _janitor(certificates, cancel), _start(cluster_class, options) as cluster:
+        if config.kind == "slurm":
+            _ask_slurm(cluster.job_script())
+        cluster.submissions = submissions  # for those who wait for workers
+        # Not scale(): that does not restart a lost job.
+        cluster.adapt(minimum_jobs=config.workers, maximum_jobs=config.workers)
+        yield cluster
+
+
+def _start(cluster_class: Any, options: dict[str, Any]) -> Any:
+    try:
+        return cluster_class(**options)
+    except (RuntimeError, ValueError) as error:  # such as an interface that is not there
+        raise InputError(f"the scheduler cannot be started here: {error.__cause__ or error}") from error
+
+
+def _jobqueue_class(kind: str) -> Any:
+    # Imported here: it installs its own handler of Ctrl-C, and fails where it cannot (0.9.0, runner.py).
+    setting, signal.signal = signal.signal, lambda *_: None
+    try:
+        import dask_jobqueue
+    finally:
+        signal.signal = setting
+    names = {name.removesuffix("Cluster").lower(): name for name in dir(dask_jobqueue) if name.endswith("Cluster")}
+    return getattr(dask_jobqueue, names[kind])
+
+
+def job_options(config: ClusterConfig, name: str, folder: Path, certificates: Path, secret: str = "") -> dict[str, Any]:
+    """Return the arguments of dask-jobqueue's cluster.
+
+    Raises
+    ------
+    InputError
+        If a path has a space in it.
+    """
+    python = config.python or sys.executable
+    for path in (str(folder), python):
+        if any(character.isspace() for character in path):
+            raise InputError(f"job scripts cannot hold a path with a space, such as {path!r}; choose another one")
+    # A job that the batch system requeues would come back under an id that dask-jobqueue has given up.
+    requeue = ["--no-requeue"] if config.kind == "slurm" else []
+    pays = "project" if config.kind in ("lsf", "oar", "sge") else "account"
+    account = {} if config.account is None else {pays: config.account}
+    return {
+        "cores": config.cores,
+        "memory": config.memory,
+        "processes": 1,
+        "queue": config.queue,
+        **account,
+        "walltime": config.walltime,
+        "interface": config.interface,
+        "job_name": name,
+        "log_directory": str(folder),
+        "local_directory": config.local_directory and str(config.local_directory),
+        "job_script_prologue": list(config.prologue),
+        "job_extra_directives": [*requeue, *gpu_directives(config), *config.job_extra],
+        "job_directives_skip": list(config.job_directives_skip),
+        "death_timeout": _ORPHANED,
+        "python": python,
+        "protocol": "tls://",
+        "security": make_certificates(certificates),
+        "scheduler_options": {
+            **dashboard_options(secret),
+            "interface": config.driver_interface or config.interface,
+        },
+        "worker_extra_args": ["--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"],
+        "silence_logs": False,  # they are in a file (`quiet`)
+    }
+
+
+@contextmanager
+def _janitor(folder: Path, cancel: tuple[str, ...]) -> Iterator[None]:
+    """Start a separate process that outlives this one and cleans up after it."""
+    # This process sends a final message unless it is killed; then a job may still be on its way to the queue.
+    command = [sys.executable, "-I", str(Path(__file__).with_name("_janitor.py")), str(folder), *cancel]
+    process = subprocess.Popen(  # noqa: S603 - our own script
+        command, stdin=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate("goodbye", timeout=60)
+
+
+def _ask_slurm(script: str) -> None:
+    """Ask Slurm now whether it would accept the job: later its message would only be in a log."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+        file.write(script)
+        file.flush()
+        try:
+            asked = subprocess.run(  # noqa: S603
+                ["sbatch", "--test-only", file.name],  # noqa: S607 - the cluster's own command
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+        except subprocess.TimeoutExpired:
+            raise RunError("Slurm does not answer (sbatch --test-only, 60 s); try again later") from None
+        except FileNotFoundError:
+            raise InputError(
+                "there is no sbatch on this machine; start from a node of the Slurm cluster, or choose another kind"
+            ) from None
+    if asked.returncode:
+        raise InputError(f"Slurm refuses the job: {asked.stderr.strip()}")

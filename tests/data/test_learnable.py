@@ -1,0 +1,80 @@
+"""What makes data unfit to learn from is known from tables and numbers alone, and told all at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from hcskit.data import check_learnable, label_wells
+from hcskit.errors import InputError
+from hcskit.recipe import Recipe
+
+
+def wells(negative: int = 3, positive: int = 3, plates: int = 1) -> pd.DataFrame:
+    """Return the plate maps of plates alike, as one table."""
+    roles = ["negative_control"] * negative + ["positive_control"] * positive + ["treatment"]
+    names = [f"A{number:02d}" for number in range(1, len(roles) + 1)]
+    rows = [(f"p{plate}", well, role) for plate in range(plates) for well, role in zip(names, roles, strict=True)]
+    return pd.DataFrame(rows, columns=["plate", "well", "role"])
+
+
+def recipe(**sections: Any) -> Recipe:
+    return Recipe.model_validate(sections)
+
+
+def check(table: pd.DataFrame, how: Recipe, **known: Any) -> None:
+    check_learnable(label_wells(table, how.data), how, **known)
+
+
+def test_one_well_of_a_class_is_refused_by_the_plate_map_alone() -> None:
+    check(wells(positive=2), recipe())
+    with pytest.raises(InputError, match=r"class 'positive_control' has only one well \(p0/A04\)"):
+        check(wells(positive=1), recipe())
+    check(wells(positive=1), recipe(split={"validation": 0}, prediction={"weights": "last"}))
+
+
+def test_a_class_of_one_plate_cannot_be_split_by_plate() -> None:
+    table, how = wells(plates=2), recipe(split={"by": "plate"})
+    check(table, how)
+    one = table[(table["plate"] == "p0") | (table["role"] == "negative_control")]
+    with pytest.raises(InputError, match=r"class 'positive_control' has only one plate \(p0\)"):
+        check(one, how)
+    with pytest.raises(InputError, match=r"'negative_control' has only one plate .*'positive_control' has only one"):
+        check(wells(), how)
+
+
+def test_wells_without_a_class_are_one_fault() -> None:
+    table = wells().assign(moa=["", "", "", "kinase", "", "", "kinase"])
+    with pytest.raises(InputError, match="well A05, A06 has nothing in the column 'moa'"):
+        label_wells(table, recipe(data={"classes": "moa"}).data)
+    with pytest.raises(InputError, match=r"no column 'batch'.*it has well, role, moa"):
+        label_wells(table, recipe(data={"classes": "batch"}).data)
+
+
+@pytest.mark.parametrize(
+    ("how", "known", "fault"),
+    [
+        (recipe(), {"image_shape": (300, 200)}, "crop of 256 pixels is larger than the image, 300×200"),
+        (recipe(data={"binning": 2}), {"image_shape": (512, 510)}, "256×255 after binning by 2"),
+        (recipe(data={"crop": None}, prediction={"views": 8}), {"image_shape": (300, 200)}, "8 views need square"),
+        (recipe(data={"channels": ["DNA", "ER"]}), {"channels": ("DNA", "GFP")}, "no channel ER; they have DNA, GFP"),
+        (recipe(), {"ranks": 17}, r"a batch of 16 crops \(16 in an epoch, .* cannot be shared by 17 ranks"),
+    ],
+)
+def test_images_and_ranks_are_judged_where_they_are_known(how: Recipe, known: dict[str, Any], fault: str) -> None:
+    table = wells().assign(field=1)
+    check(table, how)
+    with pytest.raises(InputError, match=fault):
+        check(table, how, **known)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    how = recipe(data={"channels": ["ER"]})
+    with pytest.raises(InputError) as caught:
+        check(wells(positive=1), how, image_shape=(64, 64), channels=["DNA"])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    for fault, line in zip(("only one well", "larger than the image", "no channel ER"), lines[1:], strict=True):
+        assert fault in line
