@@ -22,7 +22,7 @@ export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup horovod demo test test-fast lint lock screenshots bench bench-gpu clean
+.PHONY: help setup horovod demo test test-fast lint audit lock screenshots bench bench-gpu clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ lint: $(STAMP) ## Style, types, which module may import which, and spelling
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/codespell
+
+audit: $(STAMP) ## Look for published vulnerabilities of the locked packages; needs the package index
+	@$(BIN)/pip-audit --requirement requirements.lock --disable-pip --require-hashes --progress-spinner off
 
 lock: $(STAMP) ## Write requirements.lock anew from pyproject.toml, and install it
 	@$(UV) pip compile --universal --generate-hashes --all-extras --group dev --no-header --no-annotate --quiet \

@@ -149,7 +149,7 @@ def replacing_all(*paths: str | Path) -> Iterator[list[Path]]:
             with told(target):
                 _sync(_tree(partial))
         for target, partial in zip(targets, partials, strict=True):
-            with told(target), _out_of_the_way(target):
+            with told(target), _out_of_the_way(target, partial):
                 partial.replace(target)
         with told(targets[0].parent):
             sync_names({target.parent for target in targets})
@@ -214,9 +214,9 @@ def _remove_leftovers(target: Path) -> None:
 
 
 @contextmanager
-def _out_of_the_way(target: Path) -> Iterator[None]:
-    """Move a folder away that is to be replaced, as folders do not replace others; it returns if the block raises."""
-    if not target.is_dir() or target.is_symlink():
+def _out_of_the_way(target: Path, partial: Path) -> Iterator[None]:
+    """Move a folder away that a folder is to replace, which the system does not do; it returns if the block raises."""
+    if not partial.is_dir() or not target.is_dir() or target.is_symlink():
         yield
         return
     aside = _beside(target)

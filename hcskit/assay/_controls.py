@@ -41,7 +41,8 @@ def control_statistics(wells: pd.DataFrame) -> pd.DataFrame:
     """
     groups = wells.groupby(["plate", "readout"], sort=True)
     rows = [{"plate": plate, "readout": readout} | _compared(group) for (plate, readout), group in groups]
-    return pd.DataFrame(rows)
+    like = {"plate": "", "readout": ""} | _compared(wells)  # gives a table without rows its columns and types
+    return pd.DataFrame([*rows, like]).iloc[:-1]
 
 
 def _compared(group: pd.DataFrame) -> dict[str, object]:

@@ -136,8 +136,11 @@ def _merged_ranges(path: Path) -> dict[str, list[tuple[int, int, int, int]]]:
         merged = [found.decode() for name in sheets for found in _MERGED.findall(archive.read(name))]
     if not merged:
         return {}  # the whole workbook need not be in memory
-    corners = map(range_boundaries, merged)
-    if sum((right - left + 1) * (bottom - top + 1) for left, top, right, bottom in corners) > _MOST_CELLS:
+    sizes = (
+        ((right or _MOST_CELLS) - (left or 1) + 1) * ((bottom or _MOST_CELLS) - (top or 1) + 1)  # None: to the end
+        for left, top, right, bottom in map(range_boundaries, merged)
+    )
+    if sum(sizes) > _MOST_CELLS:
         raise PlateMapError(f"{path} merges more than {_MOST_CELLS:,} cells; a plate map is far smaller")
     return {
         sheet.title: [

@@ -129,7 +129,7 @@ def test_a_model_that_is_none_and_a_cluster_that_is_none_are_told_once(
     (tmp_path / "cluster.yaml").write_text("kind: slurm", encoding="utf-8")
     found = faults("predict_screen", model=tmp_path, cluster=tmp_path / "cluster.yaml")
     assert len(found) == 2  # import, quality and predict take the same cluster
-    assert any("needs cores, memory and walltime" in fault for fault in found)
+    assert any("is not the description of a cluster" in fault for fault in found)
     assert any("holds no trained model" in fault for fault in found)
 
 

@@ -94,7 +94,7 @@ def test_an_unknown_step_lists_the_known_ones_and_one_of_two_is_not_guessed(lab:
         lab.notebook(name)
     lab.folder = tmp_path / "pipelines"
     lab.folder.mkdir()
-    with pytest.raises(InputError, match=r"there is no step 'qualty'; known: fit, import, ours, .*quality"):
+    with pytest.raises(InputError, match=r"there is no step 'qualty'; known: import, ours, .*quality"):
         _ = Pipeline.from_yaml(lab.pipeline(steps=["qualty"])).notebooks
     with pytest.raises(InputError, match=r"the step 'ours' is both 01_ours\.ipynb and 02_ours\.ipynb"):
         _ = Pipeline.from_yaml(lab.pipeline(steps=["ours"])).notebooks

@@ -197,7 +197,7 @@ def test_names_that_lead_out_of_the_folder(kind: str, name: str, tmp_path: Path)
     one = row("Week1_1", "B02")
     write_images(tmp_path / "Week1_1", one)
     write_table(tmp_path, [one | {f"Image_{kind}_Actin": name}])
-    with pytest.raises(ReaderError, match="outside its own folder; such a file is not read"):
+    with pytest.raises(ReaderError, match="in its own folder or below; such a file is not read"):
         read(tmp_path)
 
 

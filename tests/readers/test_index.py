@@ -137,7 +137,7 @@ def test_a_strip_that_does_not_decode_names_its_file(tmp_path: Path, compression
     content = bytearray(path.read_bytes())
     content[start : start + size] = bytes(size)
     path.write_bytes(content)
-    with pytest.raises(ReaderError, match=r"a.tif cannot be read as an image: .*is the copy complete"):
+    with pytest.raises(ReaderError, match=r"a.tif is not a readable TIFF: .*is the copy complete"):
         read_image(path)
 
 
@@ -192,7 +192,7 @@ def test_files_that_are_not_there_are_listed(tmp_path: Path) -> None:
     "name", ["../a.tif", "/etc/passwd", "a/../../b", "C:\\a.tif", "..\\a.tif", "\\\\host\\a", "", "a\0b"]
 )
 def test_a_name_that_leads_out_of_the_folder_is_refused(name: str) -> None:
-    with pytest.raises(ReaderError, match="outside its own folder"):
+    with pytest.raises(ReaderError, match="in its own folder or below"):
         inside(Path("export"), name)
 
 

@@ -62,7 +62,7 @@ def test_nothing_is_read_before_it_is_asked_for(raw: Path, code) -> None:
             file.write_bytes(b"")
     for plate in (tree["P1"], screen["P1"]):
         assert (plate.image.sel(well="A02", field=2, channel="DNA") == code(kept)).all()
-        with pytest.raises(ReaderError, match=r"P1_B07_f01_DNA\.tif cannot be read"):
+        with pytest.raises(ReaderError, match=r"P1_B07_f01_DNA\.tif is not a readable TIFF"):
             plate.image.sel(well="B07", field=1, channel="DNA").to_numpy()
 
 

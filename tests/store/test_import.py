@@ -308,7 +308,7 @@ def test_a_file_that_does_not_decode_stops_the_import_which_then_goes_on(tmp_pat
     with tifffile.TiffFile(bad) as tiff:
         start = tiff.pages.first.dataoffsets[0]
     bad.write_bytes(good[: start + 4] + bytes(8) + good[start + 12 :])
-    with pytest.raises(ReaderError, match=r"P1_P24_f02_GFP\.tif cannot be read as an image"):
+    with pytest.raises(ReaderError, match=r"P1_P24_f02_GFP\.tif is not a readable TIFF"):
         import_plates(read_folder(folder), tmp_path / "screen", treated(WELLS), progress=False)
     plate = tmp_path / "screen" / "P1.zarr"
     assert not (plate / "P" / "24").exists()
