@@ -29,6 +29,7 @@ import pandas as pd
 from hcskit.errors import InputError, NotAScreenError
 from hcskit.files import make_folder, write_text
 from hcskit.flatfield import Flatfield
+from hcskit.inputs import read_json
 from hcskit.names import child
 from hcskit.plate import column_name, parse_well, row_name
 from hcskit.screen import SCHEMA_VERSION, Coordinate, PlateInfo
@@ -86,11 +87,11 @@ def read_attributes(path: Path) -> dict[str, Any]:
         If the folder is not a plate that hcskit wrote.
     """
     try:
-        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]["hcskit"]
+        attributes = read_json(path / "zarr.json")["attributes"]["hcskit"]
         version = attributes["schema_version"]
     except (FileNotFoundError, NotADirectoryError):
         raise NotAScreenError(f"{path} is not an OME-Zarr plate: it has no zarr.json") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OSError, TypeError, ValueError) as error:
         raise NotAScreenError(f"{path} is not a plate that hcskit wrote: {error!r} in zarr.json") from error
     if version != SCHEMA_VERSION:
         raise NotAScreenError(
@@ -199,7 +200,10 @@ def plate_info(own: dict[str, Any]) -> PlateInfo:
 def plate_presence(own: dict[str, Any]) -> npt.NDArray[np.bool_]:
     """Return which images were acquired, on the axes of the plate's labels."""
     shape = [len(values) for values in own["labels"].values()]
-    bits = np.frombuffer(zlib.decompress(b64decode(own["present"])), dtype=np.uint8)
+    most = -(-math.prod(shape) // 8)
+    bits = np.frombuffer(zlib.decompressobj().decompress(b64decode(own["present"]), most), dtype=np.uint8)
+    if len(bits) < most:
+        raise ValueError(f"it has labels of {math.prod(shape):,} images, and does not say of each whether it is there")
     return np.unpackbits(bits, count=math.prod(shape)).astype(bool).reshape(shape)
 
 
@@ -220,11 +224,9 @@ def well_attributes(fields: Sequence[int], digest: str) -> dict[str, Any]:
 def well_digest(plate: Path, well: str) -> str | None:
     """Return the digest of a well that is there, None of one that is not."""
     try:
-        text = (well_folder(plate, well) / "zarr.json").read_text(encoding="utf-8")
+        return str(read_json(well_folder(plate, well) / "zarr.json")["attributes"]["hcskit"]["sha256"])
     except FileNotFoundError:
         return None
-    try:
-        return str(json.loads(text)["attributes"]["hcskit"]["sha256"])
     except (KeyError, TypeError, ValueError):
         return ""  # not ours, or damaged
 

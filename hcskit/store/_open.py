@@ -144,15 +144,18 @@ def plate_folders(path: str | Path) -> list[Path]:
 
 def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame], level: int = 0) -> xr.Dataset:
     own = _layout.read_attributes(path)
-    if not own["complete"]:
+    if not own.get("complete"):
         raise StoreError(f"the import of {path} was not finished; import it again to add the missing wells")
-    info, present = _layout.plate_info(own), _layout.plate_presence(own)
-    level = min(level, _layout.pyramid_depth(info.shape) - 1)
-    rows, columns = _layout.field_shape(info, level)[-2:]
-    pixel = None if info.pixel_size is None else info.pixel_size * 2**level
-    info = replace(info, shape=(rows, columns), pixel_size=pixel)
-    array = PlaneArray(_StoredImages(path.resolve(), info, level), present, info.shape, info.dtype)
-    plate = make_plate(info, array.variable(info.dims), present, _layout.plate_map(own))
+    try:
+        info, present = _layout.plate_info(own), _layout.plate_presence(own)
+        level = min(level, _layout.pyramid_depth(info.shape) - 1)
+        rows, columns = _layout.field_shape(info, level)[-2:]
+        pixel = None if info.pixel_size is None else info.pixel_size * 2**level
+        info = replace(info, shape=(rows, columns), pixel_size=pixel)
+        array = PlaneArray(_StoredImages(path.resolve(), info, level), present, info.shape, info.dtype)
+        plate = make_plate(info, array.variable(info.dims), present, _layout.plate_map(own))
+    except Exception as error:  # whatever a damaged file makes of these
+        raise NotAScreenError(f"{path} is not a plate that hcskit wrote: {error!r} in zarr.json") from error
     if info.name in quality:
         excluded = quality[info.name]["excluded"].groupby(level=["well", "field"]).any()
         fields = pd.MultiIndex.from_product([info.wells, info.fields])
