@@ -198,6 +198,9 @@ def write_predictions(
     tables = [(FIELD_PREDICTIONS, predictions.fields), (PREDICTIONS, predictions.wells)]
     if predictions.strengths is not None:
         tables.append((STRENGTHS, predictions.strengths))
+    else:  # those of another model
+        for suffix in (".parquet", ".csv"):
+            Path(folder, STRENGTHS.where).with_suffix(suffix).unlink(missing_ok=True)
     if all("role" in plate.coords for plate in plates.values()):
         strengths = predictions.strengths if card.recipe.prediction.readout == "strength" else None
         readouts = readout_points(plates, predictions.wells, card.negative_class, strengths)

@@ -94,9 +94,7 @@ def read_attributes(path: Path) -> dict[str, Any]:
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise NotAScreenError(f"{path} is not a plate that hcskit wrote: {error!r} in zarr.json") from error
     if version != SCHEMA_VERSION:
-        raise NotAScreenError(
-            f"{path} has schema version {version}; this hcskit reads {SCHEMA_VERSION}: import it again"
-        )
+        raise NotAScreenError(f"{path} has schema version {version}; expected {SCHEMA_VERSION}: import it again")
     _check_names(path, attributes)
     return dict(attributes)
 
