@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from threading import Thread
@@ -19,7 +20,7 @@ from hcskit.cli import main
 from hcskit.cluster import ClusterConfig, open_cluster
 from hcskit.cluster._memory import image_memory, worker_memory
 from hcskit.data import KEPT_SHARE, label_fields
-from hcskit.errors import InputError
+from hcskit.errors import InputError, StoreError
 from hcskit.inference._scores import score_folds
 from hcskit.lazy import memory_to_spare
 from hcskit.recipe import Recipe
@@ -82,15 +83,16 @@ def _assert_held_out(found: Any, folder: Path, fields: pd.DataFrame) -> None:
 
 @pytest.mark.slow
 def test_what_a_fold_raises_reaches_the_user_and_the_worker_lives(screen: Path, tmp_path: Path) -> None:
-    recipe = RECIPE.model_copy(update={"data": RECIPE.data.model_copy(update={"crop": 128})})
+    damaged = Path(shutil.copytree(screen, tmp_path / "screen"))
+    for shard in damaged.glob("*.zarr/*/*/*/0/c/**/*"):
+        if shard.is_file():
+            shard.write_bytes(b"")
     with open_cluster(ClusterConfig(workers=1, cores=1)) as cluster:
         client = cluster.client
         before = client.run(os.getpid)
-        with pytest.raises(InputError, match="crop of 128 pixels is larger") as caught:
-            cross_validate(screen, recipe, tmp_path, FOLDS, cluster=cluster, say=lambda _: None)
+        with pytest.raises(StoreError, match="cannot be read") as caught:
+            cross_validate(damaged, RECIPE, tmp_path / "out", FOLDS, cluster=cluster, say=lambda _: None)
         assert "This was fold 0." in caught.value.__notes__
-        with pytest.raises(InputError, match="another recipe"):
-            cross_validate(screen, RECIPE, tmp_path, FOLDS, cluster=cluster, say=lambda _: None)
         assert client.run(os.getpid) == before
 
 
