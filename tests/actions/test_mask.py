@@ -76,5 +76,5 @@ def test_what_cannot_be_masked_changes_nothing(
 
 
 def test_a_run_that_is_being_written_is_not_masked(fitted_run: Path) -> None:
-    with locked(fitted_run), pytest.raises(StoreError, match="being written by another process"):
+    with locked(fitted_run), pytest.raises(StoreError, match="being written by process"):
         mask_wells(fitted_run, [BUBBLE], "dust")
