@@ -15,6 +15,7 @@ from typing import Any
 
 from hcskit.errors import InputError
 from hcskit.files import write_text
+from hcskit.inputs import file_sha256
 
 __all__ = ["CACHE", "Digest", "Digests", "digest_of_list", "is_hidden", "stamp", "walk"]
 
@@ -138,8 +139,7 @@ class Digests:
         if before in self._files:
             return self._files[before]
         began = time.time_ns()
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = file_sha256(path)
         after = path.stat()
         if stamp(after) == before and began - max(after.st_mtime_ns, after.st_ctime_ns) > _TICK:
             self._files[before] = sha256

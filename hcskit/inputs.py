@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -10,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-__all__ = ["kind_of_file", "open_file", "read_bytes", "read_json"]
+__all__ = ["file_sha256", "kind_of_file", "open_file", "read_bytes", "read_json"]
 
 _MOST_JSON = 1 << 28  # bytes; the metadata of a plate of 1536 wells are about 1 MB
 _DEEPEST = 100  # so that whoever walks through it may do so by recursion
@@ -64,6 +65,18 @@ def read_bytes(path: str | Path, most: int | None = None) -> bytes:
         if most is not None and size > most:
             raise OSError(errno.EFBIG, f"it has {size:,} bytes, expected {most:,} at most", str(path))
         return file.read()
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no regular file.
+    """
+    with open_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: str | Path) -> Any:

@@ -14,6 +14,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from hcskit.inputs import file_sha256
+
 __all__ = ["batch_job", "code_digest", "commit", "report", "versions"]
 
 #: Libraries that results depend on.
@@ -62,7 +64,7 @@ def code_digest() -> str:
         for place in sorted(spec.submodule_search_locations or [str(spec.origin)]) if spec else ():
             for file in _files(Path(place)):
                 name = file.relative_to(place).as_posix()
-                digest.update(f"{package} {name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+                digest.update(f"{package} {name} {file_sha256(file)}\n".encode())
     return digest.hexdigest()
 
 

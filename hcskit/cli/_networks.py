@@ -10,6 +10,7 @@ import click
 
 import hcskit
 from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, say_aside
+from hcskit.files import make_folder
 
 data_option = click.option(
     "--data", type=FILE, required=True, help="Folder of a screen, or of images in subfolders called what they show."
@@ -93,7 +94,7 @@ def cross_validate(recipe: Path, data: Path, out: Path, folds: int, cluster: Pat
 def lr_range(recipe: Path, data: Path, out: Path, **options: Any) -> None:
     """Find the learning rate of a RECIPE: raise it while training, and observe the loss."""
     test = hcskit.lr_range(data, recipe, **options)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     hcskit.results.write_csv(out / "lr_range.csv", test.table)
     plot = hcskit.views.write_html(out / "lr_range.html", hcskit.views.range_curve(*test), "hcskit lr-range")
     click.echo(f"plot       {plot}\nSuggested, in the recipe (a tenth of the rate of least loss):")

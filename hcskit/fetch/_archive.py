@@ -8,8 +8,9 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from hcskit.errors import StoreError
+from hcskit.errors import InputError, StoreError
 from hcskit.fetch._download import AGAIN, download
+from hcskit.names import below
 
 __all__ = ["fetch_folder"]
 
@@ -54,6 +55,7 @@ def _check_members(members: Sequence[zipfile.ZipInfo]) -> None:
     if not 0 < size <= _MOST_BYTES:
         raise zipfile.BadZipFile(f"it unpacks to {size:,} bytes; expected images, of {_MOST_BYTES:,} at most")
     for member in members:
-        parts = member.filename.replace("\\", "/").split("/")
-        if not parts[0] or ":" in parts[0] or ".." in parts:
-            raise zipfile.BadZipFile(f"its member {member.filename!r} would leave the folder")
+        try:
+            below("", member.filename)
+        except InputError as error:
+            raise zipfile.BadZipFile(f"its member {member.filename!r} would leave the folder") from error

@@ -12,7 +12,6 @@ The cell is parsed, never executed: values are literals, or ``Path("…")``. A p
 from __future__ import annotations
 
 import ast
-import hashlib
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -23,6 +22,7 @@ import nbformat
 from pydantic import TypeAdapter, ValidationError
 
 from hcskit.errors import InputError, what_is_wrong
+from hcskit.inputs import file_sha256
 
 __all__ = ["Parameter", "StepNotebook"]
 
@@ -96,7 +96,7 @@ class StepNotebook:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the notebook."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return file_sha256(self.path)
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:

@@ -251,7 +251,7 @@ class _Pass:
         if self._was_tried:  # what belongs to no step is what an attempt left that was stopped
             owned = {output.path for each in steps for output in each.outputs}
             before = {path: stamp for path, stamp in before.items() if path in owned}
-        output.parent.mkdir(exist_ok=True)
+        make_folder(output.parent)
         notebook, values = self.bound[number]
         try:
             report = execute(notebook.path, output, values, self.run, self.progress)

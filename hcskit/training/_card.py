@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from hcskit.data._fields import Normalisation
 from hcskit.errors import InputError, NotAScreenError, what_is_wrong
 from hcskit.files import make_folder, replacing, write_text
-from hcskit.inputs import open_file, read_json
+from hcskit.inputs import file_sha256, read_json
 from hcskit.models import backend
 from hcskit.parallel import in_native_precision
 from hcskit.recipe._recipe import Recipe
@@ -97,7 +96,7 @@ def save_model(folder: str | Path, model: Any, card: ModelCard) -> Path:
     with replacing(folder / "model.keras") as partial:
         model.save(partial)
     card.recipe.to_yaml(folder / "recipe.yaml")
-    signed = card.model_copy(update={"weights_sha256": _sha256(folder / "model.keras")})
+    signed = card.model_copy(update={"weights_sha256": file_sha256(folder / "model.keras")})
     write_text(folder / "card.json", signed.model_dump_json(indent=1))
     return folder
 
@@ -115,7 +114,7 @@ def load_card(folder: str | Path) -> ModelCard:
     folder = Path(folder)
     try:
         card = ModelCard.model_validate(read_json(folder / "card.json"))
-        found = _sha256(folder / "model.keras")
+        found = file_sha256(folder / "model.keras")
     except FileNotFoundError as error:
         raise NotAScreenError(f"{folder} holds no trained model: {Path(error.filename).name} is missing") from None
     except (OSError, ValueError) as error:  # pydantic's are ValueErrors too
@@ -143,8 +142,3 @@ def load_model(folder: str | Path) -> tuple[Any, ModelCard]:
     except Exception as error:  # Keras and HDF5 raise errors of any kind
         raise InputError(f"{path} is not a network that can be loaded: {what_is_wrong(error)}") from error
     return in_native_precision(model), card
-
-
-def _sha256(path: Path) -> str:
-    with open_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
