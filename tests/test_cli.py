@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from hcskit.actions import fit_wells
 from hcskit.cli import main
 from hcskit.pipeline import Pipeline
-from hcskit.results import CURVES, POINTS, READOUTS, RESPONSES, read_table, write_table
+from hcskit.results import CURVES, POINTS, READOUTS, RESPONSES, read_table, write_csv, write_table
 from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, simulate
 from hcskit.version import __version__
 
@@ -177,6 +178,15 @@ def test_a_table_of_wells_is_fitted_as_a_screen_is(hcskit: Any, points: pd.DataF
     refused = hcskit("fit", table)
     assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
     assert f"{table} cannot be read as a table of wells" in refused.stderr
+
+
+def test_a_table_that_hcskit_wrote_is_fitted_under_its_own_names(points: pd.DataFrame, tmp_path: Path) -> None:
+    table = tmp_path / "wells.csv"
+    write_csv(table, points.replace({"compound": {"potent": "=potent"}}))
+    assert "'=potent" in table.read_text(encoding="utf-8")  # no formula for a spreadsheet
+    found = fit_wells(table).responses.index.get_level_values("compound")
+    assert "=potent" in found
+    assert "'=potent" not in found
 
 
 def test_version(hcskit: Any) -> None:

@@ -12,6 +12,7 @@ from hcskit.actions._mask import masked_readouts
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.response import ResponseTables, fit_responses
 from hcskit.results import CURVES, POINTS, RESPONSES, write_table
+from hcskit.spreadsheet import as_read
 
 __all__ = ["fit_wells"]
 
@@ -63,9 +64,15 @@ def fit_wells(
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=_TEXT)
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     except (OSError, ValueError) as error:  # pandas' own errors, pyarrow's, and those of the encoding
         raise InputError(
             f"{path} cannot be read as a table of wells: {what_is_wrong(error)}; expected CSV or Parquet"
         ) from error
     return table.fillna({"compound": "", "concentration_unit": ""})  # of controls, as in a plate map
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype=_TEXT)
+    escaped = {name: table[name].map(as_read, na_action="ignore") for name in _TEXT if name in table}
+    return table.assign(**escaped)
