@@ -25,6 +25,7 @@ from hcskit.files import write_text
 @click.option("--from", "first", metavar="STEP", help="Do this step and all after it again in any case.")
 @click.option("--until", "last", metavar="STEP", help="The last step to do.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and why; do nothing.")
+@cluster_option
 @click.option("--list", "list_", is_flag=True, help="List the pipelines, or the parameters of one, and run nothing.")
 @debug_option
 def run(

@@ -3,6 +3,7 @@
 from hcskit.cluster._before import check_folder, check_training
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._folds import train_folds
+from hcskit.cluster._hand_over import Handover, hand_over
 from hcskit.cluster._jobs import job_runner, run_jobs
 from hcskit.cluster._open import AnyCluster, Cluster, config_of, open_cluster
 from hcskit.cluster._train import train_on_ranks
@@ -14,10 +15,12 @@ __all__ = [
     "AnyCluster",
     "Cluster",
     "ClusterConfig",
+    "Handover",
     "WorkerLostError",
     "check_folder",
     "check_training",
     "config_of",
+    "hand_over",
     "job_runner",
     "open_cluster",
     "run_gang",

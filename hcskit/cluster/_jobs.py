@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 _RETRIES = 2  # a shared file system may fail for a moment
 _POLL = 0.2
+_AHEAD = 16  # jobs on the cluster for each thread: a thousand plates have more of them than a scheduler should hold
 _FETCH = 60.0  # seconds to bring a result here, if its worker is still there
 
 
@@ -61,11 +63,9 @@ def run_jobs(
         If there is no worker for longer than the cluster's ``start_timeout``, or workers die of one job again and
         again.
     """
-    futures = cluster.client.map(partial(_do, software=versions()), jobs, pure=False, retries=_RETRIES)
-    number_of = {future: number for number, future in enumerate(futures)}
     results: dict[int, T] = {}
-    for future, result in _completed(cluster, futures):
-        results[number_of[future]] = result
+    for number, result in _completed(cluster, jobs):
+        results[number] = result
         done(result)
     return [results[number] for number in range(len(jobs))]
 
@@ -79,23 +79,33 @@ def _do(job: Callable[[], T], software: dict[str, str]) -> T:
     return job()
 
 
-def _completed(cluster: Cluster, futures: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield futures with their results as they finish; leave nothing on the cluster."""
-    coming = as_completed(futures, loop=cluster.client.loop)  # type: ignore[no-untyped-call]
+def _completed(cluster: Cluster, jobs: Sequence[Callable[[], T]]) -> Iterator[tuple[int, T]]:
+    """Yield the numbers and results of jobs as they finish; only the next few are on the cluster, and none is left."""
+    waiting = enumerate(jobs)
+    do = partial(_do, software=versions())
+    coming = as_completed([], loop=cluster.client.loop)  # type: ignore[no-untyped-call]
     patient = Patience(cluster.client, cluster.config.start_timeout)
+    number_of: dict[Any, int] = {}
     try:
-        while coming.count():  # type: ignore[no-untyped-call]
+        while True:
+            room = _AHEAD * max(patient.check(), 1) - len(number_of)
+            more = list(islice(waiting, max(room, 0)))
+            futures = cluster.client.map(do, [job for _, job in more], pure=False, retries=_RETRIES)
+            number_of.update(zip(futures, (number for number, _ in more), strict=True))
+            coming.update(futures)  # type: ignore[no-untyped-call]
+            if not number_of:
+                return
             for future in coming.next_batch(block=False):  # type: ignore[no-untyped-call]
                 try:
-                    yield future, future.result(timeout=_FETCH)
+                    result = future.result(timeout=_FETCH)
                 except TimeoutError:
                     if future.status == "error":
                         raise
                     # Lost with its worker: run it again.
                     coming.add(future)  # type: ignore[no-untyped-call]
                 else:
+                    yield number_of.pop(future), result
                     future.release()
-            patient.check()
             time.sleep(_POLL)
     except KilledWorker as error:
         raise RunError(
@@ -103,4 +113,4 @@ def _completed(cluster: Cluster, futures: Sequence[Any]) -> Iterator[tuple[Any, 
             "give them more memory or time"
         ) from error
     finally:
-        cluster.client.cancel(futures)  # type: ignore[no-untyped-call]
+        cluster.client.cancel(list(number_of))  # type: ignore[no-untyped-call]

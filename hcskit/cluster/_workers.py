@@ -103,8 +103,8 @@ class Patience:
         self.client, self.seconds = client, seconds
         self.ends = time.monotonic() + seconds
 
-    def check(self) -> None:
-        """Check whether there is a worker.
+    def check(self) -> int:
+        """Return the number of the workers' threads.
 
         Raises
         ------
@@ -114,13 +114,15 @@ class Patience:
             If the batch system accepts none of the jobs.
         """
         check_submissions(self.client)
-        if workers_there(self.client):
+        workers = workers_there(self.client)
+        if workers:
             self.ends = time.monotonic() + self.seconds
         elif time.monotonic() > self.ends:
             raise RunError(
                 f"there has been no worker for {self.seconds:g} s; look at the batch system's queue and at the jobs' "
                 "output, and start the same again"
             )
+        return sum(worker["nthreads"] for worker in workers.values())
 
 
 def ask(client: Client, addresses: list[str], question: Any, *arguments: Any) -> dict[str, Any]:

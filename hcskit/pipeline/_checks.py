@@ -14,7 +14,7 @@ import xarray as xr
 from dask.utils import format_bytes
 
 from hcskit import planning, training
-from hcskit.cluster import ClusterConfig, check_training, config_of
+from hcskit.cluster import AnyCluster, ClusterConfig, check_training, config_of
 from hcskit.data import ScreenData
 from hcskit.errors import HcskitError, InputError
 from hcskit.inference import predictable_fields
@@ -96,7 +96,7 @@ class _Outlook:
         usable = {name: value for name, value in values.items() if name not in missing}
         if usable.get("cluster") is not None:
             with self._noting():
-                ClusterConfig.of(usable["cluster"])
+                config_of(usable["cluster"])
         if notebook.name in checks:
             self._call(checks[notebook.name], usable)
 
@@ -110,9 +110,9 @@ class _Outlook:
                 f"has {format_bytes(free)} free; make room, or choose another folder with --out"
             ] = None
 
-    def _lacks(self, path: str | None) -> bool:
+    def _lacks(self, path: Any) -> bool:
         """Whether there is nothing at a path, nor will a step make it."""
-        return path is not None and not Path(path).exists() and self.run not in (Path(path), *Path(path).parents)
+        return isinstance(path, str) and not Path(path).exists() and self.run not in (Path(path), *Path(path).parents)
 
     def _call(self, check: Callable[..., None], values: Mapping[str, Any]) -> None:
         """Call a check if the step has what it looks at: a lab's own step of that name may not."""
@@ -161,7 +161,7 @@ class _Outlook:
                 table = match_plate_map(info.wells, table, plate=info.name, allow_missing=allow_missing)
         return make_plate(info, images.chunked(info.dims), images.present, table)
 
-    def _train(self, recipe: str, cluster: str | None) -> None:
+    def _train(self, recipe: str, cluster: AnyCluster | None) -> None:
         how, config = Recipe.of(recipe), config_of(cluster)
         if self._mapped():
             # Not in this process: TensorFlow would stay in its memory, and on the GPU, for the whole run.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO
 
 import papermill
@@ -23,10 +25,12 @@ from papermill.execute import ERROR_MARKER_TAG
 from traitlets.config import Config
 
 from hcskit.errors import RunError
+from hcskit.pipeline._forks import CAN_FORK, ForkedKernel
 
 __all__ = ["KernelReport", "execute", "kernel_config"]
 
-_ENGINE = "hcskit"
+_ENGINE = "hcskit"  # and, in the metadata of a notebook, what it needs
+_REPORT = "hcskit_report"
 _LOG = logging.getLogger("papermill")
 _ARGV = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 _SOCKET = "kernel-5"  # jupyter's name of the last of five
@@ -47,7 +51,12 @@ class KernelReport:
 
 
 def execute(
-    notebook: Path, output: Path, parameters: Mapping[str, Any], run: Path, progress: TextIO | None
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    run: Path,
+    progress: TextIO | None,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> KernelReport:
     """Execute a notebook to its end.
 
@@ -61,6 +70,8 @@ def execute(
         Its working directory.
     progress : file, optional
         Where its progress bars go, besides into `output`.
+    environment : mapping of str to str
+        Environment variables that it gets besides those of this process.
 
     Raises
     ------
@@ -88,6 +99,7 @@ def execute(
                 start_timeout=_START,
                 request_save_on_cell_execute=True,
                 kernel_stderr=stderr,
+                kernel_environment={**os.environ, **environment},
             )
         except DeadKernelError as error:
             raise RunError(
@@ -97,7 +109,7 @@ def execute(
         except _NoKernelError as error:
             command = f"{sys.executable} -m ipykernel_launcher"
             raise RunError(f"its Python ended at once{_last_line(stderr)}; try the command {command}") from error
-    said = executed.metadata.get(_ENGINE)
+    said = executed.metadata.get(_REPORT)
     if said is None:
         number = next(n for n, cell in enumerate(executed.cells) if cell.metadata.papermill.get("exception"))
         raise RunError(
@@ -145,9 +157,18 @@ class _ThisPython(AsyncKernelManager):
 class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
     """Starts the kernel, and asks it about itself once the last cell has run."""
 
-    def __init__(self, manager: Any, *, kernel_stderr: TextIO, **options: Any) -> None:
+    def __init__(
+        self, manager: Any, *, kernel_stderr: TextIO, kernel_environment: dict[str, str], **options: Any
+    ) -> None:
         super().__init__(manager, kernel_manager_class=_ThisPython, **options)
-        self._stderr = kernel_stderr
+        self._stderr, self._environment = kernel_stderr, kernel_environment
+
+    def create_kernel_manager(self) -> Any:
+        manager = super().create_kernel_manager()
+        if CAN_FORK:
+            manager.provisioner = ForkedKernel(kernel_id="", kernel_spec=manager.kernel_spec, parent=manager)
+            manager.provisioner.uses_network = self.nb.metadata.get(_ENGINE, {}).get("uses_network", False)
+        return manager
 
     def start_new_kernel_client(self) -> Any:
         try:
@@ -156,15 +177,15 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
             raise _NoKernelError from error
 
     def execute(self, **options: Any) -> Any:
-        return super().execute(stderr=self._stderr, **options)
+        return super().execute(stderr=self._stderr, env=self._environment, **options)
 
     def papermill_execute_cells(self) -> None:
         super().papermill_execute_cells()
         if any(cell.metadata.papermill.get("exception") for cell in self.nb.cells):
             return
-        asked = self.kc.execute("", silent=True, store_history=False, user_expressions={_ENGINE: _ASK})
-        answer = self.wait_for_reply(asked)["content"]["user_expressions"][_ENGINE]
-        self.nb.metadata[_ENGINE] = json.loads(ast.literal_eval(answer["data"]["text/plain"]))
+        asked = self.kc.execute("", silent=True, store_history=False, user_expressions={_REPORT: _ASK})
+        answer = self.wait_for_reply(asked)["content"]["user_expressions"][_REPORT]
+        self.nb.metadata[_REPORT] = json.loads(ast.literal_eval(answer["data"]["text/plain"]))
 
 
 class _Engine(NBClientEngine):  # type: ignore[misc] # papermill has no types

@@ -11,12 +11,14 @@ from typing import Any, TextIO
 
 from papermill.exceptions import PapermillExecutionError
 
+from hcskit.cluster import AnyCluster
 from hcskit.digests import CACHE, Digests
 from hcskit.errors import InputError, RunError, StoreError
 from hcskit.files import make_folder
 from hcskit.locks import locked
 from hcskit.pipeline._belongings import claim, find_inputs, inside_run, read_by, there, what_is_there
 from hcskit.pipeline._checks import check_steps
+from hcskit.pipeline._cluster import RunCluster
 from hcskit.pipeline._crate import write_crate
 from hcskit.pipeline._faults import as_raised, describe
 from hcskit.pipeline._kernel import execute
@@ -41,6 +43,7 @@ def run_pipeline(
     first: str | None = None,
     last: str | None = None,
     dry_run: bool = False,
+    cluster: AnyCluster | None = None,
     say: Callable[[str], None] = print,
     progress: TextIO | None = None,
 ) -> RunRecord:
@@ -67,6 +70,9 @@ def run_pipeline(
         The last step to do; later ones are left for another time.
     dry_run : bool
         Say what would be done, and why; do nothing.
+    cluster : Cluster, ClusterConfig or path-like, optional
+        Where the steps work that can use a cluster, opened once for all of them; by default, on this machine. It says
+        nothing of the results, so another one is no reason to do a step again.
     say : callable
         Receives a line for each step.
     progress : file, optional
@@ -94,14 +100,17 @@ def run_pipeline(
     choice = Choice(force, first, last)
     choice.check([notebook.name for notebook, _ in bound])
     record = _record(pipeline, bound, run)  # refuses a folder that holds something else, before the lock is put there
-    check_steps(_due(bound, record, choice, run), run)
+    shared = RunCluster(cluster, run / "logs", say)
+    due = _due(bound, record, choice, run)
+    check_steps([(notebook, shared.described(notebook, values)) for notebook, values in due], run)
     if dry_run:
-        _Pass(bound, record, run, choice, say, progress).foresee()
+        _Pass(bound, record, run, choice, say, progress, shared).foresee()
         return record
     with locked(make_folder(run)):
         record = _record(pipeline, bound, run)
         try:
-            _Pass(bound, record, run, choice, say, progress).go()
+            with shared:
+                _Pass(bound, record, run, choice, say, progress, shared).go()
         finally:
             record.finish()
             record.write(run)
@@ -167,6 +176,7 @@ class _Pass:
     choice: Choice
     say: Callable[[str], None]
     progress: TextIO | None
+    cluster: RunCluster
     digests: Digests = field(init=False)
 
     def __post_init__(self) -> None:
@@ -254,7 +264,8 @@ class _Pass:
         make_folder(output.parent)
         notebook, values = self.bound[number]
         try:
-            report = execute(notebook.path, output, values, self.run, self.progress)
+            values, environment = self.cluster.for_step(notebook, values)
+            report = execute(notebook.path, output, values, self.run, self.progress, environment)
             step.executable, step.versions = report.executable, report.versions
             step.peak_memory_bytes = report.peak_memory_bytes
             step.outputs = claim(step, steps, self.run, before, self.digests)

@@ -1,0 +1,105 @@
+"""A process that has loaded the libraries, and forks a kernel whenever it is asked to.
+
+`hcskit.pipeline._forks` starts it as a program, with the names of the modules to load, and a socket as its standard
+input. A request is a file that holds JSON, sent through the socket with what the new process is to have: for a kernel
+its standard error, for another server, which loads further modules, a socket of its own. The answer is the process id,
+and a file descriptor of the process by which it can be watched and signalled without a race. When the socket closes,
+the server ends, and its kernels with it.
+
+A fork takes along only the thread that forks, so no module that is loaded here may leave a thread behind that it needs
+later. TensorFlow is imported, not initialised: each kernel does that for itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Serve what comes through standard input."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # kernels that have ended leave no zombies
+    # TensorFlow reads these while it is imported; `hcskit.models.backend` sets the same.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    server = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    _serve(server, sys.argv[1:])
+
+
+def _serve(descriptor: int, modules: list[str]) -> None:
+    server = socket.socket(fileno=descriptor)
+    with _quiet():
+        for module in modules:
+            importlib.import_module(module)
+    gc.freeze()  # so that a kernel's garbage collector does not touch, and so copy, what all of them share
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(server, 1, 2)
+        if not message:
+            return
+        file, given = descriptors
+        with os.fdopen(file, encoding="utf-8") as text:
+            request = json.load(text)
+        if (pid := os.fork()) == 0:
+            server.close()
+            if "modules" in request:
+                _serve(given, **request)
+            else:
+                _become_kernel(given, **request)
+            return
+        process = os.pidfd_open(pid)
+        socket.send_fds(server, [str(pid).encode()], [process])
+        os.close(process)
+        os.close(given)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep TensorFlow's notices off the screen: it writes them before any log level applies. Errors are still raised."""
+    kept = os.dup(2)
+    os.dup2(0, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _become_kernel(stderr: int, arguments: list[str], environment: dict[str, str], folder: str) -> None:
+    """Run a kernel in this process, as if a command had started it."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.dup2(0, 1)
+    os.dup2(stderr, 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = [*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"]  # a kernel ends when its server does
+    _refresh(sys.modules)
+    kernelapp = importlib.import_module("ipykernel.kernelapp")
+    kernelapp.launch_new_instance()
+
+
+def _refresh(loaded: dict[str, Any]) -> None:
+    """Renew what libraries took from the environment, or drew at random, when they were loaded."""
+    tempfile.tempdir = None
+    if "numpy" in loaded:
+        loaded["numpy"].random.seed()
+    if "dask" in loaded:
+        loaded["dask"].config.refresh()
+
+
+if __name__ == "__main__":
+    main()
