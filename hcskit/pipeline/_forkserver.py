@@ -67,7 +67,7 @@ def _serve(descriptor: int, modules: list[str]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep TensorFlow's notices off the screen: it writes them before any log level applies. Errors are still raised."""
+    """Keep TensorFlow's notices off the screen, which it writes before any log level applies; errors are raised."""
     kept = os.dup(2)
     os.dup2(0, 2)
     try:
