@@ -30,6 +30,7 @@ from hcskit.inference import (
     gather_predictions,
     gather_profiles,
     gather_strengths,
+    gather_unevenness,
     predictable_fields,
     reading_network,
     write_predictions,
@@ -108,9 +109,8 @@ def predict(
         parts.append(_predictions(found, trained.card))
     predictions = join_predictions(parts)
     if isinstance(images, ScreenData):
-        predictions = replace(
-            predictions, strengths=gather_strengths(predictions.features, images.plates, trained.card)
-        )
+        read = predictions.features, predictions.unevenness
+        predictions = replace(predictions, strengths=gather_strengths(*read, images.plates, trained.card))
     if out is None:
         return predictions
     if isinstance(images, ScreenData):
@@ -168,7 +168,8 @@ def embed(
 def _predictions(found: _Applied, card: ModelCard) -> Predictions:
     count = len(card.classes)
     said = gather_predictions(found.fields, [own[..., :count] for own in found.crops], card.classes)
-    return replace(said, features=gather_features(found.fields, [own[..., count:] for own in found.crops]))
+    seen = found.fields, [own[..., count:] for own in found.crops]
+    return replace(said, features=gather_features(*seen), unevenness=gather_unevenness(*seen))
 
 
 def _features(model: Any, _: ModelCard) -> Any:

@@ -45,7 +45,9 @@ def kept_predictions(out: str | Path | None, keys: dict[str, str]) -> dict[str, 
     fields, wells = (kept_rows(Path(out), table, keys) for table in (FIELD_PREDICTIONS, PREDICTIONS))
     features = {name: _kept_features(Path(out), name, keys[name]) for name in fields if name in wells}
     return {
-        name: Predictions(fields[name], wells[name], {name: own}) for name, own in features.items() if own is not None
+        name: Predictions(fields[name], wells[name], {name: own[0]}, {name: own[1]})
+        for name, own in features.items()
+        if own is not None
     }
 
 
@@ -55,7 +57,8 @@ def join_predictions(parts: list[Predictions]) -> Predictions:
     fields = [parts[number].fields.loc[[plate]] for plate, number in plates]
     wells = [parts[number].wells.loc[[plate]] for plate, number in plates]
     features = {plate: parts[number].features[plate] for plate, number in plates}
-    return Predictions(pd.concat(fields), pd.concat(wells), features)
+    unevenness = {plate: parts[number].unevenness[plate] for plate, number in plates}
+    return Predictions(pd.concat(fields), pd.concat(wells), features, unevenness)
 
 
 def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, str]) -> None:
@@ -69,16 +72,18 @@ def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, 
     for plate in keys.keys() & predictions.features.keys():
         features = predictions.features[plate]
         wells = features["well"].to_numpy().astype(str)
+        own = {"features": features.to_numpy(), "unevenness": predictions.unevenness[plate].to_numpy()}
         with replacing(_place(Path(screen), plate)) as partial:
-            np.savez(partial, key=np.array(keys[plate]), wells=wells, features=features.to_numpy())
+            np.savez(partial, key=np.array(keys[plate]), wells=wells, **own)
 
 
-def _kept_features(screen: Path, plate: str, key: str) -> xr.DataArray | None:
+def _kept_features(screen: Path, plate: str, key: str) -> tuple[xr.DataArray, xr.DataArray] | None:
     """Return the features of a plate, if they were made from what the key says."""
     try:
         with open_file(_place(screen, plate)) as file, np.load(file, allow_pickle=False) as kept:
             if str(kept["key"]) == key:
-                return xr.DataArray(kept["features"], {"well": kept["wells"]}, ("well", "network", "feature"))
+                features = xr.DataArray(kept["features"], {"well": kept["wells"]}, ("well", "network", "feature"))
+                return features, xr.DataArray(kept["unevenness"], dims=("network", "feature", "feature_too"))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there, or damaged
         pass
     return None

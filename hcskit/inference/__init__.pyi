@@ -10,7 +10,7 @@ from ._predict import (
 )
 from ._profiles import gather_profiles
 from ._scores import CrossValidation, score_folds
-from ._strength import gather_features, gather_strengths, positions
+from ._strength import gather_features, gather_strengths, gather_unevenness, positions
 
 __all__ = [
     "CrossValidation",
@@ -25,6 +25,7 @@ __all__ = [
     "gather_predictions",
     "gather_profiles",
     "gather_strengths",
+    "gather_unevenness",
     "phenotype_controls",
     "positions",
     "predictable_fields",

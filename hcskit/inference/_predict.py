@@ -45,6 +45,8 @@ class Predictions:
         gives the well, ``network_1`` and so on; `hcskit.response.fit_responses` makes use of them.
     features : mapping
         What they were read from: as `gather_features` returns it.
+    unevenness : mapping
+        By how much the crops of a well differ in that: as `gather_unevenness` returns it.
     strengths : pandas.DataFrame or None
         As `gather_strengths` returns it; None without controls.
     """
@@ -52,6 +54,7 @@ class Predictions:
     fields: pd.DataFrame
     wells: pd.DataFrame
     features: Mapping[str, xr.DataArray] = field(default_factory=dict)
+    unevenness: Mapping[str, xr.DataArray] = field(default_factory=dict)
     strengths: pd.DataFrame | None = None
 
 

@@ -13,26 +13,37 @@ import xarray as xr
 from hcskit.screen import treated_fields
 from hcskit.training import ModelCard
 
-__all__ = ["gather_features", "gather_strengths", "positions"]
+__all__ = ["gather_features", "gather_strengths", "gather_unevenness", "positions"]
 
 _KEY = "phenotype"
 _RIDGE = 0.05  # of a line's mean squared length
+_SHRINKAGE = 0.1  # of correlations towards none (docs/readouts.md compares)
+_DEAD = 1e-6  # of the mean variance: a feature that is nearly the same in all crops
 _Floats = npt.NDArray[np.float64]
 
 
 def positions(
-    features: npt.ArrayLike, plate: npt.ArrayLike, negative: npt.ArrayLike, positive: npt.ArrayLike
+    features: npt.ArrayLike,
+    plate: npt.ArrayLike,
+    negative: npt.ArrayLike,
+    positive: npt.ArrayLike,
+    unevenness: npt.ArrayLike | None = None,
 ) -> _Floats:
     """Place wells on the lines from the negative to the positive controls: 0 is the mean of these, 1 of those.
 
     With one phenotype, on one plate with the means ``n`` and ``p``, a well ``x`` lies at
-    ``(x - n) · (p - n) / |p - n|²``. With several the lines are not at right angles, and a well is what they have to be
-    added up to: least squares, as in linear unmixing, with a small ridge (Hoerl & Kennard, Technometrics 12:55, 1970),
-    so that phenotypes that look alike do not read noise as one minus the other.
+    ``(x - n) · S⁻¹(p - n) / (p - n) · S⁻¹(p - n)``, where ``S`` is the covariance of the crops of one well: features in
+    which the parts of a well differ anyway, because cells are few or dense, count little. With several the lines are
+    not at right angles, and a well is what they have to be added up to: least squares, as in linear unmixing, with a
+    small ridge (Hoerl & Kennard, Technometrics 12:55, 1970), so that phenotypes that look alike do not read noise as
+    one minus the other.
 
     Plates share the directions, the means over them; where a line begins and ends is each plate's own. A plate without
     negative controls begins where the others do on average; one without positive controls is as long as they are.
-    No covariance is estimated, so that two wells of a control are enough (docs/readouts.md compares).
+    ``S`` is known from all wells, whatever their treatment: what a phenotype adds to it lies along its own line, which
+    does not turn the direction in which wells are read. So two wells of a control are enough. The correlations in it
+    are shrunk by 0.1, as there may be more features than crops (Schäfer & Strimmer, Stat. Appl. Genet. Mol. Biol.
+    4:32, 2005).
 
     Parameters
     ----------
@@ -44,6 +55,8 @@ def positions(
         Which wells are negative controls.
     positive : array_like of bool, shape (phenotype, well)
         Which wells are positive controls of each phenotype.
+    unevenness : array_like of float, shape (network, feature, feature), optional
+        ``S``. By default, and of a network of which it is 0, a sphere.
 
     Returns
     -------
@@ -63,9 +76,10 @@ def positions(
     steps = [_means(x, number, len(names), own) - low for own in np.asarray(positive, bool)]
     lines = np.stack([_mean(step) for step in steps], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        gram = lines @ np.moveaxis(lines, 1, 2)
+        directions = lines if unevenness is None else _turned(lines, np.asarray(unevenness, float))
+        gram = directions @ np.moveaxis(lines, 1, 2)
         ridge = _RIDGE * np.trace(gram, axis1=1, axis2=2) / len(steps)
-        readers = np.linalg.solve(gram + ridge[:, np.newaxis, np.newaxis] * np.eye(len(steps)), lines)
+        readers = np.linalg.solve(gram + ridge[:, np.newaxis, np.newaxis] * np.eye(len(steps)), directions)
         ends = np.stack([(_filled(step) * readers[:, [k]]).sum(-1) for k, step in enumerate(steps)], axis=-1)
         found = (x - low[:, number]) @ np.moveaxis(readers, 1, 2) / ends[:, number]
     return np.moveaxis(np.where(np.isfinite(found), found, np.nan), 0, 1)
@@ -99,15 +113,44 @@ def gather_features(fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]]) -> 
     }
 
 
+def gather_unevenness(fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]]) -> dict[str, xr.DataArray]:
+    """Tell by how much the crops of one well differ in their features, on average over the wells of a plate.
+
+    Parameters
+    ----------
+    fields, crops
+        As `gather_features` takes them.
+
+    Returns
+    -------
+    dict of str to xarray.DataArray
+        Of each plate, by name: float32 (network, feature, feature_too), the covariance; 0 where each well has one crop.
+    """
+    found: dict[str, xr.DataArray] = {}
+    for plate, own in fields.reset_index(drop=True).groupby("plate", sort=False):
+        sums, degrees = np.zeros((crops[0].shape[1], *[crops[0].shape[2]] * 2)), 0
+        for wells in own.groupby("well").groups.values():
+            x = np.concatenate([np.asarray(crops[number], float) for number in wells]).transpose(1, 0, 2)
+            rest = x - x.mean(axis=1, keepdims=True)
+            sums += np.moveaxis(rest, 1, 2) @ rest
+            degrees += x.shape[1] - 1
+        covariance = (sums / max(1, degrees)).astype(np.float32)
+        found[str(plate)] = xr.DataArray(covariance, dims=("network", "feature", "feature_too"))
+    return found
+
+
 def gather_strengths(
-    features: Mapping[str, xr.DataArray], plates: Mapping[str, xr.Dataset], card: ModelCard
+    features: Mapping[str, xr.DataArray],
+    unevenness: Mapping[str, xr.DataArray],
+    plates: Mapping[str, xr.Dataset],
+    card: ModelCard,
 ) -> pd.DataFrame | None:
     """Tell the strength of each phenotype in each well of plates that have controls of it.
 
     Parameters
     ----------
-    features : mapping
-        As `gather_features` returns them.
+    features, unevenness : mapping
+        As `gather_features` and `gather_unevenness` return them.
     plates : mapping
         Plates by name, with their plate maps.
     card : ModelCard
@@ -135,12 +178,22 @@ def gather_strengths(
     phenotypes = [name for name, wells_of in own.items() if wells_of.any() and name != card.negative_class]
     if not phenotypes or not negative.any():
         return None
-    found = positions(means, wells.get_level_values("plate"), negative, [own[name] for name in phenotypes])
+    spread = np.mean([unevenness[plate].to_numpy() for plate in features], axis=0)
+    found = positions(means, wells.get_level_values("plate"), negative, [own[name] for name in phenotypes], spread)
     rows = found.transpose(0, 2, 1).reshape(-1, found.shape[1])
     index = [(*well, name) for well in wells for name in phenotypes]
     table = pd.DataFrame({"strength": rows.mean(axis=1)}, pd.MultiIndex.from_tuples(index, names=[*wells.names, _KEY]))
     networks = {f"network_{number}": column for number, column in enumerate(rows.T, 1)}
     return table.assign(**networks) if len(networks) > 1 else table
+
+
+def _turned(lines: _Floats, unevenness: _Floats) -> _Floats:
+    """Return the directions ``S⁻¹(p - n)`` (network, phenotype, feature) in which wells on these lines are read."""
+    units = np.eye(unevenness.shape[-1])
+    size = np.trace(unevenness, axis1=1, axis2=2)[:, np.newaxis, np.newaxis] / len(units)
+    shrunk = np.where(units, 1, 1 - _SHRINKAGE) * unevenness + _DEAD * size * units
+    turned: _Floats = np.linalg.solve(np.where(size > 0, shrunk, units), np.moveaxis(lines, 1, 2))
+    return np.moveaxis(turned, 1, 2)
 
 
 def _means(x: _Floats, number: npt.NDArray[np.int64], count: int, chosen: npt.NDArray[np.bool_]) -> _Floats:

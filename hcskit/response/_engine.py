@@ -131,6 +131,11 @@ class Survey:
     grid: Grid
     profiles: tuple[Profile, ...]
 
+    def __getitem__(self, curves: NDArray[np.int64]) -> Survey:
+        """Return the profiles of some of the curves."""
+        own = (Profile(each.ridge[curves], each.wide[curves], each.chosen[curves]) for each in self.profiles)
+        return Survey(self.grid, tuple(own))
+
     def others(self, axis: int, curves: NDArray[np.int64], node: NDArray[np.int64]) -> list[Floats]:
         """Return the best values of the other parameters at nodes of an axis."""
         axes = [own for i, own in enumerate(self.grid.axes) if i != axis]

@@ -248,7 +248,12 @@ def _subset(fitted: Fitted, index: NDArray[np.int64]) -> Fitted:
         fitted.best, **{name: getattr(fitted.best, name)[index] for name in ("shape", "linear", "explained", "rss")}
     )
     return replace(
-        fitted, problem=fitted.problem[index], batch=fitted.batch[index], best=best, threshold=fitted.threshold[index]
+        fitted,
+        problem=fitted.problem[index],
+        batch=fitted.batch[index],
+        survey=fitted.survey[index],
+        best=best,
+        threshold=fitted.threshold[index],
     )
 
 

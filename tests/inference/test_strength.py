@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from hcskit import training
 from hcskit.actions import predict
 from hcskit.data import Normalisation, ScreenData
-from hcskit.inference import gather_features, gather_predictions, gather_strengths, positions, readout_points
+from hcskit.inference import (
+    gather_features,
+    gather_predictions,
+    gather_strengths,
+    gather_unevenness,
+    positions,
+    readout_points,
+)
 from hcskit.platemap import check_plate_map
 from hcskit.recipe import Recipe
 from hcskit.screen import PlateInfo, make_plate
@@ -81,6 +88,29 @@ def test_each_plate_has_its_own_ends_and_lends_them_to_one_that_lacks_controls()
     assert np.isnan(positions(x, plate, np.zeros(6, bool), [positive])).all()
 
 
+def test_what_differs_between_the_crops_of_a_well_does_not_hide_how_far_it_has_come() -> None:
+    rng = np.random.default_rng(0)
+    line, nuisance = rng.normal(size=(2, UNITS))
+    share = np.repeat([0, 1, 0.5], (4, 4, 40))
+    # How many cells a crop has moves all features together, and few controls do not average that out.
+    dense = 5 * rng.normal(size=(len(share), 4))
+    crops = share[:, None, None] * line + dense[..., None] * nuisance + 0.1 * rng.normal(size=(len(share), 4, UNITS))
+    fields = pd.DataFrame({"plate": "P1", "well": [f"w{number:02d}" for number in range(len(share))], "field": 1})
+    each = list(crops[:, :, np.newaxis])
+    wells, spread = gather_features(fields, each)["P1"], gather_unevenness(fields, each)["P1"]
+    expected = np.mean([np.cov(own.T) for own in crops], axis=0)
+    np.testing.assert_allclose(spread[0], expected, rtol=1e-4, atol=1e-4)
+    plain, turned = (
+        positions(wells, np.zeros(len(share)), share == 0, [share == 1], own)[8:, 0, 0] for own in (None, spread)
+    )
+    assert np.abs(turned - 0.5).max() < 0.1 < 0.5 < np.abs(plain - 0.5).max()
+    # A scale of one feature means nothing; a crop to each well tells nothing of how crops differ.
+    scaled = positions(wells * 7, np.zeros(len(share)), share == 0, [share == 1], spread * 49)[8:, 0, 0]
+    np.testing.assert_allclose(scaled, turned)
+    alone = gather_unevenness(fields, [own[:1] for own in each])["P1"]
+    np.testing.assert_allclose(positions(wells, np.zeros(len(share)), share == 0, [share == 1], alone)[8:, 0, 0], plain)
+
+
 def _card(classes: str) -> ModelCard:
     return ModelCard(
         classes=("negative_control", "round", "long", "green"),
@@ -121,8 +151,8 @@ def test_strengths_join_the_treatments_and_what_has_none_keeps_its_probability()
     # Crops and fields of a well differ, and not in their mean.
     features = [own + np.array([-1, 0, 1])[:, None, None] + (-1) ** number for number, own in enumerate(mixed)]
     card = _card("moa")
-    read = gather_features(fields, features)
-    strengths = gather_strengths(read, plates, card)
+    read = gather_features(fields, features), gather_unevenness(fields, features)
+    strengths = gather_strengths(*read, plates, card)
     assert strengths is not None
     assert strengths.index.unique("phenotype").tolist() == ["round", "long"]
     assert strengths.xs(("P1", "B01", "round")).tolist() == pytest.approx([0.2] * 3)
@@ -134,8 +164,8 @@ def test_strengths_join_the_treatments_and_what_has_none_keeps_its_probability()
     told = points[["value", "probability", "n_fields"]].xs("B01", level="well").to_dict("index")
     assert told["round"] == pytest.approx({"value": 0.2, "probability": 0.2, "n_fields": 2})
     assert told["green"] == pytest.approx({"value": 0.4, "probability": 0.4, "n_fields": 2})
-    assert gather_strengths(read, plates, _card("batch")) is None
-    assert gather_strengths(read, plates, _card("compound")) is None
+    assert gather_strengths(*read, plates, _card("batch")) is None
+    assert gather_strengths(*read, plates, _card("compound")) is None
 
 
 def _field(rings: int, rng: np.random.Generator) -> NDArray[np.uint8]:

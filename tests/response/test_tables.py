@@ -299,3 +299,27 @@ def test_the_columns_of_networks_widen_the_intervals() -> None:
     alone, fit = (fit_responses(points).responses.loc[("a", "active")] for points in (table, networks))
     assert fit["ec50_spread"] == pytest.approx(np.log10(1.5), rel=0.05)
     assert fit["ec50_low"] < alone["ec50_low"] < fit["ec50"] < alone["ec50_high"] < fit["ec50_high"]
+
+
+def test_a_bell_that_rises_at_the_first_dose_is_placed_whatever_is_fitted_beside_it() -> None:
+    c = np.array([0, 0.152, 0.457, 1.37, 4.12, 12.3, 37, 111, 333, 1000, 3000]).repeat(2)
+    # So far apart that the fall does not move the half-way point of the rise at all.
+    bell = hill(c, 0, 1, 0.15, 8) * (1 - hill(c, 0, 1, 50, 8))
+    noise = np.random.default_rng(0).normal(0, 0.05, (2, len(c)))
+    wells = pd.DataFrame({"plate": "p", "readout": "x", "role": "treatment", "concentration": c}).assign(
+        concentration_unit="nM"
+    )
+    controls = wells["concentration"] == 0
+    table = pd.concat(
+        [
+            wells.assign(compound="bell", value=bell + noise[0]),
+            wells[~controls].assign(compound="sigmoid", value=(hill(c, 0, 1, 20, 1) + noise[1])[~controls]),
+        ],
+        ignore_index=True,
+    )
+    table.loc[table["concentration"] == 0, ["role", "compound"]] = "negative_control", ""
+    table["well"] = [f"{'ABCDEFGH'[i // 12]}{i % 12 + 1:02d}" for i in range(len(table))]
+    found = fit_responses(table).responses.droplevel("readout")
+    assert found["category"].to_dict() == {"bell": "bell-shaped", "sigmoid": "active"}
+    assert found.loc["bell", "ec50_low"] < 0.15 < found.loc["bell", "ec50_high"]
+    assert found.loc["bell", "ec50_fall"] == pytest.approx(50, rel=0.5)
