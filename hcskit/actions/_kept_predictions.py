@@ -20,6 +20,9 @@ from hcskit.training import ModelCard
 
 __all__ = ["join_predictions", "keep_features", "kept_predictions", "prediction_keys"]
 
+_FEATURES, _LIGHT = ("well", "network", "feature"), ("well", "look", "channel")
+_DARK = xr.DataArray(np.empty((0, 0, 0)), {axis: np.array([], str) for axis in _LIGHT}, _LIGHT)
+
 
 def prediction_keys(
     data: str | Path | LabelledData, out: str | Path | None, images: LabelledData, card: ModelCard
@@ -43,9 +46,11 @@ def kept_predictions(out: str | Path | None, keys: dict[str, str]) -> dict[str, 
     if out is None or not keys:
         return {}
     fields, wells = (kept_rows(Path(out), table, keys) for table in (FIELD_PREDICTIONS, PREDICTIONS))
-    features = {name: _kept_features(Path(out), name, keys[name]) for name in fields if name in wells}
+    known = {name: _kept_features(Path(out), name, keys[name]) for name in fields if name in wells}
     return {
-        name: Predictions(fields[name], wells[name], {name: own}) for name, own in features.items() if own is not None
+        name: Predictions(fields[name], wells[name], {name: own[0]}, light={name: own[1]} if own[1].size else {})
+        for name, own in known.items()
+        if own is not None
     }
 
 
@@ -55,11 +60,12 @@ def join_predictions(parts: list[Predictions]) -> Predictions:
     fields = [parts[number].fields.loc[[plate]] for plate, number in plates]
     wells = [parts[number].wells.loc[[plate]] for plate, number in plates]
     features = {plate: parts[number].features[plate] for plate, number in plates}
-    return Predictions(pd.concat(fields), pd.concat(wells), features)
+    light = {plate: own for part in parts for plate, own in part.light.items()}
+    return Predictions(pd.concat(fields), pd.concat(wells), features, light=light)
 
 
 def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, str]) -> None:
-    """Keep the features of plates, hidden beside the results: without them, they are computed again.
+    """Keep the features of plates and their controls' light, hidden beside the results: else they are computed again.
 
     Raises
     ------
@@ -67,18 +73,20 @@ def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, 
         If they cannot be written.
     """
     for plate in keys.keys() & predictions.features.keys():
-        features = predictions.features[plate]
-        wells = features["well"].to_numpy().astype(str)
+        features, light = predictions.features[plate], predictions.light.get(plate, _DARK)
+        labels = {f"light_{axis}": light[axis].to_numpy().astype(str) for axis in _LIGHT}
+        labels |= {"wells": features["well"].to_numpy().astype(str), "key": np.array(keys[plate])}
         with replacing(_place(Path(screen), plate)) as partial:
-            np.savez(partial, key=np.array(keys[plate]), wells=wells, features=features.to_numpy())
+            np.savez(partial, features=features.to_numpy(), light=light.to_numpy(), **labels)
 
 
-def _kept_features(screen: Path, plate: str, key: str) -> xr.DataArray | None:
-    """Return the features of a plate, if they were made from what the key says."""
+def _kept_features(screen: Path, plate: str, key: str) -> tuple[xr.DataArray, xr.DataArray] | None:
+    """Return the features of a plate and the light of its controls, if they were made from what the key says."""
     try:
         with open_file(_place(screen, plate)) as file, np.load(file, allow_pickle=False) as kept:
             if str(kept["key"]) == key:
-                return xr.DataArray(kept["features"], {"well": kept["wells"]}, ("well", "network", "feature"))
+                features = xr.DataArray(kept["features"], {"well": kept["wells"]}, _FEATURES)
+                return features, xr.DataArray(kept["light"], {axis: kept[f"light_{axis}"] for axis in _LIGHT}, _LIGHT)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there, or damaged
         pass
     return None

@@ -1,3 +1,4 @@
+from ._drift import compare_untreated
 from ._folds import assign_folds, fold_folder, gather_folds, prepare_folds, train_fold
 from ._networks import apply_network, class_network, feature_network, reading_network
 from ._predict import (
@@ -18,6 +19,7 @@ __all__ = [
     "apply_network",
     "assign_folds",
     "class_network",
+    "compare_untreated",
     "feature_network",
     "fold_folder",
     "gather_features",

@@ -106,6 +106,11 @@ class PredictionSection(Section):
         "in what the network sees, or how sure the network is of the class (docs/readouts.md). Without controls of it "
         "on the plates: the probability",
     )
+    standardise: bool = Field(
+        True,
+        description="bring each plate to the brightness that was learned from: by the mean and the standard deviation "
+        "of its own negative controls, channel by channel, where it has two of them (docs/new-plates.md)",
+    )
     calibrate: bool = Field(
         False,
         description="divide logits by the temperature that suits what is validated on (Guo et al., arXiv:1706.04599). "
