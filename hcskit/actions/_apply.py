@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import xarray as xr
 from tqdm import tqdm
 
 from hcskit.actions._kept_predictions import join_predictions, keep_features, kept_predictions, prediction_keys
-from hcskit.actions._over_fields import Site, apply_to_fields, measure_fields, open_site
+from hcskit.actions._over_fields import Site, apply_to_fields, measure_fields, open_site, standards, untreated_fields
 from hcskit.cluster import AnyCluster
-from hcskit.data import LabelledData, Normalisation, ScreenData, open_data, standard_of
+from hcskit.data import LabelledData, ScreenData, open_data
 from hcskit.errors import DriftError, InputError
 from hcskit.inference import (
     Predictions,
@@ -29,7 +28,7 @@ from hcskit.inference import (
     write_predictions,
 )
 from hcskit.results import AS_IN_TRAINING, PROFILES, write_csv, write_table
-from hcskit.training import ENOUGH_WELLS, ModelCard, TrainedModel, open_model
+from hcskit.training import ModelCard, TrainedModel, open_model
 
 __all__ = ["embed", "predict"]
 
@@ -174,8 +173,8 @@ def embed(
     images, trained = _open(data, model, out, cluster, standardise)
     fields = predictable_fields(images, trained.card)
     with open_site(data, images, trained, cluster, progress) as site:
-        light = measure_fields(site, _untreated(fields, trained.card))
-        found = apply_to_fields(site, _features, fields, _standards(light, trained.card))
+        light = measure_fields(site, untreated_fields(fields, trained.card))
+        found = apply_to_fields(site, _features, fields, standards(light, trained.card))
     profiles = gather_profiles(found.fields, found.crops)
     if out is not None and isinstance(images, ScreenData):
         say(f"wrote {write_table(out, PROFILES, profiles)}")
@@ -186,25 +185,12 @@ def embed(
 
 def _read(site: Site, fields: pd.DataFrame) -> Predictions:
     card = site.trained.card
-    light = measure_fields(site, _untreated(fields, card))
-    found = apply_to_fields(site, reading_network, fields, _standards(light, card))
+    light = measure_fields(site, untreated_fields(fields, card))
+    found = apply_to_fields(site, reading_network, fields, standards(light, card))
     count = len(card.classes)
     said = gather_predictions(found.fields, [own[..., :count] for own in found.crops], card.classes)
     features = gather_features(found.fields, [own[..., count:] for own in found.crops])
     return replace(said, features=features, light=light)
-
-
-def _untreated(fields: pd.DataFrame, card: ModelCard) -> pd.DataFrame:
-    """Return the fields of negative controls, where the network has learned from such."""
-    known = card.negative_class is not None and "role" in fields
-    return fields[fields["role"] == "negative_control"] if known else fields.iloc[:0]
-
-
-def _standards(light: Mapping[str, xr.DataArray], card: ModelCard) -> dict[str, Normalisation]:
-    """Return the constants of each plate that has enough negative controls for its own."""
-    if not card.recipe.prediction.standardise:
-        return {}
-    return {plate: standard_of(own) for plate, own in light.items() if own.sizes["well"] >= ENOUGH_WELLS}
 
 
 def _features(model: Any, _: ModelCard) -> Any:

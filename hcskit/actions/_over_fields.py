@@ -20,14 +20,14 @@ from tqdm import tqdm
 
 from hcskit.actions._folder import folder_of
 from hcskit.cluster import AnyCluster, job_runner
-from hcskit.data import LabelledData, Normalisation, ScreenData, gather_light, measure_light, open_data
+from hcskit.data import LabelledData, Normalisation, ScreenData, gather_light, measure_light, open_data, standard_of
 from hcskit.errors import InputError
 from hcskit.inference import apply_network
 from hcskit.jobs import RunJobs
 from hcskit.results import read_illumination
-from hcskit.training import ModelCard, TrainedModel, load_model
+from hcskit.training import ENOUGH_WELLS, ModelCard, TrainedModel, load_model
 
-__all__ = ["Applied", "Site", "apply_to_fields", "measure_fields", "open_site"]
+__all__ = ["Applied", "Site", "apply_to_fields", "measure_fields", "open_site", "standards", "untreated_fields"]
 
 _FIELDS = 16  # per job: seconds of work, so that little is lost with a worker and all workers end together
 # Threads read side by side. They open one by one: pandas may miss a label when several threads look first
@@ -85,11 +85,11 @@ def open_site(
 
 
 def apply_to_fields(
-    site: Site, network: _Network, fields: pd.DataFrame, standards: Mapping[str, Normalisation] | None = None
+    site: Site, network: _Network, fields: pd.DataFrame, constants: Mapping[str, Normalisation] | None = None
 ) -> Applied:
-    """Apply a network to fields; those of a plate in `standards` are normalised by its own constants."""
+    """Apply a network to fields; those of a plate in `constants` are normalised by its own constants."""
     parts, card = _parts(fields), site.trained.card
-    own = [card.model_copy(update={"normalisation": (standards or {}).get(_plate(part), card.normalisation)})
+    own = [card.model_copy(update={"normalisation": (constants or {}).get(_plate(part), card.normalisation)})
            for part in parts]  # fmt: skip
     if site.place is None:
         apply = partial(_apply_here, data=site.images, network=network(site.trained.network, card))
@@ -111,6 +111,19 @@ def measure_fields(site: Site, fields: pd.DataFrame) -> dict[str, xr.DataArray]:
         str(plate): gather_light(own, [found[row] for row in own.index], site.trained.card.channels)
         for plate, own in ordered.groupby("plate", sort=False)
     }
+
+
+def untreated_fields(fields: pd.DataFrame, card: ModelCard) -> pd.DataFrame:
+    """Return the fields of negative controls, where the network has learned from such."""
+    known = card.negative_class is not None and "role" in fields
+    return fields[fields["role"] == "negative_control"] if known else fields.iloc[:0]
+
+
+def standards(light: Mapping[str, xr.DataArray], card: ModelCard) -> dict[str, Normalisation]:
+    """Return the constants of each plate that has enough negative controls for its own."""
+    if not card.recipe.prediction.standardise:
+        return {}
+    return {plate: standard_of(own) for plate, own in light.items() if own.sizes["well"] >= ENOUGH_WELLS}
 
 
 def _parts(fields: pd.DataFrame) -> list[pd.DataFrame]:

@@ -46,6 +46,20 @@ def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
         )
 
 
+@example("hcskit finetune models/plate3 screens/plate7 --out models/plate7")
+@main.command()
+@click.argument("model", type=FILE)
+@click.argument("data", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Folder of the new model.")
+@click.option("--recipe", type=FILE, help="Recipe whose section finetune is used. Default: that of the model.")
+@cluster_option
+@debug_option
+def finetune(model: Path, data: Path, out: Path, recipe: Path | None, cluster: Path | None) -> None:
+    """Adapt a trained MODEL to the control wells of another plate, DATA, in a few steps."""
+    adapted = hcskit.finetune(data, model, out, recipe, cluster=cluster, say=say_aside)
+    click.echo(f"model      {adapted.folder}")
+
+
 @example("hcskit predict runs/plate3/model screens/plate7 --cluster slurm.yaml")
 @main.command()
 @click.argument("model", type=FILE)

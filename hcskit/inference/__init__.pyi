@@ -10,6 +10,7 @@ from ._predict import (
     write_predictions,
 )
 from ._profiles import gather_profiles
+from ._saliency import join_maps, saliency_network
 from ._scores import CrossValidation, score_folds
 from ._strength import gather_features, gather_strengths, positions
 
@@ -27,12 +28,14 @@ __all__ = [
     "gather_predictions",
     "gather_profiles",
     "gather_strengths",
+    "join_maps",
     "phenotype_controls",
     "positions",
     "predictable_fields",
     "prepare_folds",
     "reading_network",
     "readout_points",
+    "saliency_network",
     "score_folds",
     "train_fold",
     "write_predictions",

@@ -118,6 +118,13 @@ class PredictionSection(Section):
     )
 
 
+class FinetuneSection(Section):
+    """How a trained network is adapted to another plate (docs/new-plates.md)."""
+
+    steps: int = Field(60, ge=1, description="batches that each network of the model learns from")
+    learning_rate: float = Field(3e-4, gt=0, description="at the first step; it falls to 0 as a cosine")
+
+
 class RunSection(Section):
     """What a training leaves behind and how exact it is; what it learns does not depend on it."""
 
@@ -147,6 +154,7 @@ class Recipe(YamlFile):
     schedule: Annotated[Schedule, SCHEDULES] = CosineSection()
     prediction: PredictionSection = PredictionSection()
     parallel: ParallelSection = ParallelSection()
+    finetune: FinetuneSection = FinetuneSection()
     run: RunSection = RunSection()
     seed: int = Field(0, ge=0)
 

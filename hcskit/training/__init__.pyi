@@ -1,6 +1,7 @@
 from ._card import ModelCard, Parent, load_card, load_model, save_model
 from ._describe import describe_untreated
 from ._ensemble import calibration_error, each_network, each_reading
+from ._finetune import finetune
 from ._fit import TrainingResult, fit, network_and_batches
 from ._folder import read_history, sole_writer
 from ._lr_range import RangeTest, lr_range
@@ -22,6 +23,7 @@ __all__ = [
     "describe_untreated",
     "each_network",
     "each_reading",
+    "finetune",
     "fit",
     "light_quantities",
     "load_card",

@@ -60,9 +60,7 @@ def describe_untreated(reading: Any, source: Source, fields: pd.DataFrame, card:
     table = (
         pd.DataFrame(np.stack(said)).groupby([chosen[name].to_numpy() for name in ("label", "plate", "well")]).mean()
     )
-    wells = table.loc[[NEGATIVE]]
-    centre = wells.to_numpy().mean(axis=0)
-    others = table.drop(NEGATIVE).groupby(level=0).mean().to_numpy()
+    wells, others = table.loc[[NEGATIVE]], table.drop(NEGATIVE).groupby(level=0).mean().round(6)
     spreads: dict[str, dict[str, Spread]] = {}
     plates = np.concatenate([np.full(own.sizes["well"], plate) for plate, own in light.items()])
     for quantity, channel, values in light_quantities(xr.concat(light.values(), "well")):
@@ -70,7 +68,7 @@ def describe_untreated(reading: Any, source: Source, fields: pd.DataFrame, card:
     return Untreated(
         light=spreads,
         appearance=Spread.of(wells.to_numpy(), wells.index.get_level_values(1).to_numpy(str)),
-        nearest=float(np.linalg.norm(others - centre, axis=1).min()),
+        phenotypes={str(name): tuple(row.tolist()) for name, row in zip(others.index, others.to_numpy(), strict=True)},
     )
 
 

@@ -261,5 +261,5 @@ def _fingerprint(fields: pd.DataFrame, shape: tuple[int, int], pixels: bytes) ->
 
 def _digest(card: ModelCard) -> str:
     """Tell this recipe on these data from others, in what the weights depend on."""
-    recipe = card.recipe.model_dump_json(exclude={"parallel", "prediction", "run"})
+    recipe = card.recipe.model_dump_json(exclude={"finetune", "parallel", "prediction", "run"})
     return hashlib.sha256(f"{card.fingerprint} {recipe}".encode()).hexdigest()[:12]

@@ -28,15 +28,21 @@ class Untreated(BaseModel):
         Quantity and channel to the spread of the wells; see `light_quantities`.
     appearance : Spread
         Of the wells in the features of all networks, the images brought to the brightness that each plate is read at.
-    nearest : float
-        How far the positive controls lie from them that are nearest, in the features.
+    phenotypes : dict
+        Name of each other class to the mean of its wells in the same features.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     light: dict[str, dict[str, Spread]]
     appearance: Spread
-    nearest: float
+    phenotypes: dict[str, tuple[float, ...]]
+
+    @property
+    def nearest(self) -> float:
+        """How far the nearest phenotype lies from the negative controls, in the features."""
+        mean = np.array(self.appearance.mean)
+        return min(float(np.linalg.norm(np.array(other) - mean)) for other in self.phenotypes.values())
 
 
 def light_quantities(light: xr.DataArray) -> Iterator[tuple[str, str, npt.NDArray[np.float64]]]:
