@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ import hcskit
 from hcskit.actions import embed, predict
 from hcskit.cli import main
 from hcskit.data import Normalisation, ScreenData
-from hcskit.errors import DriftError
+from hcskit.errors import DriftError, InputError
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
-from hcskit.recipe import Recipe
+from hcskit.recipe import FinetuneSection, Recipe
 from hcskit.results import AS_IN_TRAINING, PLATE_DRIFT, read_illumination, read_table
 from hcskit.simulation import Compound, PlateDesign, simulate
 from hcskit.store import open_plates, write_plate
@@ -145,3 +146,52 @@ def test_the_command_says_so_in_a_table_and_by_its_exit_code(screen: Path, model
     )
     page = hcskit.report(tmp_path).read_text(encoding="utf-8")
     assert f"{name} is unlike the plates that the network learned from: shifted: DNA background" in page
+
+
+@pytest.fixture(scope="module")
+def adapted(screen: Path, model: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+    recipe = model.recipe.model_copy(update={"finetune": FinetuneSection(steps=20, learning_rate=3e-3)})
+    return hcskit.finetune(screen, model, tmp_path_factory.mktemp("adapted"), recipe, progress=False)
+
+
+def test_fine_tuning_learns_from_the_plate_and_leaves_the_old_model_as_it_is(
+    screen: Path, model: TrainedModel, adapted: TrainedModel
+) -> None:
+    assert open_model(model.folder).card == model.card  # its digest is that of its weights, too
+    data = ScreenData(open_plates(screen), read_illumination(screen))
+    areas = []
+    for one in (model, adapted):
+        wells = (
+            predict(data, one, progress=False, say=lambda _: None)
+            .wells["probability"]
+            .xs("positive_control", level="phenotype")
+        )
+        roles = data.plates["demo"]["role"].to_series().reindex(wells.index.get_level_values("well")).to_numpy()
+        own, others = (wells[roles == role].to_numpy() for role in ("positive_control", "negative_control"))
+        areas.append((own[:, np.newaxis] > others).mean())
+    assert areas[1] > max(0.9, areas[0])
+
+
+def test_the_card_names_what_a_model_was_adapted_from(
+    screen: Path, model: TrainedModel, adapted: TrainedModel, tmp_path: Path
+) -> None:
+    assert adapted.card.parent is not None
+    assert (adapted.card.parent.name, adapted.card.parent.weights_sha256) == (
+        model.folder.name,
+        model.card.weights_sha256,
+    )
+    assert adapted.card.data == {"demo": 32}
+    assert adapted.card.untreated != model.card.untreated
+    done = CliRunner().invoke(main, ["finetune", str(adapted.folder), str(screen), "--out", str(tmp_path / "again")])
+    assert done.exit_code == 0, done.output
+    again = open_model(tmp_path / "again").card.parent
+    assert again is not None
+    assert again.parent == adapted.card.parent
+
+
+def test_fine_tuning_refuses_what_does_not_fit(screen: Path, model: TrainedModel, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is the folder of the model to start from"):
+        hcskit.finetune(screen, model, model.folder, progress=False)
+    other = model.card.model_copy(update={"classes": ("negative_control", "round")})
+    with pytest.raises(InputError, match="has the class positive_control, and the model knows negative_control, round"):
+        hcskit.finetune(screen, replace(model, card=other), tmp_path / "other", progress=False)
