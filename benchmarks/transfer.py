@@ -101,13 +101,21 @@ def design_of(seed: int) -> PlateDesign:
     )
 
 
-def simulated(seed: int, shift: Shift = Shift(), day: int = 0, controls: int | None = None) -> ScreenData:
+def simulated(
+    seed: int,
+    shift: Shift = Shift(),
+    day: int = 0,
+    controls: int | None = None,
+    roles: tuple[str, ...] = ("negative_control", "positive_control", "treatment"),
+) -> ScreenData:
     """Simulate the plate of a seed on another day; of its controls so many wells a class, by default all."""
     design = replace(design_of(seed), name=f"day{day}")
     design = replace(design, cell_density=design.cell_density * shift.density)
     flat = np.stack([vignetting(design, channel) for channel in CHANNELS])
     treatments, images, count = [], [], dict[str, int]()
     for treatment in lay_out(design):
+        if treatment.role not in roles:
+            continue
         if treatment.role != "treatment" and controls is not None:
             count[treatment.moa] = count.get(treatment.moa, 0) + 1
             if count[treatment.moa] > controls:
@@ -167,3 +175,25 @@ def compared(one: pd.DataFrame, other: Mapping[Any, float] | pd.DataFrame) -> pd
 def truth(seed: int) -> pd.Series:
     """Return the true EC50s, as `responses` has them."""
     return pd.Series({(c.name, PHENOTYPES[c.phenotype]): c.ec50 for c in design_of(seed).compounds})
+
+
+def main(folder: Path, seeds: int) -> None:
+    """Print by how much the EC50s of the old model differ from those of a model of the plate's own."""
+    rows = []
+    for seed in range(seeds):
+        old = trained(folder / f"{seed}-old", simulated(seed))
+        for name, shift in SHIFTS.items():
+            data = simulated(seed, shift, day=1)
+            new = responses(data, trained(folder / f"{seed}-{name}", data))
+            for standardise in (False, True):
+                apart = compared(responses(data, old, standardise=standardise), new).abs()
+                rows += [{"shift": name, "standardised": standardise, "apart": one} for one in apart]
+            print(seed, name, file=sys.stderr, flush=True)
+    table = pd.DataFrame(rows)
+    grouped = table.groupby(["shift", "standardised"], sort=False)["apart"]
+    print((2 ** grouped.median()).unstack().round(2).to_string())  # noqa: PD010
+    print((2 ** table.groupby("standardised")["apart"].median()).round(2).to_string())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)
