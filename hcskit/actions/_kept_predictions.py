@@ -86,7 +86,7 @@ def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, 
 
 
 def _kept_features(screen: Path, plate: str, key: str) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray] | None:
-    """Return the features of a plate, their unevenness and the light of its controls, if made from what the key says."""
+    """Return what was read of a plate (features, unevenness, light), if it was made from what the key says."""
     try:
         with open_file(_place(screen, plate)) as file, np.load(file, allow_pickle=False) as kept:
             if str(kept["key"]) == key:
