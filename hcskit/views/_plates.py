@@ -17,8 +17,8 @@ __all__ = ["field_heatmap", "plate_axes", "plate_heatmap"]
 
 _CORNERS = ["x0", "y0", "x1", "y1"]
 _ABSENT = "#eef0f2"
-# Orange, white, purple (ColorBrewer): of both measures, what is orange is bad and what is white is as it should be.
-_FOCUS_COLOURS = "PuOr"
+# ColorBrewer: of both measures, what is orange is bad and what is white is as it should be.
+_FOCUS_COLOURS = "Oranges_r"
 _SATURATION_COLOURS = "Oranges"
 
 
@@ -29,6 +29,7 @@ def plate_heatmap(
     title: str = "",
     label: str = "value",
     limits: tuple[float, float] | None = None,
+    log: bool = False,
     cmap: str = "viridis",
 ) -> hv.Overlay:
     """Draw one value a well in the plate's own geometry, row A at the top.
@@ -46,6 +47,8 @@ def plate_heatmap(
         Title of the plot and of its colour scale.
     limits : tuple of float, optional
         Ends of the colour scale; those of the data by default.
+    log : bool
+        Whether the colour scale is logarithmic; a value of 0 or less is then none.
     cmap : str
         A colour map that HoloViews knows.
 
@@ -55,6 +58,7 @@ def plate_heatmap(
         If `values` are not numbers, or have neither form.
     """
     series = _by_well(values)
+    series = series.where(series > 0) if log else series
     format = _plate_format(values, series, plate)
     table = _well_table(series, plate)
     low, high = limits if limits is not None else _limits(table["value"])
@@ -68,6 +72,7 @@ def plate_heatmap(
             color="value",
             cmap=cmap,
             clim=(low, high),
+            cnorm="log" if log else "linear",
             colorbar=True,
             colorbar_opts=COLOUR_BAR,
             clabel=label,
@@ -112,7 +117,7 @@ def field_heatmap(
     table = _field_rectangles(shown.reset_index())
     table["text"] = [format_number(value) for value in table["value"]]
     if column == "focus_z":
-        limits, cmap = (-8.0, 8.0), _FOCUS_COLOURS
+        limits, cmap = (-8.0, 0.0), _FOCUS_COLOURS  # only a low focus is bad
     elif column == "saturation":
         limits, cmap = (0.0, max(0.01, float(table["value"].max()))), _SATURATION_COLOURS
     else:

@@ -112,6 +112,14 @@ def test_a_heat_map_and_a_montage_are_one_call_away(plate):
     assert "A01  negative control" in list(plate.hcs.montage("A01"))[1].dframe()["label"].tolist()
 
 
+def test_a_node_of_a_screen_is_a_plate_too(plate):
+    screen = xr.DataTree.from_dict({"P1": plate, "P1/quality": xr.Dataset()})
+
+    assert screen["P1"].hcs.grid("concentration").equals(plate.hcs.grid("concentration"))
+    with pytest.raises(InputError, match="'P1'"):
+        _ = screen.hcs
+
+
 def test_views_are_loaded_only_when_asked_for():
     code = "import sys, hcskit.views._accessor; sys.exit('holoviews' in sys.modules or 'bokeh' in sys.modules)"
 
