@@ -1,12 +1,13 @@
 from ._accessor import PlateAccessor
 from ._curve_tables import most_potent, response_label
-from ._curves import compare_responses, dose_response
+from ._curves import compare_responses, dose_response, response_drawing
+from ._drawing import Drawing, Layer
 from ._further import View, further_views
 from ._images import channel_colours, contrast_limits, field_rgb, jpeg, scale_bar
 from ._lr_range import range_curve, write_html
 from ._montage import Tile, concentration_series, montage
 from ._notebook import notebook_plots, shown_plates
-from ._plates import field_heatmap, plate_axes, plate_heatmap
+from ._plates import field_drawing, field_heatmap, plate_axes, plate_drawing, plate_heatmap
 from ._quality import controls_table, excluded_fields, illumination_map
 from ._still import still
 from ._style import (
@@ -33,6 +34,8 @@ __all__ = [
     "MUTED",
     "PALETTE",
     "THEME",
+    "Drawing",
+    "Layer",
     "PlateAccessor",
     "Tile",
     "View",
@@ -45,6 +48,7 @@ __all__ = [
     "controls_table",
     "dose_response",
     "excluded_fields",
+    "field_drawing",
     "field_heatmap",
     "field_rgb",
     "format_concentration",
@@ -61,8 +65,10 @@ __all__ = [
     "notebook_plots",
     "parity",
     "plate_axes",
+    "plate_drawing",
     "plate_heatmap",
     "range_curve",
+    "response_drawing",
     "response_label",
     "scale_bar",
     "shown_plates",

@@ -13,16 +13,14 @@ from hcskit.response import EFFECTS, lead_readouts
 from hcskit.units import convert
 from hcskit.views._style import PALETTE, base_unit, format_si
 
-__all__ = ["NO_COLOURS", "WELL", "CurveTables", "Key", "curve_tables", "most_potent", "response_label"]
+__all__ = ["WELL", "CurveTables", "Key", "curve_tables", "most_potent", "response_label"]
 
 #: Compound and readout.
 Key = tuple[str, str]
 #: Columns of the wells that are drawn.
 WELL = ["x", "value", "colour", "marker", "compound", "well", "plate", "dose"]
-#: Colours are numbers, places in the palette. That of the controls stands after it, then one that nothing has.
+#: Colours are numbers, places in the palette; that of the controls stands after it.
 _GREY = len(PALETTE)
-#: Colours of rows that are nowhere.
-NO_COLOURS = (_GREY, _GREY + 1)
 _MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex")
 _TRUTH_MARK = 0.965  # of the height of the plot
 
@@ -126,11 +124,9 @@ def curve_tables(
     series = [_Series(key, row, convert(1.0, units[key], base), colours[key]) for key, row in rows.items()]
     low, high = _tested([one.tested for one in series])
     marks = _markers(points)
-    wells = pd.concat(
-        [*(one.wells(points, base, marks) for one in series), _controls(points, list(rows), low, high), _no_wells()]
-    )
+    wells = pd.concat([*(one.wells(points, base, marks) for one in series), _controls(points, list(rows), low, high)])
     hidden = [] if masked is None else [one.wells(masked, base, marks) for one in series]
-    crossed = pd.concat([*hidden, _no_wells()])
+    crossed = pd.concat(hidden) if hidden else wells.iloc[:0]
     limits = _limits(pd.concat([wells["value"], crossed["value"]]))
     bottom, top = limits
     layers = {
@@ -172,8 +168,8 @@ class _Series:
     def band(self, curves: pd.DataFrame) -> list[dict[str, Any]]:
         curve = self._curve(curves)
         x = curve["concentration"].to_numpy() * self.factor
-        y = np.concatenate([curve["low"], curve["high"][::-1]])
-        return [{"x": np.concatenate([x, x[::-1]]), "y": y, "colour": self.colour}] if len(curve) else []
+        y = np.concatenate([curve["low"], curve["high"][::-1], curve["low"][:1]])
+        return [{"x": np.concatenate([x, x[::-1], x[:1]]), "y": y, "colour": self.colour}] if len(curve) else []
 
     def line(self, curves: pd.DataFrame) -> list[dict[str, Any]]:
         curve = self._curve(curves)
@@ -225,12 +221,6 @@ def _controls(points: pd.DataFrame, known: list[Key], low: float, high: float) -
     spread = np.linspace(-0.165, -0.115, len(rows)) * max(float(np.log10(high / low)), 0.5)
     grey = {"colour": _GREY, "marker": "circle", "compound": "negative control", "dose": "0"}
     return rows.assign(x=low * 10**spread, **grey)[WELL]
-
-
-def _no_wells() -> pd.DataFrame:
-    # Two that differ: HoloViews would take a marker or a colour that is the same in all rows for an option.
-    rows = zip(NO_COLOURS, ("dash", "dot"), strict=True)
-    return pd.DataFrame([[np.nan, np.nan, colour, mark, "", "", "", ""] for colour, mark in rows], columns=WELL)
 
 
 def _true_places(truth: pd.DataFrame | None, known: list[Key], base: str, height: float) -> list[tuple[float, float]]:

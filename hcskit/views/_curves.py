@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import holoviews as hv
@@ -11,34 +11,25 @@ import pandas as pd
 
 from hcskit.errors import InputError
 from hcskit.response import EFFECTS
-from hcskit.views._curve_tables import NO_COLOURS, WELL, CurveTables, Key, curve_tables, response_label
-from hcskit.views._style import INK, MUTED, PALETTE, format_ec50, format_si, log_ticks, style
+from hcskit.views._curve_tables import WELL, CurveTables, Key, curve_tables, response_label
+from hcskit.views._drawing import Drawing, Layer
+from hcskit.views._style import INK, MUTED, PALETTE, format_ec50, format_si, log_ticks
 
-__all__ = ["compare_responses", "dose_response"]
+__all__ = ["compare_responses", "dose_response", "response_drawing"]
 
 # Colours are numbers on one scale: names of colours could not be swapped in a plot that is there.
 _SCALE = [*PALETTE, MUTED, "#000000"]
-_COLOURED = {
-    "color": "colour",
-    "cmap": _SCALE,
-    "clim": (-0.5, len(_SCALE) - 0.5),
-    "framewise": True,
-    "backend": "bokeh",
-}
-_UNSEEN: dict[str, Any] = {
-    "bands": {"x": [1e-30] * 3, "y": [0.0] * 3},  # a polygon needs places
-    "lines": {"x": [np.nan] * 2, "y": [np.nan] * 2},
-    "networks": {"x": [np.nan] * 2, "y": [np.nan] * 2},
-    "bars": (np.nan,) * 4,
-    "ends": (np.nan,) * 4,
-    "ec50": (np.nan,) * 2,
-}
-#: Rows that nobody sees, of two colours: HoloViews would take a colour that is the same in all rows for an option.
-_NOWHERE: dict[str, list[Any]] = {
-    name: [{**row, "colour": colour} if isinstance(row, dict) else (*row, colour) for colour in NO_COLOURS]
-    for name, row in _UNSEEN.items()
-} | {"truth": [(np.nan, np.nan)]}
+_COLOURED = {"cmap": _SCALE, "clim": (-0.5, len(_SCALE) - 0.5)}
+_BY_COLOUR = {"color": ("colour", (len(PALETTE), len(PALETTE) + 1))}
+_BY_PLATE = {**_BY_COLOUR, "marker": ("marker", ("dash", "dot"))}
+_PATHS, _ENDS, _WELLS = ["x", "y"], ["x0", "y0", "x1", "y1"], ["x", "value"]
 _SIZE = {"width": 460, "height": 320}
+_LOOK = {
+    "logx": True,
+    "show_legend": False,
+    "show_grid": True,
+    "gridstyle": {"xgrid_line_color": None, "ygrid_line_color": "#8884", "ygrid_line_alpha": 0.3},
+}
 
 
 def compare_responses(
@@ -81,9 +72,28 @@ def compare_responses(
     holoviews.Overlay
         Of the same elements whatever is chosen. Concentrations are in mol/L, or g/L.
     """
-    colours = {key: place % len(PALETTE) for place, key in enumerate(dict.fromkeys(chosen))}
-    tables = curve_tables(responses, points, curves, colours, masked=masked, truth=truth, networks=networks)
-    return _overlay(tables, label or response_label(points, [readout for _, readout in chosen]))
+    drawing = response_drawing(
+        responses, points, curves, chosen, masked=masked, truth=truth, networks=networks, label=label
+    )
+    return drawing.view()
+
+
+def response_drawing(
+    responses: pd.DataFrame,
+    points: pd.DataFrame,
+    curves: pd.DataFrame,
+    chosen: Sequence[Key] | Mapping[Key, int],
+    *,
+    masked: pd.DataFrame | None = None,
+    truth: pd.DataFrame | None = None,
+    networks: bool = False,
+    label: str | None = None,
+) -> Drawing:
+    """Return what `compare_responses` draws, to be swapped in a figure; `chosen` may give each its colour's place."""
+    if not isinstance(chosen, Mapping):
+        chosen = {key: place % len(PALETTE) for place, key in enumerate(dict.fromkeys(chosen))}
+    tables = curve_tables(responses, points, curves, chosen, masked=masked, truth=truth, networks=networks)
+    return _drawing(tables, label or response_label(points, [readout for _, readout in chosen]))
 
 
 def dose_response(
@@ -122,14 +132,12 @@ def dose_response(
         )
     if not ((points["compound"] == compound) & (points["role"] == "treatment") & (points["concentration"] > 0)).any():
         raise InputError(f"no well with a concentration of {compound!r} has a value; there is nothing to draw")
-    tables = curve_tables(responses, points, curves, colours, truth=truth)
-    label = response_label(points, [name for _, name in colours])
+    drawing = response_drawing(responses, points, curves, colours, truth=truth)
     if readout is not None:
         category = responses.loc[[(compound, readout)]].iloc[0]["category"]
-        return style(_overlay(tables, label), title=f"{compound} · {readout} · {category}", **_SIZE)
+        return drawing.view(title=f"{compound} · {readout} · {category}", **_SIZE)
     named = [_named(responses.loc[[key]].iloc[0], key[1], colour) for key, colour in colours.items()]
-    view = _overlay(tables, label, named)
-    return style(view, title=compound, show_legend=True, legend_position="bottom", **_SIZE)
+    return drawing.view(*named, title=compound, show_legend=True, legend_position="bottom", **_SIZE)
 
 
 def _named(row: pd.Series[Any], readout: str, colour: int) -> hv.Scatter:
@@ -140,46 +148,59 @@ def _named(row: pd.Series[Any], readout: str, colour: int) -> hv.Scatter:
     )
 
 
-def _overlay(tables: CurveTables, label: str, named: Sequence[hv.Scatter] = ()) -> hv.Overlay:
-    rows = {name: own + _NOWHERE[name] for name, own in tables.layers.items()}
-    hover = [("compound", "@compound"), ("well", "@plate @well"), ("concentration", "@dose"), (label, "@value{0.000}")]
-    crossed = [*hover, ("masked", "yes")]
-    paths, ends = ["x", "y"], ["x0", "y0", "x1", "y1"]
+def _drawing(tables: CurveTables, label: str) -> Drawing:
+    hover = {
+        "tools": ["hover"],
+        "hover_tooltips": [
+            ("compound", "@compound"),
+            ("well", "@plate @well"),
+            ("concentration", "@dose"),
+            ("value", "@value{0.000}"),
+        ],
+    }
+    rows = tables.layers
+    more = WELL[2:]
     layers = [
-        hv.Polygons(rows["bands"], paths, "colour").opts(fill_alpha=0.12, line_alpha=0, **_COLOURED),
-        hv.Contours(rows["networks"], paths, "colour").opts(line_width=1, line_alpha=0.5, **_COLOURED),
-        hv.Contours(rows["lines"], paths, "colour").opts(line_width=2, **_COLOURED),
-        hv.Segments(rows["bars"], ends, "colour").opts(line_width=5, line_alpha=0.35, **_COLOURED),
-        hv.Points(tables.wells, ["x", "value"], WELL[2:]).opts(
-            marker=hv.dim("marker"), size=7, fill_alpha=0.6, tools=["hover"], hover_tooltips=hover, **_COLOURED
+        _layer(hv.Polygons, rows["bands"], _PATHS, fill_alpha=0.12, line_alpha=0),
+        _layer(hv.Contours, rows["networks"], _PATHS, line_width=1, line_alpha=0.5),
+        _layer(hv.Contours, rows["lines"], _PATHS, line_width=2),
+        _layer(hv.Segments, rows["bars"], _ENDS, line_width=5, line_alpha=0.35),
+        Layer(hv.Points, tables.wells, _WELLS, more, {"size": 7, "fill_alpha": 0.6, **hover, **_COLOURED}, _BY_PLATE),
+        Layer(
+            hv.Points,
+            tables.masked,
+            _WELLS,
+            more,
+            {"marker": "x", "size": 10, "line_width": 2, **hover, **_COLOURED},
+            _BY_COLOUR,
         ),
-        hv.Points(tables.masked, ["x", "value"], WELL[2:]).opts(
-            marker="x", size=10, line_width=2, tools=["hover"], hover_tooltips=crossed, **_COLOURED
+        _layer(hv.Segments, rows["ends"], _ENDS, line_width=4, line_alpha=0.55),
+        _layer(hv.Points, rows["ec50"], _WELLS, marker="diamond", size=13, line_color="white", line_width=1.5),
+        Layer(
+            hv.Points,
+            pd.DataFrame(rows["truth"], columns=_WELLS, dtype=float),
+            _WELLS,
+            options={"marker": "inverted_triangle", "size": 11, "color": INK, "line_color": "white"},
         ),
-        hv.Segments(rows["ends"], ends, "colour").opts(line_width=4, line_alpha=0.55, **_COLOURED),
-        hv.Points(rows["ec50"], ["x", "value"], "colour").opts(
-            marker="diamond", size=13, line_color="white", line_width=1.5, **_COLOURED
-        ),
-        hv.Points(rows["truth"], ["x", "value"]).opts(
-            marker="inverted_triangle", size=11, color=INK, line_color="white", framewise=True, backend="bokeh"
-        ),
-        hv.VLines([tables.beyond(-0.06)]).opts(
-            color=MUTED, line_dash="dotted", line_width=1, line_alpha=0.7, framewise=True, backend="bokeh"
+        Layer(
+            hv.VLines,
+            pd.DataFrame({"x": [tables.beyond(-0.06)]}),
+            ["x"],
+            options={"color": MUTED, "line_dash": "dotted", "line_width": 1, "line_alpha": 0.7},
         ),
     ]
-    ticks = [
-        (mark, format_si(mark, tables.base)) for mark, _ in log_ticks(tables.low * 0.9, max(tables.beyond(0.05), 1e-30))
-    ]
-    return style(
-        hv.Overlay([*layers, *named]),
-        title="",
-        logx=True,
+    ticks = [(mark, format_si(mark, tables.base)) for mark, _ in log_ticks(tables.low * 0.9, tables.beyond(0.05))]
+    return Drawing(
+        layers,
+        _LOOK,
         xlim=(tables.beyond(-0.2), tables.beyond(0.06)),
         ylim=tables.limits,
         xticks=[(tables.beyond(-0.14), "0"), *ticks],
         xlabel="concentration",
         ylabel=label,
-        show_legend=False,
-        show_grid=True,
-        gridstyle={"xgrid_line_color": None, "ygrid_line_color": "#8884", "ygrid_line_alpha": 0.3},
     )
+
+
+def _layer(element: Any, rows: list[Any], places: list[str], **options: Any) -> Layer:
+    table = pd.DataFrame(rows, columns=[*places, "colour"])
+    return Layer(element, table, places, ["colour"], {**options, **_COLOURED}, _BY_COLOUR)

@@ -106,7 +106,7 @@ def test_a_well_beyond_the_plate_is_refused(plate):
 
 def test_a_heat_map_and_a_montage_are_one_call_away(plate):
     heat = plate.hcs.heatmap("concentration", limits=(0.0, 10.0))
-    values = list(heat)[2].dframe().set_index("well")["value"]
+    values = list(heat)[2].dframe().dropna().set_index("well")["value"]
 
     assert values.to_dict() == {"B02": 5.0, "H12": 9.0}
     assert "A01  negative control" in list(plate.hcs.montage("A01"))[1].dframe()["label"].tolist()
