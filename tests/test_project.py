@@ -22,7 +22,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 2**20
 #: What conda-forge calls a distribution, where it is not the name on the package index.
-CONDA_NAMES = {"dask": "dask-core", "lazy-loader": "lazy_loader"}
+CONDA_NAMES = {"dask": "dask-core", "lazy-loader": "lazy_loader", "matplotlib": "matplotlib-base"}
 #: What containers/horovod/build.sh builds with; elsewhere the system or requirements.lock has it.
 BUILD = {name: SpecifierSet() for name in ("cxx-compiler", "make", "setuptools", "wheel")}
 BUILD["cmake"] = SpecifierSet(">=3.13")

@@ -32,7 +32,6 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
             content.table(CURVES),
             chosen,
             masked=content.masked_points,
-            label=_label(content, chosen),
         ).opts(responsive=True, min_height=260, backend="bokeh")
 
     streams = [hv.streams.Params(selection, ["compounds", "readout"]), hv.streams.Params(changed, ["version"])]
@@ -47,15 +46,6 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
         sizing_mode="stretch_width",
     )
     return pn.Column(legend, plot, sizing_mode="stretch_both")
-
-
-def _label(content: Content, chosen: list[tuple[str, str]]) -> str:
-    readouts = {readout for _, readout in chosen}
-    if len(readouts) != 1:
-        every = chosen and all(content.is_probability(readout) for readout in readouts)
-        return "probability of the lead phenotype" if every else "lead readout of each"
-    readout = readouts.pop()
-    return f"probability of {readout}" if content.is_probability(readout) else readout
 
 
 def _legend(content: Content, selection: Selection) -> str:

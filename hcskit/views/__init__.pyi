@@ -1,18 +1,22 @@
 from ._accessor import PlateAccessor
-from ._comparison import base_unit, compare_responses
-from ._curves import dose_response
+from ._curve_tables import most_potent, response_label
+from ._curves import compare_responses, dose_response, response_drawing
+from ._drawing import Drawing, Layer
 from ._further import View, further_views
 from ._images import channel_colours, contrast_limits, field_rgb, jpeg, scale_bar
 from ._lr_range import range_curve, write_html
 from ._montage import Tile, concentration_series, montage
-from ._plates import field_heatmap, plate_axes, plate_heatmap
+from ._notebook import notebook_plots, shown_plates
+from ._plates import field_drawing, field_heatmap, plate_axes, plate_drawing, plate_heatmap
 from ._quality import controls_table, excluded_fields, illumination_map
 from ._saliency import overlay_saliency
+from ._still import still
 from ._style import (
     CATEGORY_COLOURS,
     INK,
     MUTED,
     PALETTE,
+    base_unit,
     category_colours,
     format_concentration,
     format_ec50,
@@ -22,6 +26,7 @@ from ._style import (
     format_unit,
     style,
 )
+from ._theme import THEME
 from ._training import parity, training_curves
 
 __all__ = [
@@ -29,6 +34,9 @@ __all__ = [
     "INK",
     "MUTED",
     "PALETTE",
+    "THEME",
+    "Drawing",
+    "Layer",
     "PlateAccessor",
     "Tile",
     "View",
@@ -41,6 +49,7 @@ __all__ = [
     "controls_table",
     "dose_response",
     "excluded_fields",
+    "field_drawing",
     "field_heatmap",
     "field_rgb",
     "format_concentration",
@@ -54,11 +63,18 @@ __all__ = [
     "jpeg",
     "montage",
     "overlay_saliency",
+    "most_potent",
+    "notebook_plots",
     "parity",
     "plate_axes",
+    "plate_drawing",
     "plate_heatmap",
     "range_curve",
+    "response_drawing",
+    "response_label",
     "scale_bar",
+    "shown_plates",
+    "still",
     "style",
     "training_curves",
     "write_html",

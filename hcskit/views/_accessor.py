@@ -21,17 +21,28 @@ _PLURAL = {"z": " planes", "time": " points"}
 _AVERAGED = ("field", "time", "channel", "z")
 
 
+@xr.register_datatree_accessor("hcs")  # type: ignore[no-untyped-call]
 @xr.register_dataset_accessor("hcs")  # type: ignore[no-untyped-call]
 class PlateAccessor:
-    """Views of one plate, as ``plate.hcs``.
+    """Views of one plate, as ``plate.hcs``, or ``screen["plate7"].hcs``.
 
     Parameters
     ----------
-    plate : xarray.Dataset
-        A plate as `hcskit.screen.make_plate` makes it.
+    plate : xarray.Dataset or xarray.DataTree
+        A plate as `hcskit.screen.make_plate` makes it, or its node in a screen.
+
+    Raises
+    ------
+    InputError
+        If a node is not that of a plate.
     """
 
-    def __init__(self, plate: xr.Dataset) -> None:
+    def __init__(self, plate: xr.Dataset | xr.DataTree) -> None:
+        if isinstance(plate, xr.DataTree):
+            if "image" not in plate.data_vars:
+                nodes = ", ".join(map(repr, plate.children)) or "no node below it"
+                raise InputError(f"the node {plate.path} is not a plate; choose one of {nodes}")
+            plate = plate.to_dataset()
         self._plate = plate
 
     def grid(self, values: str | xr.DataArray) -> xr.DataArray:
@@ -82,6 +93,7 @@ class PlateAccessor:
         holoviews.Overlay
         """
         grid = self.grid(values)
+        options = {"log": grid.name == "concentration", **options}
         text = ("value" if grid.name is None else str(grid.name)) if label is None else label
         return views.plate_heatmap(grid, plate=self._plate, title=title or str(self._name), label=text, **options)
 

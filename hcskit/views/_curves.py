@@ -1,62 +1,99 @@
-"""Concentration and response: points, fitted curves with their bands, EC50s with their intervals."""
+"""Concentration and response. The layers are always the same, so that a dashboard only swaps their data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import holoviews as hv
 import numpy as np
 import pandas as pd
-from bokeh.models.annotations import Label
 
 from hcskit.errors import InputError
 from hcskit.response import EFFECTS
-from hcskit.units import convert
-from hcskit.views._style import (
-    INK,
-    MUTED,
-    category_colours,
-    format_concentration,
-    format_ec50,
-    format_number,
-    format_unit,
-    log_ticks,
-    style,
-)
+from hcskit.views._curve_tables import WELL, CurveTables, Key, curve_tables, response_label
+from hcskit.views._drawing import Drawing, Layer
+from hcskit.views._style import INK, MUTED, PALETTE, format_ec50, format_si, log_ticks
 
-__all__ = ["dose_response"]
+__all__ = ["compare_responses", "dose_response", "response_drawing"]
+
+# Colours are numbers on one scale: names of colours could not be swapped in a plot that is there.
+_SCALE = [*PALETTE, MUTED, "#000000"]
+_COLOURED = {"cmap": _SCALE, "clim": (-0.5, len(_SCALE) - 0.5)}
+_BY_COLOUR = {"color": ("colour", (len(PALETTE), len(PALETTE) + 1))}
+_BY_PLATE = {**_BY_COLOUR, "marker": ("marker", ("dash", "dot"))}
+_PATHS, _ENDS, _WELLS = ["x", "y"], ["x0", "y0", "x1", "y1"], ["x", "value"]
+_SIZE = {"width": 460, "height": 320}
+_LOOK = {
+    "logx": True,
+    "show_legend": False,
+    "show_grid": True,
+    "gridstyle": {"xgrid_line_color": None, "ygrid_line_color": "#8884", "ygrid_line_alpha": 0.3},
+}
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
-    """A logarithmic axis with a place for concentration zero, left of a break."""
+def compare_responses(
+    responses: pd.DataFrame,
+    points: pd.DataFrame,
+    curves: pd.DataFrame,
+    chosen: Sequence[Key],
+    *,
+    masked: pd.DataFrame | None = None,
+    truth: pd.DataFrame | None = None,
+    networks: bool = False,
+    label: str | None = None,
+) -> hv.Overlay:
+    """Draw the responses to several compounds over one another.
 
-    low: float
-    high: float
-    unit: str
+    Each has its colour: the 95 % band, the curve, the wells with a marker for each plate, the EC50 with its interval,
+    and a bar at the bottom over the tested concentrations. Masked wells are crosses. What has no effect is drawn by its
+    wells alone. Negative controls stand left of the dotted line, at concentration 0.
 
-    @property
-    def decades(self) -> float:
-        return max(float(np.log10(self.high / self.low)), 0.5)
+    Parameters
+    ----------
+    responses : pandas.DataFrame
+        Fits, index ``compound, readout``.
+    points, curves : pandas.DataFrame
+        The fitted wells and the fitted curves, tidy.
+    chosen : sequence of (str, str)
+        Compounds and readouts, in the order of their colours. Those whose unit cannot be compared with that of the
+        first are left out.
+    masked : pandas.DataFrame, optional
+        Wells that are not fitted, with the columns of `points`.
+    truth : pandas.DataFrame, optional
+        Known EC50s of a simulated plate (columns ``compound, ec50, concentration_unit``), marked by a triangle.
+    networks : bool
+        Draw what each network of an ensemble reads, as thin lines.
+    label : str, optional
+        Label of the response axis; by default what `response_label` says.
 
-    def beyond(self, share: float) -> float:
-        """Return the place a share of the tested range left (negative) or right of it."""
-        end = self.high if share > 0 else self.low
-        return float(end * 10 ** (share * self.decades))
+    Returns
+    -------
+    holoviews.Overlay
+        Of the same elements whatever is chosen. Concentrations are in mol/L, or g/L.
+    """
+    drawing = response_drawing(
+        responses, points, curves, chosen, masked=masked, truth=truth, networks=networks, label=label
+    )
+    return drawing.view()
 
-    @property
-    def zero(self) -> float:
-        return self.beyond(-0.14)
 
-    @property
-    def limits(self) -> tuple[float, float]:
-        return self.beyond(-0.2), self.beyond(0.06)
-
-    @property
-    def ticks(self) -> list[tuple[float, str]]:
-        """Zero, and those of the tested range."""
-        return [(self.zero, "0"), *log_ticks(self.low * 0.9, self.beyond(0.05))]
+def response_drawing(
+    responses: pd.DataFrame,
+    points: pd.DataFrame,
+    curves: pd.DataFrame,
+    chosen: Sequence[Key] | Mapping[Key, int],
+    *,
+    masked: pd.DataFrame | None = None,
+    truth: pd.DataFrame | None = None,
+    networks: bool = False,
+    label: str | None = None,
+) -> Drawing:
+    """Return what `compare_responses` draws, to be swapped in a figure; `chosen` may give each its colour's place."""
+    if not isinstance(chosen, Mapping):
+        chosen = {key: place % len(PALETTE) for place, key in enumerate(dict.fromkeys(chosen))}
+    tables = curve_tables(responses, points, curves, chosen, masked=masked, truth=truth, networks=networks)
+    return _drawing(tables, label or response_label(points, [readout for _, readout in chosen]))
 
 
 def dose_response(
@@ -68,168 +105,102 @@ def dose_response(
     *,
     truth: pd.DataFrame | None = None,
 ) -> hv.Overlay:
-    """Draw the response to one compound: replicate wells, curve, 95 % band and EC50 with its interval.
-
-    The negative controls of the compound's plates stand at concentration 0, left of the axis break. A readout without
-    effect is drawn by its points alone. The concentration axis is logarithmic.
+    """Draw the response to one compound, as `compare_responses` does, with a title and the colours of the readouts.
 
     Parameters
     ----------
-    responses : pandas.DataFrame
-        Fits, index ``compound, readout``.
-    points, curves : pandas.DataFrame
-        The fitted wells and the fitted curves, tidy.
+    responses, points, curves, truth
+        As `compare_responses` takes them.
     compound : str
         Which compound.
     readout : str, optional
-        Which readout; by default all of them, each in its colour.
-    truth : pandas.DataFrame, optional
-        Known EC50s of a simulated plate (columns ``compound, ec50, concentration_unit``), marked by a triangle.
+        Which readout; by default all of them, each in its colour and named in a legend.
 
     Raises
     ------
     InputError
         If there is no such compound or readout, or none of its wells has a value.
     """
-    colours = category_colours([str(name) for name in responses.index.get_level_values("readout")])
-    wanted = list(colours) if readout is None else [readout]
-    rows = {name: responses.loc[[(compound, name)]].iloc[0] for name in wanted if (compound, name) in responses.index}
-    if not rows:
+    names = list(dict.fromkeys(str(name) for name in responses.index.get_level_values("readout")))
+    wanted = names if readout is None else [readout]
+    colours = {
+        (compound, name): names.index(name) % len(PALETTE) for name in wanted if (compound, name) in responses.index
+    }
+    if not colours:
         raise InputError(
             f"there is no response of compound {compound!r}" + (f" in readout {readout!r}" if readout else "")
         )
-    treated = points[(points["compound"] == compound) & (points["role"] == "treatment")]
-    axis = _axis(treated, compound, str(next(iter(rows.values()))["concentration_unit"]))
-    limits = _value_limits(points[points["readout"].isin(list(rows))]["value"])
-    layers: list[Any] = []
-    for name, row in sorted(rows.items(), key=lambda item: item[1]["category"] in EFFECTS):
-        layers += _readout(row, _series(points, treated, name, axis), curves, colours[name], alone=len(rows) == 1)
-    layers += [mark for name, row in rows.items() for mark in _ec50(row, axis, colours[name])]
-    layers += _true_ec50(truth, compound, axis, limits[1] - 0.035 * (limits[1] - limits[0]))
-    title = compound if readout is None else f"{compound} · {readout} · {rows[readout]['category']}"
-    return style(
-        hv.Overlay(layers),
-        title=title,
-        width=460,
-        height=320,
-        logx=True,
-        xlim=axis.limits,
-        ylim=limits,
-        xticks=axis.ticks,
-        xlabel=f"concentration ({format_unit(axis.unit)})",
-        ylabel="response" if readout is None else readout,
-        legend_position="bottom",
-        show_legend=readout is None,
-        gridstyle={"xgrid_line_color": None, "ygrid_line_color": "#e6e9ec"},
-        show_grid=True,
-        hooks=[_axis_break(axis)],
-    )
-
-
-def _axis(treated: pd.DataFrame, compound: str, unit: str) -> _Axis:
-    tested = treated["concentration"][treated["concentration"] > 0]
-    if tested.empty:
+    if not ((points["compound"] == compound) & (points["role"] == "treatment") & (points["concentration"] > 0)).any():
         raise InputError(f"no well with a concentration of {compound!r} has a value; there is nothing to draw")
-    return _Axis(float(tested.min()), float(tested.max()), unit)
+    drawing = response_drawing(responses, points, curves, colours, truth=truth)
+    if readout is not None:
+        category = responses.loc[[(compound, readout)]].iloc[0]["category"]
+        return drawing.view(title=f"{compound} · {readout} · {category}", **_SIZE)
+    named = [_named(responses.loc[[key]].iloc[0], key[1], colour) for key, colour in colours.items()]
+    return drawing.view(*named, title=compound, show_legend=True, legend_position="bottom", **_SIZE)
 
 
-def _series(points: pd.DataFrame, treated: pd.DataFrame, readout: str, axis: _Axis) -> pd.DataFrame:
-    """Return the wells of a readout with their place on the axis: the treated, and the controls of their plates."""
-    own = treated[treated["readout"] == readout]
-    place = own["concentration"].where(own["concentration"] > 0, axis.zero)
-    controls = points[
-        (points["readout"] == readout)
-        & (points["role"] == "negative_control")
-        & points["plate"].isin(treated["plate"].unique())
-    ]
-    # Many controls share one concentration: spread them over a narrow strip, so that each can be seen.
-    spread = np.linspace(-0.025, 0.025, len(controls)) * axis.decades
-    table = pd.concat([own.assign(x=place), controls.assign(x=axis.zero * 10**spread)])
-    dose = [format_concentration(value, axis.unit) for value in table["concentration"]]
-    return table.assign(dose=dose, text=[format_number(value) for value in table["value"]])
-
-
-def _readout(row: pd.Series[Any], wells: pd.DataFrame, curves: pd.DataFrame, colour: str, *, alone: bool) -> list[Any]:
-    compound, readout = cast("tuple[str, str]", row.name)
+def _named(row: pd.Series[Any], readout: str, colour: int) -> hv.Scatter:
+    """Return an element that is nowhere but in the legend."""
     label = f"{readout}: {format_ec50(row) if row['category'] in EFFECTS else 'no effect'}"
-    quiet = row["category"] not in EFFECTS and not alone
-    scatter = hv.Scatter(wells, "x", ["value", "well", "plate", "dose", "text"], label=label).opts(
-        backend="bokeh",
-        color=colour,
-        size=5 if quiet else 6.5,
-        fill_alpha=0.2 if quiet else 0.65,
-        line_alpha=0.4 if quiet else 1,
-        tools=["hover"],
-        hover_tooltips=[("well", "@plate @well"), ("concentration", "@dose"), (readout, "@text")],
+    return hv.Scatter([(np.nan, np.nan)], "x", "value", label=label).opts(
+        backend="bokeh", color=PALETTE[colour], size=7
     )
-    if row["category"] not in EFFECTS:
-        return [scatter]
-    curve = curves[(curves["compound"] == compound) & (curves["readout"] == readout)]
-    band = hv.Area(curve, "concentration", ["low", "high"]).opts(
-        backend="bokeh", color=colour, fill_alpha=0.14, line_alpha=0
-    )
-    line = hv.Curve(curve, "concentration", "value", label=label).opts(backend="bokeh", color=colour, line_width=2)
-    return [band, line, scatter]
 
 
-def _ec50(row: pd.Series[Any], axis: _Axis, colour: str) -> list[Any]:
-    """Draw a line at the EC50 and, across it at half the effect, the interval; nothing where it is not known."""
-    left, right = axis.limits
-    if row["category"] not in ("active", "partial") or not left < row["ec50"] < right:
-        return []
-    half = (row["bottom"] + row["top"]) / 2
-    low, high = max(row["ec50_low"], left), min(row["ec50_high"], right)
-    drop = hv.VLines([row["ec50"]]).opts(
-        backend="bokeh", color=colour, line_dash="dashed", line_width=1.2, line_alpha=0.7
-    )
-    interval = hv.Segments([(low, half, high, half)]).opts(backend="bokeh", color=colour, line_width=4, line_alpha=0.55)
-    centre = hv.Points([(row["ec50"], half)]).opts(
-        backend="bokeh", marker="diamond", size=12, fill_color="white", line_color=colour, line_width=2
-    )
-    return [drop, interval, centre]
-
-
-def _true_ec50(truth: pd.DataFrame | None, compound: str, axis: _Axis, top: float) -> list[Any]:
-    if truth is None:
-        return []
-    known = truth[(truth["compound"] == compound) & truth["ec50"].notna()]
-    places = [convert(row["ec50"], row["concentration_unit"], axis.unit) for _, row in known.iterrows()]
-    left, right = axis.limits
-    marks = [(place, top) for place in dict.fromkeys(places) if left < place < right]
-    return [
-        hv.Points(marks, label="true EC50").opts(
-            backend="bokeh", marker="inverted_triangle", size=11, color=INK, line_color="white"
-        )
+def _drawing(tables: CurveTables, label: str) -> Drawing:
+    hover = {
+        "tools": ["hover"],
+        "hover_tooltips": [
+            ("compound", "@compound"),
+            ("well", "@plate @well"),
+            ("concentration", "@dose"),
+            ("value", "@value{0.000}"),
+        ],
+    }
+    rows = tables.layers
+    more = WELL[2:]
+    layers = [
+        _layer(hv.Polygons, rows["bands"], _PATHS, fill_alpha=0.12, line_alpha=0),
+        _layer(hv.Contours, rows["networks"], _PATHS, line_width=1, line_alpha=0.5),
+        _layer(hv.Contours, rows["lines"], _PATHS, line_width=2),
+        _layer(hv.Segments, rows["bars"], _ENDS, line_width=5, line_alpha=0.35),
+        Layer(hv.Points, tables.wells, _WELLS, more, {"size": 7, "fill_alpha": 0.6, **hover, **_COLOURED}, _BY_PLATE),
+        Layer(
+            hv.Points,
+            tables.masked,
+            _WELLS,
+            more,
+            {"marker": "x", "size": 10, "line_width": 2, **hover, **_COLOURED},
+            _BY_COLOUR,
+        ),
+        _layer(hv.Segments, rows["ends"], _ENDS, line_width=4, line_alpha=0.55),
+        _layer(hv.Points, rows["ec50"], _WELLS, marker="diamond", size=13, line_color="white", line_width=1.5),
+        Layer(
+            hv.Points,
+            pd.DataFrame(rows["truth"], columns=_WELLS, dtype=float),
+            _WELLS,
+            options={"marker": "inverted_triangle", "size": 11, "color": INK, "line_color": "white"},
+        ),
+        Layer(
+            hv.VLines,
+            pd.DataFrame({"x": [tables.beyond(-0.06)]}),
+            ["x"],
+            options={"color": MUTED, "line_dash": "dotted", "line_width": 1, "line_alpha": 0.7},
+        ),
     ]
+    ticks = [(mark, format_si(mark, tables.base)) for mark, _ in log_ticks(tables.low * 0.9, tables.beyond(0.05))]
+    return Drawing(
+        layers,
+        _LOOK,
+        xlim=(tables.beyond(-0.2), tables.beyond(0.06)),
+        ylim=tables.limits,
+        xticks=[(tables.beyond(-0.14), "0"), *ticks],
+        xlabel="concentration",
+        ylabel=label,
+    )
 
 
-def _value_limits(values: pd.Series[Any]) -> tuple[float, float]:
-    """Return the ends of the value axis: those of a probability if all values could be one."""
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 1:
-        return -0.05, 1.08
-    room = 0.08 * (high - low or 1.0)
-    return low - room, high + room
-
-
-def _axis_break(axis: _Axis) -> Any:
-    """Return a hook that marks, on the axis, where the scale stops being logarithmic."""
-    place = float(np.sqrt(axis.zero * axis.beyond(-0.02)))
-
-    def hook(plot: Any, _element: Any) -> None:
-        plot.state.add_layout(
-            Label(
-                x=place,
-                y=0,
-                y_units="screen",
-                text="//",
-                text_color=MUTED,
-                text_font_size="11pt",
-                text_align="center",
-                text_baseline="middle",
-                background_fill_color="white",
-                level="overlay",
-            )
-        )
-
-    return hook
+def _layer(element: Any, rows: list[Any], places: list[str], **options: Any) -> Layer:
+    table = pd.DataFrame(rows, columns=[*places, "colour"])
+    return Layer(element, table, places, ["colour"], {**options, **_COLOURED}, _BY_COLOUR)

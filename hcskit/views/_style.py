@@ -17,6 +17,7 @@ __all__ = [
     "INK",
     "MUTED",
     "PALETTE",
+    "base_unit",
     "category_colours",
     "format_concentration",
     "format_ec50",
@@ -73,6 +74,17 @@ def category_colours(names: Sequence[str]) -> dict[str, str]:
     {'a': '#0072B2', 'b': '#D55E00'}
     """
     return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(dict.fromkeys(names))}
+
+
+def base_unit(unit: str) -> str:
+    """Return the unit in which a unit's concentrations are compared.
+
+    Examples
+    --------
+    >>> base_unit("uM"), base_unit("ng/mL")
+    ('M', 'g/L')
+    """
+    return {"M": "M", "L": "g/L"}.get(unit[-1:], unit)
 
 
 def format_unit(unit: str) -> str:

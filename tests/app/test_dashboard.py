@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from hcskit.results import MASKS, read_table
 from tests.fitted_run import BRACES, LONG, MARKUP, READOUT, RIGHT_TO_LEFT
@@ -26,7 +25,6 @@ from tests.fitted_run import BRACES, LONG, MARKUP, READOUT, RIGHT_TO_LEFT
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TOKEN = "a-token-of-the-tests"  # noqa: S105
 SECONDS = 1000
-expect.set_options(timeout=20 * SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +38,6 @@ def address(fitted_run: Path) -> Iterator[str]:
         assert found[2] == TOKEN
         yield found[1]
         server.send_signal(signal.SIGINT)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("HCSKIT_TEST_ALL"):
-            pytest.fail("Chromium is not installed (Debian, Ubuntu: apt-get install chromium)")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

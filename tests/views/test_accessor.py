@@ -106,10 +106,18 @@ def test_a_well_beyond_the_plate_is_refused(plate):
 
 def test_a_heat_map_and_a_montage_are_one_call_away(plate):
     heat = plate.hcs.heatmap("concentration", limits=(0.0, 10.0))
-    values = list(heat)[2].dframe().set_index("well")["value"]
+    values = list(heat)[2].dframe().dropna().set_index("well")["value"]
 
     assert values.to_dict() == {"B02": 5.0, "H12": 9.0}
     assert "A01  negative control" in list(plate.hcs.montage("A01"))[1].dframe()["label"].tolist()
+
+
+def test_a_node_of_a_screen_is_a_plate_too(plate):
+    screen = xr.DataTree.from_dict({"P1": plate, "P1/quality": xr.Dataset()})
+
+    assert screen["P1"].hcs.grid("concentration").equals(plate.hcs.grid("concentration"))
+    with pytest.raises(InputError, match="'P1'"):
+        _ = screen.hcs
 
 
 def test_views_are_loaded_only_when_asked_for():
