@@ -27,7 +27,18 @@ from . import (
     training,
     views,
 )
-from .actions import assess, cross_validate, embed, fit_wells, import_plates, mask_wells, predict, train, unmask_wells
+from .actions import (
+    assess,
+    cross_validate,
+    embed,
+    fit_wells,
+    import_plates,
+    join_plates,
+    mask_wells,
+    predict,
+    train,
+    unmask_wells,
+)
 from .cluster import ClusterConfig, open_cluster, tune_ranks
 from .data import open_data
 from .export import export_screen
@@ -70,6 +81,7 @@ __all__ = [
     "get_model",
     "import_plates",
     "inference",
+    "join_plates",
     "list_models",
     "list_runs",
     "lr_range",

@@ -2,6 +2,7 @@ from ._apply import embed, predict
 from ._assess import Assessment, assess
 from ._fit import fit_wells
 from ._import import import_plates
+from ._join import join_plates
 from ._mask import mask_wells, masked_readouts, read_masks, unmask_wells
 from ._train import cross_validate, train
 
@@ -12,6 +13,7 @@ __all__ = [
     "embed",
     "fit_wells",
     "import_plates",
+    "join_plates",
     "mask_wells",
     "masked_readouts",
     "predict",
