@@ -124,6 +124,7 @@ COMMANDS = [
     "predict",
     "embed",
     "cross-validate",
+    "join",
     "simulate",
     "lr-range",
 ]
@@ -138,7 +139,9 @@ def test_each_command_shows_an_example_that_it_accepts(hcskit: Any, command: str
     assert context.params
 
 
-@pytest.mark.parametrize("command", ["import", "quality", "train", "predict", "embed", "cross-validate", "tune-ranks"])
+@pytest.mark.parametrize(
+    "command", ["import", "join", "quality", "train", "predict", "embed", "cross-validate", "tune-ranks"]
+)
 def test_every_verb_takes_a_file_of_a_cluster(command: str) -> None:
     assert "--cluster" in {name for option in main.commands[command].params for name in option.opts}
 

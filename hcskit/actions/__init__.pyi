@@ -3,6 +3,7 @@ from ._assess import Assessment, assess
 from ._finetune import finetune
 from ._fit import fit_wells
 from ._import import import_plates
+from ._join import join_plates
 from ._mask import mask_wells, masked_readouts, read_masks, unmask_wells
 from ._saliency import saliency
 from ._train import cross_validate, train
@@ -15,6 +16,7 @@ __all__ = [
     "finetune",
     "fit_wells",
     "import_plates",
+    "join_plates",
     "mask_wells",
     "masked_readouts",
     "predict",

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from hcskit.cluster import AnyCluster, job_runner
 from hcskit.files import write_text
 from hcskit.platemap import read_plate_map
-from hcskit.readers import ImageIndex, read_folder, summarise
+from hcskit.readers import ImageIndex, describe_summary, read_folder, summarise
 from hcskit.store import convert_plates
 
 __all__ = ["import_plates"]
@@ -111,7 +111,7 @@ def import_plates(
             say(f"imported {path}")
     finally:
         table = summarise(indexes)
-        say(f"\n{table.drop(columns='why').reset_index().to_string(index=False)}")
+        say(f"\n{describe_summary(table)}")
         if summary is not None:
             write_text(summary, table.reset_index().to_json(orient="records", indent=1))
     return paths

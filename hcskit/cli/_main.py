@@ -20,7 +20,7 @@ __all__ = ["FILE", "cluster_option", "debug_option", "example", "main", "say_asi
 
 FILE = click.Path(path_type=Path)
 _DEBUG = "hcskit.debug"
-_RESUMED = ("run", "rerun", "import", "fetch", "train", "cross-validate")
+_RESUMED = ("run", "rerun", "import", "join", "fetch", "train", "cross-validate")
 
 
 class _BadInput(click.ClickException):

@@ -1,4 +1,4 @@
-"""Commands that bring images in and results out."""
+"""Commands that make screens, look at them and bring results out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import click
 import hcskit
 from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, say_where
 from hcskit.errors import InputError
-from hcskit.files import write_text
 
 
 @example("hcskit run dose_response -p source=EXPORT -p plate_map=map.csv --out runs/plate7")
@@ -69,36 +68,6 @@ def new(folder: Path) -> None:
     click.echo(f"\nIn {folder}, hcskit run uses these files in place of those that come with it.")
 
 
-@example("hcskit import EXPORT screens/plate7 --plate-map map.csv")
-@main.command("import")
-@click.argument("source", type=FILE)
-@click.argument("screen", type=FILE)
-@click.option(
-    "--plate-map", type=FILE, help="Treatments: CSV, TSV, Excel or Harmony's assay layout. May be given later."
-)
-@click.option(
-    "--reader", help="Name of a reader, or a YAML file with a pattern. Default: the one that knows the layout."
-)
-@click.option("--plate", help="What to call the plate. Default: as the export does.")
-@click.option("--channels", help="Import only these channels, such as DNA,Actin; those of a plate must have one size.")
-@click.option(
-    "--allow-missing",
-    is_flag=True,
-    help="Accept images that the export names, and wells of the map, that are not there; leave out bad files.",
-)
-@click.option("--wells", help="Import only these wells now, such as A01,A02; several imports share one plate.")
-@click.option("--summary", type=FILE, help="Also write the table of found and missing images as JSON.")
-@click.option("--replace-plate-map", is_flag=True, help="Replace the plate map that the plate already has.")
-@click.option("--follow-links", is_flag=True, help="Follow symbolic links that lead out of the SOURCE folder.")
-@cluster_option
-@debug_option
-def import_(source: Path, screen: Path, wells: str | None, channels: str | None, **options: Any) -> None:
-    """Import the images of a SOURCE folder into a SCREEN, as OME-Zarr plates."""
-    chosen = None if wells is None else wells.split(",")
-    only = None if channels is None else channels.split(",")
-    hcskit.import_plates(source, screen, wells=chosen, channels=only, say=click.echo, **options)
-
-
 @example("hcskit quality screens/plate7 --cluster slurm.yaml")
 @main.command()
 @click.argument("screen", type=FILE)
@@ -136,34 +105,6 @@ def fit(data: Path, out: Path | None) -> None:
 def report(run: Path, **options: Path | None) -> None:
     """Write the report of a RUN or a screen as one HTML file; of half a run, it shows that half."""
     say_where(hcskit.report(run, **options).resolve())
-
-
-@main.group()
-def platemap() -> None:
-    """Look at plate maps."""
-
-
-@example("hcskit platemap check map.xlsx --html map.html")
-@platemap.command()
-@click.argument("file", type=FILE)
-@click.option("--plate", help="Name of the plate, if the file is the map of several.")
-@click.option("--html", type=FILE, help="Draw it as a web page too.")
-@debug_option
-def check(file: Path, plate: str | None, html: Path | None) -> None:
-    """Draw the plate as hcskit understands a plate map FILE, or report what is wrong with it."""
-    table = hcskit.platemap.read_plate_map(file, plate)
-    click.echo(hcskit.platemap.draw_plate_map(table))
-    if html is not None:
-        write_text(html, hcskit.platemap.plate_map_html(table, plate or file.name))
-
-
-@main.command()
-@debug_option
-def readers() -> None:
-    """List the layouts that can be imported."""
-    for name, reader in hcskit.readers.readers().items():
-        about = str(getattr(reader, "description", None) or reader.__doc__ or "").strip().split("\n\n")[0]
-        click.echo(f"{name:<24}{' '.join(about.replace('``', '').split())}")
 
 
 @example("hcskit info screens/plate7")

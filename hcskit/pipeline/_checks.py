@@ -136,12 +136,13 @@ class _Outlook:
         layout: str | None,
         plate: str | None,
         allow_missing: bool,
+        follow_links: bool,
     ) -> None:
         self.plates = {}
         if source is None:  # the simulated plate of the run, which an earlier step makes
             return
         raw = []
-        for index in read_folder(source, layout or reader, plate, self.run):
+        for index in read_folder(source, layout or reader, plate, self.run, follow_links=follow_links):
             with self._noting():
                 index.check_absent(allow_missing)
             with self._noting():

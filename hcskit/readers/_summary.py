@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from hcskit.errors import ReaderError
 from hcskit.readers.toolkit import ImageIndex
 
-__all__ = ["summarise"]
+__all__ = ["describe_summary", "summarise"]
 
 _COLUMNS = (
     *("plate", "wells", "fields", "channels", "planes", "times"),
@@ -30,7 +30,7 @@ def summarise(plates: Iterable[ImageIndex]) -> pd.DataFrame:
     pandas.DataFrame
         Index ``plate``; columns ``wells``, ``fields``, ``channels``, ``planes``, ``times`` (the labels that there are),
         ``images``, ``missing`` (that the export names and that are not there), ``left_out`` (on purpose), ``bad``
-        (files that cannot be used) and ``why``: the reasons, in words.
+        (files that cannot be used) and ``why``: the reasons, a list of words.
 
     Examples
     --------
@@ -41,13 +41,26 @@ def summarise(plates: Iterable[ImageIndex]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_COLUMNS)).set_index("plate")
 
 
+def describe_summary(table: pd.DataFrame) -> str:
+    """Return the table of `summarise` as text, and below it the reasons, plate by plate."""
+    counts = table.drop(columns="why").reset_index().to_string(index=False)
+    return "\n".join([counts, *(f"  {plate}: {reason}" for plate, reasons in table.why.items() for reason in reasons)])
+
+
 def _row(index: ImageIndex) -> tuple[object, ...]:
+    bad, faults = dict(index.bad), []
     try:
-        bad = {**index.bad, **index.bad_files()}
-        faults = [f"{len(bad)} bad file(s)"] if bad else []
+        bad |= index.bad_files()
     except ReaderError as error:  # channels of different size
-        bad, faults = dict(index.bad), [str(error)]
+        faults = [str(error)]
     left_out = {reason: len(files) for reason, files in index.left_out.items() if files}
+    why = [
+        *_some("missing", index.absent),
+        *(f"left out: {count} {reason}" for reason, count in left_out.items()),
+        *_some("bad", list(bad.values())),
+        *faults,
+        *index.notes,
+    ]
     return (
         index.plate,
         *(index.table[name].nunique() for name in ("well", "field", "channel", "z", "time")),
@@ -55,5 +68,11 @@ def _row(index: ImageIndex) -> tuple[object, ...]:
         len(index.absent),
         sum(left_out.values()),
         len(bad),
-        "; ".join([*(f"{count} {reason}" for reason, count in left_out.items()), *faults, *index.notes]),
+        why,
     )
+
+
+def _some(what: str, names: Sequence[str]) -> list[str]:
+    """Say what there is of a kind, with an example."""
+    rest = f", and {len(names) - 1} more" if len(names) > 1 else ""
+    return [f"{what}: {names[0]}{rest}"] if names else []

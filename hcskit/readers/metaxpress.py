@@ -21,6 +21,7 @@ import pandas as pd
 
 from hcskit.plate import parse_well
 from hcskit.readers._htd import Htd
+from hcskit.readers._metaxpress_tags import read_plate_tags
 from hcskit.readers.toolkit import Claim, ImageIndex, distinct, without_projections
 
 __all__ = ["claim", "index", "projections"]
@@ -119,17 +120,21 @@ def _named_apart(plates: Sequence[ImageIndex]) -> list[ImageIndex]:
 def _plate(home: Path, plate: str, images: pd.DataFrame, htd: Htd | None, flat: bool) -> ImageIndex:
     thumbs = tuple(images.path[images.thumb])
     table, reason, left_out = (_flat if flat else _stacks)(images[~images.thumb])
-    named = htd.waves if htd else {}
+    tags = read_plate_tags(table)
+    named = {**tags.names, **(htd.waves if htd else {})}
     waves = sorted({*named, *table.wave})
     channels = distinct({wave: named.get(wave, f"w{wave}") for wave in waves}, "w{}")
     wells = sorted(set(table.well), key=parse_well)
-    unnamed = ", ".join(map(str, sorted(set(table.wave) - set(named)))) if htd else ""
+    unnamed = ", ".join(map(str, sorted(set(table.wave) - set(htd.waves)))) if htd else ""
     return ImageIndex(
         plate,
         table.assign(channel=table.wave.map(channels)),
         tuple(channels.values()),
         source=f"{home}{_SOURCE}",
         plate_format=htd.size(wells) if htd else None,
+        exposure={channels[wave]: seconds for wave, seconds in tags.exposure.items()},
+        emission={channels[wave]: length for wave, length in tags.emission.items()},
+        positions=tags.positions(zip(table.well, table.field, strict=True)),
         notes=(f"{htd.name} has no name for wave {unnamed}; is the copy of it complete?",) if htd and unnamed else (),
         tagged=True,
         absent=tuple(_absent(htd, table, flat)) if htd and len(table) else (),

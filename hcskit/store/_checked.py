@@ -129,6 +129,8 @@ def check_export(
     index.forget_headers()
     if allow_missing:
         index = index.without_bad_files()
+    elif index.bad:  # of a file that its reader could not open, nobody knows which wells it has
+        raise ReaderError(describe_bad_files(index.plate, index.bad, index.table.path.nunique() + len(index.bad)))
     info = index.info_of_good_files()
     _refuse_bad_files(index, None if chosen is None else chosen_wells(chosen, info))
     wells = None

@@ -55,8 +55,12 @@ def test_the_summary_counts_them(spoiled: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     (row,) = json.loads(told.read_text())
     wanted = {"plate": "P1", "wells": 3, "fields": 2, "channels": 2, "planes": 1, "times": 1, "images": 8, "missing": 0}
-    assert row == {**wanted, "left_out": 0, "bad": 4, "why": "4 bad file(s)"}
-    assert done.stdout.splitlines()[-1].split() == ["P1", "3", "2", "2", "1", "1", "8", "0", "0", "4"]
+    (why,) = row.pop("why")
+    assert row == {**wanted, "left_out": 0, "bad": 4}
+    assert (why.startswith(f"bad: {spoiled / EMPTY} is not"), why.endswith(", and 3 more")) == (True, True)
+    *_, counts, reason = done.stdout.splitlines()
+    assert counts.split() == ["P1", "3", "2", "2", "1", "1", "8", "0", "0", "4"]
+    assert reason == f"  P1: {why}"
 
 
 def test_they_can_be_left_out_and_are_seen_to_be(spoiled: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -133,12 +134,42 @@ def labels_of(index: ImageIndex) -> set[tuple[str, int, int, str, int]]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_conformance_of_the_database(case: str, tmp_path: Path) -> None:
-    check_reader(metaxpress, write_database, tmp_path, case, Numbering(channels=("w1", "w2")))
+    written = Numbering(channels=("w1", "w2"), metadata={"exposure": dict.fromkeys(("w1", "w2", "w3"), 0.015)})
+    check_reader(metaxpress, write_database, tmp_path, case, written)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_conformance_of_an_export(case: str, tmp_path: Path) -> None:
-    check_reader(metaxpress, write_export, tmp_path, case)
+    written = Numbering(metadata={"exposure": dict.fromkeys(("DNA", "Actin", "Tubulin"), 0.015)})
+    check_reader(metaxpress, write_export, tmp_path, case, written)
+
+
+def tagged(**properties: str) -> str:
+    """The description of an image with these properties."""
+    named = {name.replace("__", "-"): value for name, value in properties.items()}
+    added = "".join(f'<prop id="{name}" type="string" value="{value}"/>' for name, value in named.items())
+    return DESCRIPTION.replace("</PlaneInfo>", f"{added}</PlaneInfo>")
+
+
+def test_channels_and_sites_are_those_of_the_tags(tmp_path: Path) -> None:
+    for well, site, wave in product(("B02", "C03"), (1, 2), (1, 2)):
+        where = {"OffsetFromWellCenterUmX": str(700 * site - 1050), "OffsetFromWellCenterUmY": "-350"}
+        light = {"_IllumSetting_": ("DAPI", "FITC")[wave - 1], "wavelength": str((452, 536)[wave - 1])}
+        write_image(tmp_path / "7" / f"P_{well}_s{site}_w{wave}{guid()}.tif", description=tagged(**where, **light))
+    (index,) = read_folder(tmp_path)
+    assert (index.channels, index.emission) == (("DAPI", "FITC"), {"DAPI": 452, "FITC": 536})
+    assert index.exposure == {"DAPI": 0.015, "FITC": 0.015}
+    assert index.positions is not None
+    assert index.positions.loc["C03"].to_numpy().tolist() == [[-350, 350], [350, 350]]
+
+
+def test_without_offsets_the_middle_of_the_sites_is_the_wells(tmp_path: Path) -> None:
+    for site, (x, y) in enumerate(((9000, 7000), (9700, 7000), (9700, 7700)), 1):
+        where = {"stage__position__x": str(x), "stage__position__y": str(y)}
+        write_image(tmp_path / "7" / f"P_B02_s{site}{guid()}.tif", description=tagged(**where))
+    (index,) = read_folder(tmp_path)
+    assert index.positions is not None
+    assert index.positions.to_numpy().tolist() == [[-350, 350], [350, 350], [350, -350]]
 
 
 def test_the_real_database(shared_data: Path) -> None:
@@ -148,7 +179,7 @@ def test_the_real_database(shared_data: Path) -> None:
     assert claim.names == 12
     index = only_plate(folder)
     assert index.plate == "Projection-Mix"
-    assert labels_of(index) == {(w, s, 1, "w1", z) for w in ("E07", "E08") for s in (1, 2) for z in (1, 2)}
+    assert labels_of(index) == {(w, s, 1, "FITC_05", z) for w in ("E07", "E08") for s in (1, 2) for z in (1, 2)}
     assert Path(index.table.query("well == 'E08' and field == 1 and z == 2").path.item()).name.startswith(
         "Projection-Mix_E08_s14864BA30"
     )
@@ -162,7 +193,7 @@ def test_the_projections_of_the_real_database(shared_data: Path) -> None:
     reader: Reader = metaxpress.projections
     assert reader.claim(folder, list_files(folder)) is None
     index = only_plate(folder, reader)
-    assert labels_of(index) == {(w, s, 1, "w1", 1) for w in ("E07", "E08") for s in (1, 2)}
+    assert labels_of(index) == {(w, s, 1, "FITC_05", 1) for w in ("E07", "E08") for s in (1, 2)}
     assert {Path(path).parent.name for path in index.table.path} == {"1334"}
     assert len(index.left_out["image(s) of single planes; the reader metaxpress takes them"]) == 8
 

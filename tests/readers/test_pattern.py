@@ -1,5 +1,6 @@
 """File-name layouts: which names are read as what, and what is refused."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -300,7 +301,7 @@ def test_projections_are_told_from_planes_at_each_place(tmp_path: Path) -> None:
 def test_the_parts_of_a_plate_are_no_plates(tmp_path: Path) -> None:
     layout = FilePattern(name="mine", pattern=r"(?P<well>[A-P]\d\d)_(?P<z>\d)\.tif")
     touch(tmp_path, "Plate1/B02/ZStep_1/B02_1.tif", "Plate1/B02/ZStep_2/B02_2.tif", "Plate1/B03/ZStep_1/B03_1.tif")
-    assert [index.plate for index in layout.index(tmp_path, list_files(tmp_path))] == [tmp_path.name]
+    assert [index.plate for index in layout.index(tmp_path, list_files(tmp_path))] == ["Plate1"]
     touch(tmp_path, "Plate2/B03/ZStep_1/B03_1.tif")
     assert [index.plate for index in layout.index(tmp_path, list_files(tmp_path))] == ["Plate1", "Plate2"]
     whole = layout.model_copy(update={"one_plate": True})
@@ -308,9 +309,19 @@ def test_the_parts_of_a_plate_are_no_plates(tmp_path: Path) -> None:
         whole.index(tmp_path, list_files(tmp_path))
 
 
-def test_a_format_that_no_reader_opens_is_named_with_the_way_round(tmp_path: Path) -> None:
-    with pytest.raises(ReaderError, match=r"are of Nikon NIS-Elements \(\.nd2\); .*bioformats2raw"):
-        read_folder(touch(tmp_path, "x/WellA01_ChannelDAPI_Seq0000.nd2"))
+FORMATS = {
+    "MFGTMP_A01f00d0.C01": "only Bio-Formats reads.*bioformats2raw",
+    "MFGTMP_A01f00d0.DIB": "only Bio-Formats reads",
+    "plate.sqlite": "archive of Harmony",
+    "plate.db": "archive of Harmony",
+    "plate.zip": "unpack them first",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_that_no_reader_opens_is_named_with_the_way_round(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ReaderError, match=rf"like {re.escape(name)} are of .*{FORMATS[name]}"):
+        read_folder(touch(tmp_path, f"x/{name}"))
 
 
 def test_real_plates_whose_names_say_everything(shared_data: Path) -> None:
@@ -329,4 +340,4 @@ def test_folders_whose_names_do_not_say_the_plate_are_a_plate_each(tmp_path: Pat
     assert first.notes == ("no file name says the plate: each of 2 folders is taken for one",)
     touch(tmp_path, "v/b/Channel1-03-A-03.tif")
     assert [index.plate for index in read_folder(tmp_path)] == ["v-b", "w-a", "w-b"]
-    assert [(index.plate, index.notes) for index in read_folder(tmp_path / "v")] == [("v", ())]
+    assert [(index.plate, index.notes) for index in read_folder(tmp_path / "v")] == [("b", ())]

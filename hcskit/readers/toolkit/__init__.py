@@ -16,11 +16,14 @@ The rest helps to read other programs' files, and refuses what would put an imag
 """
 
 from hcskit.readers.toolkit._bad_files import describe_bad_files
+from hcskit.readers.toolkit._containers import CONTAINERS, Container, ContainerFormat, Series, read_container
 from hcskit.readers.toolkit._files import IMAGE_SUFFIXES, WHOLE, read_header, read_image, read_pixels
+from hcskit.readers.toolkit._folders import plate_folder, plate_names
 from hcskit.readers.toolkit._header import Header
 from hcskit.readers.toolkit._index import ImageIndex
 from hcskit.readers.toolkit._index_table import KEYS
 from hcskit.readers.toolkit._labels import distinct, label, number, only, plate_size, well_name
+from hcskit.readers.toolkit._metamorph import metamorph_properties
 from hcskit.readers.toolkit._paths import check_unlisted, inside, list_files, on_disk
 from hcskit.readers.toolkit._pattern import FilePattern
 from hcskit.readers.toolkit._places import field_positions, plane_distance, strayed_fields
@@ -37,15 +40,19 @@ from hcskit.readers.toolkit._zarr_json import (
 )
 
 __all__ = [
+    "CONTAINERS",
     "IMAGE_SUFFIXES",
     "KEYS",
     "WHOLE",
     "ZARR_ATTRIBUTES",
     "Claim",
+    "Container",
+    "ContainerFormat",
     "FilePattern",
     "Header",
     "ImageIndex",
     "Reader",
+    "Series",
     "ZarrArray",
     "check_unlisted",
     "describe_bad_files",
@@ -55,13 +62,17 @@ __all__ = [
     "is_zarr_empty",
     "label",
     "list_files",
+    "metamorph_properties",
     "number",
     "on_disk",
     "only",
     "open_tiff",
     "parse_xml",
     "plane_distance",
+    "plate_folder",
+    "plate_names",
     "plate_size",
+    "read_container",
     "read_header",
     "read_image",
     "read_pixels",

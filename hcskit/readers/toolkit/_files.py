@@ -1,4 +1,4 @@
-"""Image files: their headers, checked, and their pixels; TIFF, PNG, BMP and JPEG, and the arrays of an OME-Zarr."""
+"""Image files: their headers, checked, and their pixels; TIFF, pictures, containers, and the arrays of an OME-Zarr."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tifffile
-from defusedxml.ElementTree import ParseError, fromstring
 from PIL import Image
 
 from hcskit.errors import ReaderError
 from hcskit.inputs import open_file
+from hcskit.readers.toolkit._containers import CONTAINERS, format_of, read_container_header, read_container_image
 from hcskit.readers.toolkit._header import Header, check_size
-from hcskit.readers.toolkit._labels import number
+from hcskit.readers.toolkit._metamorph import metamorph_pixel_size, metamorph_properties
 from hcskit.readers.toolkit._tiff import check_page, decode_page, open_tiff
 from hcskit.readers.toolkit._zarr_images import read_array_header, read_array_image
 
@@ -28,10 +28,10 @@ __all__ = [
     "read_pixels",
 ]
 
-_TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's TIFF of several images
+_TIFF = frozenset({".tif", ".tiff", ".flex"})  # an Opera's is a TIFF of several images
 _PICTURE = frozenset({".png", ".bmp", ".jpg", ".jpeg"})
 #: How the names of image files end, in lower case.
-IMAGE_SUFFIXES = _TIFF | _PICTURE
+IMAGE_SUFFIXES = _TIFF | _PICTURE | {suffix for one in CONTAINERS.values() for suffix in one.suffixes}
 #: The sample of an image that has one for each pixel: the image itself.
 WHOLE = -1
 _RGB = ("RGB", "RGBA")
@@ -55,6 +55,8 @@ def read_header(path: str | Path) -> Header:
             return _tiff_header(path)
         if suffix in _PICTURE:
             return _picture_header(path)
+        if format_of(path) is not None:
+            return read_container_header(path)
         return read_array_header(path)
     except ReaderError:
         raise
@@ -110,6 +112,8 @@ def read_pixels(path: str | Path, page: int | None = None) -> npt.NDArray[Any]:
             with open_file(path) as file, Image.open(file) as picture:
                 check_size(path, picture.size)
                 return _picture_image(picture)
+        if format_of(path) is not None:
+            return read_container_image(path, page or 0)
         return read_array_image(path, page or 0)
     except ReaderError:
         raise
@@ -217,20 +221,9 @@ def _is_grey_palette(picture: Image.Image) -> bool:
 
 
 def _pixel_size(page: Any) -> float | None:
-    if page.description.startswith("<MetaData>"):
-        return _metaxpress_pixel_size(page.description)
+    if properties := metamorph_properties(page.description):
+        return metamorph_pixel_size(properties)
     pixels, centimetres = page.tags.valueof("XResolution", default=(0, 1))
     if not pixels or page.tags.valueof("ResolutionUnit") != tifffile.RESUNIT.CENTIMETER:
         return None
     return float(f"{1e4 * centimetres / pixels:.6g}")  # the tag is a fraction of whole numbers
-
-
-def _metaxpress_pixel_size(description: str) -> float | None:
-    """Read the calibration that MetaXpress and MetaMorph write; their resolution tags mean nothing."""
-    try:
-        properties = {one.get("id"): one.get("value") for one in fromstring(description).iter("prop")}
-    except ParseError:
-        return None
-    is_micrometre = properties.get("spatial-calibration-units") in ("um", "µm")
-    is_known = properties.get("spatial-calibration-state") == "on" and is_micrometre
-    return number(properties.get("spatial-calibration-x")) if is_known else None

@@ -28,24 +28,26 @@ def plate_folder(folder: Path, home: Path) -> Path:
     >>> plate_folder(Path("run"), Path("run/Plate1/B02/TimePoint_1")).as_posix()
     'run/Plate1'
     """
-    while home != folder and _PART.fullmatch(home.name):
+    while home.is_relative_to(folder) and home != folder and _PART.fullmatch(home.name):
         home = home.parent
-    return home
+    return home if home.is_relative_to(folder) else folder
 
 
 def plate_names(folder: Path, homes: Sequence[Path]) -> dict[Path, str]:
-    """Call each of several folders by its name, or by those above it too where two have one name.
+    """Call each folder by its name, or by those above it too where two have one name.
 
     Examples
     --------
     >>> plate_names(Path("run"), [Path("run/P1/Images"), Path("run/P2/Images")]).values()
     dict_values(['P1', 'P2'])
+    >>> plate_names(Path("P1"), [Path("P1/Images")]).values()
+    dict_values(['P1'])
     """
-    if len(homes) == 1:
-        return {homes[0]: folder.name}
     parts = {home: home.relative_to(folder).parts for home in homes}
     told = {home: [part for part in names if not _GENERIC.fullmatch(part)] for home, names in parts.items()}
     last = {home: "-".join(names[-1:]) for home, names in told.items()}
+    if len(homes) == 1:
+        return {homes[0]: last[homes[0]] or folder.name}
     whole = {home: "-".join(names) for home, names in told.items()}
     for names in (last, whole):
         if all(names.values()) and len(set(names.values())) == len(homes):
