@@ -48,7 +48,7 @@ def hand_over(cluster: Cluster) -> Iterator[Handover]:
     told = config.model_dump(mode="json", exclude=_OURS, exclude_defaults=True)
     if config.kind == "local":
         told |= {"interface": "lo", "driver_interface": "lo"}
-    told |= {"kind": "address", "address": cluster.client.scheduler.address}
+    told |= {"kind": "address", "address": cluster.client.scheduler_info(n_workers=0)["address"]}
     with tempfile.TemporaryDirectory(prefix="hcskit-cluster-") as private:
         file = Path(private, "cluster.yaml")
         file.write_text(yaml.safe_dump(told), encoding="utf-8")

@@ -44,9 +44,9 @@ class RunCluster:
     ) -> bool | None:
         return self._open.__exit__(kind, error, trace)
 
-    def described(self, notebook: StepNotebook, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a step's parameters with the description of the cluster in them, to check them; opens nothing."""
-        return {**values, CLUSTER: self._config} if self._serves(notebook, values) else values
+    def described(self, notebook: StepNotebook, values: Mapping[str, Any]) -> tuple[StepNotebook, Mapping[str, Any]]:
+        """Return a step and its parameters, with the description of the cluster in them, to be checked."""
+        return notebook, {**values, CLUSTER: self._config} if self._serves(notebook, values) else values
 
     def for_step(self, notebook: StepNotebook, values: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, str]]:
         """Return a step's parameters with the file of the open cluster in them, and the environment that it needs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from papermill.exceptions import PapermillExecutionError
@@ -11,7 +12,7 @@ from papermill.exceptions import PapermillExecutionError
 from hcskit.errors import HcskitError, InputError, RunError, StoreError
 from hcskit.pipeline._kernel import cell_name
 
-__all__ = ["as_raised", "describe"]
+__all__ = ["how_it_ended", "raise_told"]
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _LINE = re.compile(r"Cell In\[\d+\], line (\d+)")
@@ -19,17 +20,43 @@ _LINE = re.compile(r"Cell In\[\d+\], line (\d+)")
 _UNNAMED = "CellExecutionError"
 
 
-def as_raised(step: str, error: PapermillExecutionError, output: Path) -> HcskitError:
+def how_it_ended(error: BaseException, output: Path) -> tuple[Any, str]:
+    """Return the status of a step that did not end well, and what its record says of it."""
+    if isinstance(error, PapermillExecutionError):
+        status = "stopped" if error.ename == "KeyboardInterrupt" else "failed"
+        what, where = _describe(error, output)
+        return status, f"{what} ({where})"
+    status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+    return status, f"{type(error).__name__}: {error}"
+
+
+def raise_told(name: str, error: BaseException, output: Path, run: Path) -> None:
+    """Raise what the user is told."""
+    if isinstance(error, PapermillExecutionError):
+        if error.ename == "KeyboardInterrupt":
+            raise KeyboardInterrupt from error
+        raise _as_raised(name, error, output) from error
+    if isinstance(error, RunError):
+        raise RunError(f"step {name} failed: {error}") from error
+    if isinstance(error, OSError):
+        raise StoreError(
+            f"step {name} could not be written to {run}: {error.strerror or error}; remove the cause, and give the "
+            "command again"
+        ) from error
+    raise error
+
+
+def _as_raised(step: str, error: PapermillExecutionError, output: Path) -> HcskitError:
     """Turn a notebook's error into the error that hcskit would raise here: invalid input stays an InputError."""
     message = _ANSI.sub("", str(error.evalue))
     for kind in (InputError, StoreError):
         if error.ename in {kind.__name__, *(child.__name__ for child in kind.__subclasses__())}:
             return kind(f"step {step}: {message}")
-    what, where = describe(error, output)
+    what, where = _describe(error, output)
     return RunError(f"step {step} failed with {what} ({where}; the full traceback is in {output})")
 
 
-def describe(error: PapermillExecutionError, output: Path) -> tuple[str, str]:
+def _describe(error: PapermillExecutionError, output: Path) -> tuple[str, str]:
     """Say what a cell raised, and where: its number, and the line."""
     notebook = nbformat.read(output, as_version=4)  # type: ignore[no-untyped-call]
     failed = [

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -70,19 +71,14 @@ class _Server:
         self._lock = threading.Lock()
         atexit.register(self.close)
 
-    @classmethod
-    def start(cls, modules: Sequence[str]) -> _Server:
-        ours, its = socket.socketpair()
-        command = [sys.executable, "-P", str(Path(__file__).with_name("_forkserver.py")), *modules]
-        with its:
-            process = subprocess.Popen(command, stdin=its, start_new_session=True)  # noqa: S603 - our own script
-        return cls(ours, process)
-
     def fork(self, modules: Sequence[str]) -> _Server:
         """Return a server with further modules."""
         ours, its = socket.socketpair()
-        with its:
-            return _Server(ours, self._ask({"modules": modules}, its.fileno()))
+        with its, ExitStack() as failed:
+            failed.callback(ours.close)
+            server = _Server(ours, self._ask({"modules": modules}, its.fileno()))
+            failed.pop_all()
+        return server
 
     def start_kernel(
         self, arguments: Sequence[str], environment: Mapping[str, str], folder: str, stderr: TextIO
@@ -112,6 +108,15 @@ class _Server:
         return _Process(int(pid), descriptors[0])
 
 
+def _server(modules: Sequence[str]) -> _Server:
+    """Start a server as a process of its own."""
+    ours, its = socket.socketpair()
+    command = [sys.executable, "-P", str(Path(__file__).with_name("_forkserver.py")), *modules]
+    with its:
+        process = subprocess.Popen(command, stdin=its, start_new_session=True)  # noqa: S603 - our own script
+    return _Server(ours, process)
+
+
 class _Servers:
     """The servers of this process: one for all kernels, and one with TensorFlow, forked from it when it is needed."""
 
@@ -123,7 +128,7 @@ class _Servers:
         with self._lock:
             server = self._running.get(network)
             if server is None or not server.is_there:
-                server = self.get(False).fork(_NETWORK) if network else _Server.start(_COMMON)
+                server = self.get(False).fork(_NETWORK) if network else _server(_COMMON)
                 self._running[network] = server
             return server
 

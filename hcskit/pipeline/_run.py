@@ -9,18 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from papermill.exceptions import PapermillExecutionError
-
 from hcskit.cluster import AnyCluster
 from hcskit.digests import CACHE, Digests
-from hcskit.errors import InputError, RunError, StoreError
+from hcskit.errors import InputError
 from hcskit.files import make_folder
 from hcskit.locks import locked
 from hcskit.pipeline._belongings import claim, find_inputs, inside_run, read_by, there, what_is_there
 from hcskit.pipeline._checks import check_steps
 from hcskit.pipeline._cluster import RunCluster
 from hcskit.pipeline._crate import write_crate
-from hcskit.pipeline._faults import as_raised, describe
+from hcskit.pipeline._faults import how_it_ended, raise_told
 from hcskit.pipeline._kernel import execute
 from hcskit.pipeline._notebook import StepNotebook
 from hcskit.pipeline._plan import Choice, pair, why
@@ -101,8 +99,7 @@ def run_pipeline(
     choice.check([notebook.name for notebook, _ in bound])
     record = _record(pipeline, bound, run)  # refuses a folder that holds something else, before the lock is put there
     shared = RunCluster(cluster, run / "logs", say)
-    due = _due(bound, record, choice, run)
-    check_steps([(notebook, shared.described(notebook, values)) for notebook, values in due], run)
+    check_steps([shared.described(*step) for step in _due(bound, record, choice, run)], run)
     if dry_run:
         _Pass(bound, record, run, choice, say, progress, shared).foresee()
         return record
@@ -264,40 +261,15 @@ class _Pass:
         make_folder(output.parent)
         notebook, values = self.bound[number]
         try:
-            values, environment = self.cluster.for_step(notebook, values)
-            report = execute(notebook.path, output, values, self.run, self.progress, environment)
+            given, environment = self.cluster.for_step(notebook, values)
+            report = execute(notebook.path, output, given, self.run, self.progress, environment)
             step.executable, step.versions = report.executable, report.versions
             step.peak_memory_bytes = report.peak_memory_bytes
             step.outputs = claim(step, steps, self.run, before, self.digests)
             step.reads = dict(read_by(each) for each in steps[:number])
             step.status = "completed"
         except BaseException as error:  # noqa: BLE001 - raised again, as the user is told
-            step.status, step.error = _how_it_ended(error, output)
-            _raise_told(step.name, error, output, self.run)
+            step.status, step.error = how_it_ended(error, output)
+            raise_told(step.name, error, output, self.run)
         finally:
             step.seconds = round(time.perf_counter() - began, 2)
-
-
-def _how_it_ended(error: BaseException, output: Path) -> tuple[Any, str]:
-    if isinstance(error, PapermillExecutionError):
-        status = "stopped" if error.ename == "KeyboardInterrupt" else "failed"
-        what, where = describe(error, output)
-        return status, f"{what} ({where})"
-    status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-    return status, f"{type(error).__name__}: {error}"
-
-
-def _raise_told(name: str, error: BaseException, output: Path, run: Path) -> None:
-    """Raise what the user is told."""
-    if isinstance(error, PapermillExecutionError):
-        if error.ename == "KeyboardInterrupt":
-            raise KeyboardInterrupt from error
-        raise as_raised(name, error, output) from error
-    if isinstance(error, RunError):
-        raise RunError(f"step {name} failed: {error}") from error
-    if isinstance(error, OSError):
-        raise StoreError(
-            f"step {name} could not be written to {run}: {error.strerror or error}; remove the cause, and give the "
-            "command again"
-        ) from error
-    raise error
