@@ -1,7 +1,7 @@
 """How to train: everything that defines a network, in one YAML file. Nothing here loads TensorFlow."""
 
 from hcskit.recipe._recipe import AugmentationSection, DataSection, ParallelSection, PredictionSection, Recipe
-from hcskit.recipe._stages import Stage, learning_rates, stages
+from hcskit.recipe._stages import Stage, flat_after, last_steps, learning_rates, stages
 
 __all__ = [
     "AugmentationSection",
@@ -10,6 +10,8 @@ __all__ = [
     "PredictionSection",
     "Recipe",
     "Stage",
+    "flat_after",
+    "last_steps",
     "learning_rates",
     "stages",
 ]

@@ -77,6 +77,18 @@ class AugmentationSection(Section):
     )
 
 
+class StopSection(Section):
+    """When a training ends before its last epoch: once the training loss no longer falls."""
+
+    window: int | None = Field(
+        6,
+        ge=3,
+        description="compare the loss of so many epochs with that of so many before; if it is no lower, do as many "
+        "epochs from the end of the schedule, and stop. With cycles, the cycles are compared, and the training stops "
+        "at the end of one. null: train for all epochs",
+    )
+
+
 class ParallelSection(Section):
     """How ranks exchange gradients (Sergeev & Del Balso, arXiv:1802.05799, 2018); the defaults are Horovod's.
 
@@ -140,6 +152,7 @@ class Recipe(YamlFile):
     augmentation: AugmentationSection = AugmentationSection()
     optimiser: Annotated[Optimiser, OPTIMISERS] = AdamWSection()
     schedule: Annotated[Schedule, SCHEDULES] = CosineSection()
+    stop: StopSection = StopSection()
     prediction: PredictionSection = PredictionSection()
     parallel: ParallelSection = ParallelSection()
     run: RunSection = RunSection()
