@@ -16,6 +16,7 @@ from ._labelled import ImageFolder, LabelledData, ScreenData, open_data
 from ._learnable import check_learnable
 from ._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source
 from ._split import split_folds, split_groups
+from ._stand_ins import with_stand_ins
 
 __all__ = [
     "KEPT_SHARE",
@@ -45,4 +46,5 @@ __all__ = [
     "split_groups",
     "survey",
     "tile_corners",
+    "with_stand_ins",
 ]

@@ -24,6 +24,11 @@ class DataSection(Section):
         ("negative_control", "positive_control"), description="roles of the wells to learn from"
     )
     exclude: tuple[str, ...] = Field((), description="classes that are left out")
+    stand_ins: bool = Field(
+        True,
+        description="where no plate has negative controls, learn from the lowest dose of each series in their place; "
+        "where none has positive controls, from the highest (docs/readouts.md)",
+    )
     pattern: str | None = Field(
         None,
         description="for images in folders: a regular expression that is searched in each file's path without the "
