@@ -299,3 +299,32 @@ def test_the_columns_of_networks_widen_the_intervals() -> None:
     alone, fit = (fit_responses(points).responses.loc[("a", "active")] for points in (table, networks))
     assert fit["ec50_spread"] == pytest.approx(np.log10(1.5), rel=0.05)
     assert fit["ec50_low"] < alone["ec50_low"] < fit["ec50"] < alone["ec50_high"] < fit["ec50_high"]
+
+
+def test_a_titrated_positive_control_has_a_curve_and_its_highest_dose_tells_the_full_scale() -> None:
+    table = plate(alpha=50.0)
+    positive = table["role"] == "positive_control"
+    series = table.assign(concentration=table["concentration"].mask(positive, np.resize(np.geomspace(1, 1e4, 8), 176)))
+    nuclear = series["value"] + hill(series["concentration"], -0.7, 1.3, 50.0, 1.5) - 1.0
+    series["value"] = series["value"].mask(positive & (table["readout"] == "nuclear"), nuclear)
+
+    tables = fit_responses(series)
+
+    own = tables.responses.loc[("Max", "nuclear")]
+    assert own["ec50_low"] < 50 < own["ec50_high"]
+    assert (tables.points["compound"] == "Max").sum() == 16
+    assert tables.responses.loc[("alpha", "nuclear"), "category"] == "active"  # the full scale is 1.3, not the median
+    assert "Max" not in fit_responses(table).responses.index
+
+
+def test_the_top_may_be_that_of_the_positive_controls() -> None:
+    table = plate(alpha=2e4)
+    free, fixed = fit_responses(table).responses, fit_responses(table, top="positive-controls").responses
+    known = table[table["role"] == "positive_control"].groupby("readout")["value"].median()
+
+    assert fixed.loc["alpha", "top"].to_numpy() == pytest.approx(known.to_numpy())
+    assert np.abs(free.loc["alpha", "top"].to_numpy() - known.to_numpy()).max() > 1e-3
+    width = [np.log(own.loc["alpha", "ec50_high"] / own.loc["alpha", "ec50_low"]) for own in (free, fixed)]
+    assert (width[1] < width[0]).all()
+    with pytest.raises(InputError, match="its plates have none that differ from the negative controls"):
+        fit_responses(table[table["role"] != "positive_control"], top="positive-controls")
