@@ -1,7 +1,8 @@
 """How good an assay is: how well its controls separate, how well replicates agree, what the place of a well does."""
 
 from hcskit.assay._controls import control_statistics, image_readouts
-from hcskit.assay._position import position_effects
+from hcskit.assay._normalise import METHODS, normalise
+from hcskit.assay._position import places, position_effects
 from hcskit.assay._replicates import replicate_correlation
 from hcskit.assay._separation import (
     auroc,
@@ -15,10 +16,13 @@ from hcskit.assay._separation import (
 )
 
 __all__ = [
+    "METHODS",
     "auroc",
     "control_statistics",
     "image_readouts",
+    "normalise",
     "outliers",
+    "places",
     "position_effects",
     "replicate_correlation",
     "robust_ssmd",

@@ -49,79 +49,99 @@ class Grid:
         self._columns = problem.columns(nodes)
         self._total = problem.design.total
         root = np.sqrt(self._columns.spread)
-        self._unit = (self._columns.line / root[:, None]).T.copy()
+        # Half the digits are enough to find where to climb from, and within which cell an interval ends.
+        self._unit = (self._columns.line / root[:, None]).T.astype(np.float32)
         self._root = np.where(np.isfinite(root), root, 0.0)
+        sizes = [len(values) for values in self.values]
+        self._number = np.arange(len(nodes)).reshape(sizes)
 
     def survey(self, batch: Batch, limits: Floats | None = None) -> Survey:
         """Look at every node, a block of curves at a time, and keep the profile along each axis."""
         if not self.axes:
-            return Survey(self, ())
+            return Survey(self, batch, limits, ())
         size = max(1, _BLOCK // self._unit.shape[1] // (1 if limits is None else 8))
         blocks = [slice(i, i + size) for i in range(0, len(batch), size)]
         parts = [self._profiles(batch.target[b], None if limits is None else limits[b]) for b in blocks]
-        return Survey(self, tuple(Profile.join(own) for own in zip(*parts, strict=True)))
+        return Survey(self, batch, limits, tuple(Profile.join(own) for own in zip(*parts, strict=True)))
+
+    def others(self, axis: int, target: Floats, limits: Floats | None, node: NDArray[np.int64]) -> Floats:
+        """Return the best values of the other parameters at one node of an axis for each target: (curve, other)."""
+        along = np.moveaxis(self._number[self._within], axis, 0).reshape(len(self.axes[axis].grid), -1)
+        best = np.empty(len(target), dtype=np.int64)
+        size = max(1, _BLOCK // along.shape[1] // len(self._unit))
+        for block in (slice(i, i + size) for i in range(0, len(target), size)):
+            number = along[node[block]]
+            product = np.einsum("kl,lkn->kn", target[block].astype(np.float32), self._unit[:, number])
+            found = self._explained(target[block], product, None if limits is None else limits[block], number)
+            best[block] = np.take_along_axis(number, found.argmax(axis=1)[:, None], axis=1)[:, 0]
+        place = np.unravel_index(best, self._number.shape)
+        return np.stack([self.values[i][place[i]] for i in range(len(self.axes)) if i != axis], axis=-1)
+
+    @property
+    def _within(self) -> tuple[slice, ...]:
+        return tuple(slice(len(axis.grid)) for axis in self.axes)
 
     def _profiles(self, target: Floats, limits: Floats | None) -> list[Profile]:
-        product = target @ self._unit
-        found = product * product if limits is None else self._limited(target, product, limits)
-        found = found.reshape(len(target), *(len(values) for values in self.values))
-        within = found[(slice(None), *(slice(len(axis.grid)) for axis in self.axes))]
-        return [self._profile(found, within, axis) for axis in range(len(self.axes))]
+        found = self._explained(target, target.astype(np.float32) @ self._unit, limits, slice(None))
+        found = found.reshape(len(target), *self._number.shape)
+        return [self._profile(found, axis) for axis in range(len(self.axes))]
 
-    def _limited(self, target: Floats, product: Floats, limits: Floats) -> Floats:
-        """Return what nodes explain whose lines keep to limits.
+    def _explained(
+        self, target: Floats, product: NDArray[np.floating], limits: Floats | None, number: slice | NDArray[np.int64]
+    ) -> NDArray[np.floating]:
+        """Return what nodes explain whose lines keep to limits, if there are any.
 
         A line that does not and is far from the best is not worth the work: it keeps what the free line explains,
         which is more than it could, and less than would make it plausible.
         """
-        columns = self._columns
-        with np.errstate(divide="ignore", invalid="ignore"):
-            change = np.where(self._root > 0, product / self._root, 0.0)
-        start, end = -change * columns.centre, change * (1.0 - columns.centre)
-        first, last = np.where(columns.rising, start, end), np.where(columns.rising, end, start)
+        found = product * product
+        if limits is None:
+            return found
+        centre, spread, rising, root = (
+            np.broadcast_to(own[number], product.shape)
+            for own in (self._columns.centre, self._columns.spread, self._columns.rising, self._root)
+        )
+        change = np.divide(product, root, out=np.zeros(product.shape), where=root > 0)
+        start, end = -change * centre, change * (1.0 - centre)
+        first, last = np.where(rising, start, end), np.where(rising, end, start)
         low, high = limits[:, None, :, 0], limits[:, None, :, 1]
         outside = (first < low[..., 0]) | (first > high[..., 0]) | (last < low[..., 1]) | (last > high[..., 1])
-        found = product * product
         best = np.where(outside, 0.0, found).max(axis=1)
-        curve, node = np.nonzero(outside & (found > (best - _HOPELESS * (target**2).sum(axis=1))[:, None]))
-        own = Columns(columns.line[:0], columns.centre[node], columns.spread[node], columns.rising[node])
-        found[curve, node] = best_lines(own, (product * self._root)[curve, node], self._total, limits[curve])[0]
+        hopeful = outside & (found > (best - _HOPELESS * (target**2).sum(axis=1))[:, None])
+        own = Columns(self._columns.line[:0], centre[hopeful], spread[hopeful], rising[hopeful])
+        curve = np.nonzero(hopeful)[0]
+        found[hopeful] = best_lines(own, (product * root)[hopeful], self._total, limits[curve])[0]
         return found
 
-    def _profile(self, found: Floats, within: Floats, axis: int) -> Profile:
-        count, sizes = len(found), within.shape[1:]
-        flat = np.moveaxis(within, axis + 1, 1).reshape(count, sizes[axis], -1)
-        chosen = flat.argmax(axis=2)
-        ridge = np.take_along_axis(flat, chosen[:, :, None], axis=2)[:, :, 0]
+    def _profile(self, found: NDArray[np.floating], axis: int) -> Profile:
+        others = tuple(i + 1 for i in range(len(self.axes)) if i != axis)
+        ridge = found[(slice(None), *self._within)].max(axis=others)
         wide = ridge
         for other, own in enumerate(self.axes):
             if other != axis and own.beyond:
-                beyond = np.moveaxis(found, other + 1, 0)[len(own.grid) :]
-                beyond = np.moveaxis(beyond, axis + 1 + (other > axis), 2)[:, :, : sizes[axis]]
-                wide = np.maximum(wide, beyond.reshape(len(beyond), count, sizes[axis], -1).max(axis=(0, 3)))
-        return Profile(ridge, wide, chosen)
+                chosen = list(self._within)
+                chosen[other] = slice(len(own.grid), None)
+                wide = np.maximum(wide, found[(slice(None), *chosen)].max(axis=others))
+        return Profile(ridge, wide)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """Best of all nodes that share a node of one axis.
+    """Best of all nodes that share a node of one axis, in single precision.
 
     Attributes
     ----------
     ridge, wide : ndarray of float, shape (curve, node)
         What the best node explains, within the bounds of the other axes, and with values beyond them.
-    chosen : ndarray of int, shape (curve, node)
-        Which node of the other axes that is, within their bounds.
     """
 
-    ridge: Floats
-    wide: Floats
-    chosen: NDArray[np.int64]
+    ridge: NDArray[np.floating]
+    wide: NDArray[np.floating]
 
     @classmethod
     def join(cls, parts: Sequence[Profile]) -> Profile:
         """Put blocks of curves together."""
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("ridge", "wide", "chosen")))
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("ridge", "wide")))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,20 +149,22 @@ class Survey:
     """The profiles of a batch along every axis of a grid."""
 
     grid: Grid
+    batch: Batch
+    limits: Floats | None
     profiles: tuple[Profile, ...]
 
     def __getitem__(self, curves: NDArray[np.int64]) -> Survey:
         """Return the profiles of some of the curves."""
-        own = (Profile(each.ridge[curves], each.wide[curves], each.chosen[curves]) for each in self.profiles)
-        return Survey(self.grid, tuple(own))
+        limits = None if self.limits is None else self.limits[curves]
+        own = tuple(Profile(each.ridge[curves], each.wide[curves]) for each in self.profiles)
+        return Survey(self.grid, self.batch[curves], limits, own)
 
-    def others(self, axis: int, curves: NDArray[np.int64], node: NDArray[np.int64]) -> list[Floats]:
-        """Return the best values of the other parameters at nodes of an axis."""
-        axes = [own for i, own in enumerate(self.grid.axes) if i != axis]
-        if not axes:
-            return []
-        index = np.unravel_index(self.profiles[axis].chosen[curves, node], [len(own.grid) for own in axes])
-        return [own.grid[place] for own, place in zip(axes, index, strict=True)]
+    def others(self, axis: int, curves: NDArray[np.int64], node: NDArray[np.int64]) -> Floats:
+        """Return the best values of the other parameters at nodes of an axis, shape (curve, other)."""
+        if len(self.grid.axes) == 1:
+            return np.empty((len(curves), 0))
+        limits = None if self.limits is None else self.limits[curves]
+        return self.grid.others(axis, self.batch.target[curves], limits, node)
 
     def starts(self) -> tuple[NDArray[np.int64], Floats]:
         """Return where to climb from: the highest peaks along every axis, which curve and where."""
@@ -150,7 +172,7 @@ class Survey:
         for axis, own in enumerate(self.grid.axes):
             curve, node = _peaks(self.profiles[axis].ridge)
             others = self.others(axis, curve, node)
-            found.append(np.column_stack([curve, *others[:axis], own.grid[node], *others[axis:]]))
+            found.append(np.column_stack([curve, others[:, :axis], own.grid[node], others[:, axis:]]))
         rows = np.unique(np.concatenate(found), axis=0)
         return rows[:, 0].astype(np.int64), rows[:, 1:]
 

@@ -77,7 +77,7 @@ class _Search:
         a = np.where(within, nodes[edge], self.best.shape[curves, self.axis])
         fa = np.where(within, excess[curves, edge], 0.0) - limit
         b, fb = nodes[outer], excess[curves, outer] - limit
-        rest = np.array(self.survey.others(self.axis, curves, outer)).T.reshape(len(curves), -1)
+        rest = self.survey.others(self.axis, curves, outer)
         for number in range(_SECANTS):
             share = np.clip(fa / np.where(fa == fb, -1.0, fa - fb), 0.02, 0.98)
             middle = a + (b - a) * share

@@ -17,6 +17,7 @@ _FIRST = 100.0  # radius of the first step, in units of the stencil
 _SMALLEST = 1e-4  # radius at which the search ends
 _FAR = 1000.0  # the farthest that a step may look
 _GAIN = 1e-14  # of the function: an improvement that is rounding
+_CREEP = 1e-13  # of the function: a step that gains less creeps along a ridge that is all but flat
 
 
 def maximise(
@@ -68,7 +69,9 @@ def maximise(
         place[active] = np.where((gain > 0)[:, None], tried, here)
         value[active] = np.maximum(found, before)
         radius[active] *= np.where(gain > 0.7 * promise, 3.0, np.where(gain > 0.2 * promise, 1.0, 0.25))
-        active = active[(radius[active] > _SMALLEST) & (left > _GAIN * np.abs(before))]
+        size = np.abs(before)
+        creeping = (gain >= 0) & (gain < _CREEP * size)
+        active = active[(radius[active] > _SMALLEST) & (left > _GAIN * size) & ~creeping]
         if not len(active):
             break
     return place, value

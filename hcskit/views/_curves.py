@@ -98,7 +98,7 @@ def dose_response(
         raise InputError(
             f"there is no response of compound {compound!r}" + (f" in readout {readout!r}" if readout else "")
         )
-    treated = points[(points["compound"] == compound) & (points["role"] == "treatment")]
+    treated = points[(points["compound"] == compound) & (points["role"] != "negative_control")]
     axis = _axis(treated, compound, str(next(iter(rows.values()))["concentration_unit"]))
     limits = _value_limits(points[points["readout"].isin(list(rows))]["value"])
     layers: list[Any] = []
