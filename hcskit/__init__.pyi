@@ -27,7 +27,19 @@ from . import (
     training,
     views,
 )
-from .actions import assess, cross_validate, embed, fit_wells, import_plates, mask_wells, predict, train, unmask_wells
+from .actions import (
+    assess,
+    cross_validate,
+    embed,
+    finetune,
+    fit_wells,
+    import_plates,
+    mask_wells,
+    predict,
+    saliency,
+    train,
+    unmask_wells,
+)
 from .cluster import ClusterConfig, open_cluster, tune_ranks
 from .data import open_data
 from .export import export_screen
@@ -65,6 +77,7 @@ __all__ = [
     "fetch",
     "fetch_bbbc013",
     "fetch_bbbc021",
+    "finetune",
     "fit_responses",
     "fit_wells",
     "get_model",
@@ -100,6 +113,7 @@ __all__ = [
     "response",
     "results",
     "run_pipeline",
+    "saliency",
     "schedules",
     "simulate",
     "simulation",

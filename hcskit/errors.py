@@ -7,6 +7,7 @@ A message says what was found, where, what was expected, and what to do.
 from __future__ import annotations
 
 __all__ = [
+    "DriftError",
     "HcskitError",
     "InputError",
     "NotAScreenError",
@@ -49,6 +50,10 @@ class StoreError(HcskitError, OSError):
 
 class RunError(HcskitError, RuntimeError):
     """A pipeline run cannot start, or one of its steps failed."""
+
+
+class DriftError(RunError):
+    """A plate is unlike those that its model learned from, and the caller asked not to accept that."""
 
 
 def what_is_wrong(error: Exception) -> str:

@@ -24,6 +24,7 @@ from hcskit.results import (
     MODEL,
     PARTS,
     PHENOTYPE_CONTROLS,
+    PLATE_DRIFT,
     POINTS,
     PREDICTIONS,
     PROFILES,
@@ -89,6 +90,7 @@ class Run:
     strengths = _TableOf(STRENGTHS)
     readouts = _TableOf(READOUTS)
     phenotype_controls = _TableOf(PHENOTYPE_CONTROLS)
+    plate_drift = _TableOf(PLATE_DRIFT)
     profiles = _TableOf(PROFILES)
     masks = _TableOf(MASKS)
     responses = _TableOf(RESPONSES)

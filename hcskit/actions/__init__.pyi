@@ -1,8 +1,10 @@
 from ._apply import embed, predict
 from ._assess import Assessment, assess
+from ._finetune import finetune
 from ._fit import fit_wells
 from ._import import import_plates
 from ._mask import mask_wells, masked_readouts, read_masks, unmask_wells
+from ._saliency import saliency
 from ._train import cross_validate, train
 
 __all__ = [
@@ -10,12 +12,14 @@ __all__ = [
     "assess",
     "cross_validate",
     "embed",
+    "finetune",
     "fit_wells",
     "import_plates",
     "mask_wells",
     "masked_readouts",
     "predict",
     "read_masks",
+    "saliency",
     "train",
     "unmask_wells",
 ]

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
-from uuid import uuid4
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import xarray as xr
 from tqdm import tqdm
 
-from hcskit.actions._folder import folder_of
 from hcskit.actions._kept_predictions import join_predictions, keep_features, kept_predictions, prediction_keys
-from hcskit.cluster import AnyCluster, job_runner
+from hcskit.actions._over_fields import Site, apply_to_fields, measure_fields, open_site, standards, untreated_fields
+from hcskit.cluster import AnyCluster
 from hcskit.data import LabelledData, ScreenData, open_data
-from hcskit.errors import InputError
+from hcskit.errors import DriftError, InputError
 from hcskit.inference import (
     Predictions,
-    apply_network,
+    compare_untreated,
     feature_network,
     gather_features,
     gather_predictions,
@@ -35,18 +28,10 @@ from hcskit.inference import (
     reading_network,
     write_predictions,
 )
-from hcskit.results import PROFILES, read_illumination, write_csv, write_table
-from hcskit.training import ModelCard, TrainedModel, load_model, open_model
+from hcskit.results import AS_IN_TRAINING, PROFILES, write_csv, write_table
+from hcskit.training import ModelCard, TrainedModel, open_model
 
 __all__ = ["embed", "predict"]
-
-_FIELDS = 16  # per job: seconds of work, so that little is lost with a worker and all workers end together
-# Threads read side by side. They open one by one: pandas may miss a label when several threads look first
-# (pandas-dev/pandas#21150). The network takes a few fields at a time, with all its threads. Four threads at once gave
-# the same numbers on two cores, a tenth to a third faster, but Keras does not promise it, and memory is held fourfold.
-_opening, _computing = Lock(), Lock()
-
-_Arrays = list[npt.NDArray[np.float32]]
 
 
 def predict(
@@ -54,6 +39,8 @@ def predict(
     model: str | Path | TrainedModel,
     out: str | Path | None = None,
     *,
+    standardise: bool | None = None,
+    strict: bool = False,
     cluster: AnyCluster | None = None,
     say: Callable[[str], object] = tqdm.write,
     progress: bool = True,
@@ -65,6 +52,9 @@ def predict(
     the excluded fields, the model, or hcskit have changed since. Where plates have controls, the strength of each
     phenotype is told as well (docs/readouts.md).
 
+    A plate with negative controls is brought to the brightness that the network learned from, and is compared with
+    what it learned from (docs/new-plates.md).
+
     Parameters
     ----------
     data : path-like or LabelledData
@@ -74,10 +64,16 @@ def predict(
     out : path-like, optional
         Of a screen: folder of a screen or a run, whose tables are written. Of images: a CSV file, one row an image. By
         default, nothing is written.
+    standardise : bool, optional
+        Whether to bring each plate to the brightness of those that were learned from, by its own negative controls. By
+        default, as the model's recipe says.
+    strict : bool
+        Raise an error, after everything is written, if a plate is unlike those that the network learned from.
     cluster : Cluster, ClusterConfig or path-like, optional
         Where to compute; by default in this process. If a worker is lost, the others do its fields.
     say : callable
-        Receives the paths of written files, and any reason to distrust the network.
+        Receives the paths of written files, how each plate compares with those that the network learned from, and any
+        reason to distrust the network.
     progress : bool
         Show a progress bar over fields.
 
@@ -91,10 +87,12 @@ def predict(
     InputError
         If the data do not fit the model's card: a channel is missing, the size or type of a pixel differs, or images
         are smaller than the network's input. On a cluster: if a worker finds a different model, or other versions.
+    DriftError
+        If `strict`, and a plate is shifted, or not of this assay.
     RunError
         If no worker is left, or the same fields kill worker after worker.
     """
-    images, trained = _open(data, model, out, cluster)
+    images, trained = _open(data, model, out, cluster, standardise)
     for doubt in trained.card.doubts:
         say(doubt)
     keys = prediction_keys(data, out, images, trained.card)
@@ -105,22 +103,40 @@ def predict(
         say(f"plate {plate}: predictions as before: nothing has changed")
     parts = list(kept.values())
     if len(todo) or not parts:
-        found = _apply(data, images, trained, reading_network, todo, cluster, progress)
-        parts.append(_predictions(found, trained.card))
+        with open_site(data, images, trained, cluster, progress) as site:
+            parts.append(_read(site, todo))
     predictions = join_predictions(parts)
     if isinstance(images, ScreenData):
-        read = predictions.features, predictions.unevenness
-        predictions = replace(predictions, strengths=gather_strengths(*read, images.plates, trained.card))
-    if out is None:
-        return predictions
+        predictions = replace(
+            predictions,
+            strengths=gather_strengths(predictions.features, predictions.unevenness, images.plates, trained.card),
+            drift=compare_untreated(predictions.features, predictions.light, trained.card),
+        )
+    if out is not None:
+        _write(out, images, predictions, trained.card, keys, say)
+    strange = [f"plate {plate} is {verdict}" for plate, verdict in predictions.verdicts.items()]
+    for line in strange:
+        say(line)
+    if strict and any(verdict != AS_IN_TRAINING for verdict in predictions.verdicts.values()):
+        raise DriftError(f"{'; '.join(strange)}: train or fine-tune a model on plates like these, or do without strict")
+    return predictions
+
+
+def _write(
+    out: str | Path,
+    images: LabelledData,
+    predictions: Predictions,
+    card: ModelCard,
+    keys: dict[str, str],
+    say: Callable[[str], object],
+) -> None:
     if isinstance(images, ScreenData):
-        for path in write_predictions(out, images.plates, predictions, trained.card, keys):
+        for path in write_predictions(out, images.plates, predictions, card, keys):
             say(f"wrote {path}")
         keep_features(out, predictions, keys)
     else:
         table = predictions.wells.reset_index().pivot_table("probability", "well", "phenotype")
-        _write_images(out, table.loc[fields["well"], list(trained.card.classes)], say)
-    return predictions
+        _write_images(out, table[list(card.classes)], say)
 
 
 def embed(
@@ -128,6 +144,7 @@ def embed(
     model: str | Path | TrainedModel,
     out: str | Path | None = None,
     *,
+    standardise: bool | None = None,
     cluster: AnyCluster | None = None,
     say: Callable[[str], object] = tqdm.write,
     progress: bool = True,
@@ -139,7 +156,7 @@ def embed(
 
     Parameters
     ----------
-    data, model, out, cluster, say, progress
+    data, model, out, standardise, cluster, say, progress
         As `predict` takes them.
 
     Returns
@@ -154,9 +171,11 @@ def embed(
     RunError
         As `predict` does.
     """
-    images, trained = _open(data, model, out, cluster)
+    images, trained = _open(data, model, out, cluster, standardise)
     fields = predictable_fields(images, trained.card)
-    found = _apply(data, images, trained, _features, fields, cluster, progress)
+    with open_site(data, images, trained, cluster, progress) as site:
+        light = measure_fields(site, untreated_fields(fields, trained.card))
+        found = apply_to_fields(site, _features, fields, standards(light, trained.card))
     profiles = gather_profiles(found.fields, found.crops)
     if out is not None and isinstance(images, ScreenData):
         say(f"wrote {write_table(out, PROFILES, profiles)}")
@@ -165,23 +184,18 @@ def embed(
     return profiles
 
 
-def _predictions(found: _Applied, card: ModelCard) -> Predictions:
+def _read(site: Site, fields: pd.DataFrame) -> Predictions:
+    card = site.trained.card
+    light = measure_fields(site, untreated_fields(fields, card))
+    found = apply_to_fields(site, reading_network, fields, standards(light, card))
     count = len(card.classes)
     said = gather_predictions(found.fields, [own[..., :count] for own in found.crops], card.classes)
     seen = found.fields, [own[..., count:] for own in found.crops]
-    return replace(said, features=gather_features(*seen), unevenness=gather_unevenness(*seen))
+    return replace(said, features=gather_features(*seen), unevenness=gather_unevenness(*seen), light=light)
 
 
 def _features(model: Any, _: ModelCard) -> Any:
     return feature_network(model)
-
-
-@dataclass(frozen=True)
-class _Applied:
-    """What a network returned for the crops of each field."""
-
-    fields: pd.DataFrame
-    crops: _Arrays
 
 
 def _open(
@@ -189,82 +203,16 @@ def _open(
     model: str | Path | TrainedModel,
     out: str | Path | None,
     cluster: AnyCluster | None,
+    standardise: bool | None,
 ) -> tuple[LabelledData, TrainedModel]:
     images, trained = open_data(data, illumination=cluster is None), open_model(model)
     _check_out(images, out)
-    return images, trained
-
-
-def _apply(
-    data: str | Path | LabelledData,
-    images: LabelledData,
-    trained: TrainedModel,
-    network: Callable[[Any, ModelCard], Any],
-    fields: pd.DataFrame,
-    cluster: AnyCluster | None,
-    progress: bool,
-) -> _Applied:
-    """Apply a network to fields, a few in a job; the jobs are the same wherever they run."""
-    parts = [
-        plate.iloc[start : start + _FIELDS]
-        for _, plate in fields.groupby("plate", sort=False)
-        for start in range(0, len(plate), _FIELDS)
-    ]
-    if cluster is None:
-        apply = partial(_apply_to_part, data=images, network=network(trained.network, trained.card), card=trained.card)
-    else:
-        place = _Place(uuid4().hex, folder_of(data), trained.folder.resolve(), trained.card.weights_sha256)
-        apply = partial(_apply_in_worker, place=place, network=network)
-    with tqdm(total=len(fields), unit="field", disable=not progress) as bar, job_runner(cluster) as run:
-        found = run([partial(apply, part) for part in parts], lambda crops: bar.update(len(crops)))
-    ordered = pd.concat(parts, ignore_index=True)
-    return _Applied(ordered, list(chain.from_iterable(found)))
-
-
-def _apply_to_part(part: pd.DataFrame, *, data: LabelledData, network: Any, card: ModelCard) -> _Arrays:
-    if isinstance(data, ScreenData):  # other plates may have images of another size
-        plate = part["plate"].iloc[0]
-        data = ScreenData({plate: data.plates[plate]}, data.illumination)
-    with _opening:
-        source = data.source(part, card.channels, card.binning)
-    return apply_network(source, network, card, turn=_computing)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a worker finds its inputs. They stay open for one call only: the plate may change before the next."""
-
-    call: str
-    data: Path
-    model: Path
-    sha256: str
-
-
-def _apply_in_worker(part: pd.DataFrame, *, place: _Place, network: Callable[[Any, ModelCard], Any]) -> _Arrays:
-    with _opening:
-        applied, card = _network(place.model, place.sha256, network)
-        data = _data(place)
-        if isinstance(data, ScreenData):
-            data = ScreenData(data.plates, _illumination(place, part["plate"].iloc[0]))
-    return _apply_to_part(part, data=data, network=applied, card=card)
-
-
-@lru_cache(maxsize=1)
-def _network(folder: Path, sha256: str, network: Callable[[Any, ModelCard], Any]) -> tuple[Any, ModelCard]:
-    model, card = load_model(folder)
-    if card.weights_sha256 != sha256:
-        raise InputError(f"{folder} holds another model for this worker than for the machine that asked: is it shared?")
-    return network(model, card), card
-
-
-@lru_cache(maxsize=1)
-def _data(place: _Place) -> LabelledData:
-    return open_data(place.data, illumination=False)
-
-
-@lru_cache(maxsize=2)
-def _illumination(place: _Place, plate: str) -> xr.Dataset:
-    return read_illumination(place.data, [plate])
+    recipe = trained.card.recipe
+    if standardise in (None, recipe.prediction.standardise):
+        return images, trained
+    prediction = recipe.prediction.model_copy(update={"standardise": standardise})
+    own = {"recipe": recipe.model_copy(update={"prediction": prediction})}
+    return images, replace(trained, card=trained.card.model_copy(update=own))
 
 
 def _check_out(data: LabelledData, out: str | Path | None) -> None:

@@ -20,6 +20,9 @@ from hcskit.training import ModelCard
 
 __all__ = ["join_predictions", "keep_features", "kept_predictions", "prediction_keys"]
 
+_FEATURES, _LIGHT = ("well", "network", "feature"), ("well", "look", "channel")
+_DARK = xr.DataArray(np.empty((0, 0, 0)), {axis: np.array([], str) for axis in _LIGHT}, _LIGHT)
+
 
 def prediction_keys(
     data: str | Path | LabelledData, out: str | Path | None, images: LabelledData, card: ModelCard
@@ -43,10 +46,12 @@ def kept_predictions(out: str | Path | None, keys: dict[str, str]) -> dict[str, 
     if out is None or not keys:
         return {}
     fields, wells = (kept_rows(Path(out), table, keys) for table in (FIELD_PREDICTIONS, PREDICTIONS))
-    features = {name: _kept_features(Path(out), name, keys[name]) for name in fields if name in wells}
+    known = {name: _kept_features(Path(out), name, keys[name]) for name in fields if name in wells}
     return {
-        name: Predictions(fields[name], wells[name], {name: own[0]}, {name: own[1]})
-        for name, own in features.items()
+        name: Predictions(
+            fields[name], wells[name], {name: own[0]}, {name: own[1]}, light={name: own[2]} if own[2].size else {}
+        )
+        for name, own in known.items()
         if own is not None
     }
 
@@ -58,11 +63,12 @@ def join_predictions(parts: list[Predictions]) -> Predictions:
     wells = [parts[number].wells.loc[[plate]] for plate, number in plates]
     features = {plate: parts[number].features[plate] for plate, number in plates}
     unevenness = {plate: parts[number].unevenness[plate] for plate, number in plates}
-    return Predictions(pd.concat(fields), pd.concat(wells), features, unevenness)
+    light = {plate: own for part in parts for plate, own in part.light.items()}
+    return Predictions(pd.concat(fields), pd.concat(wells), features, unevenness, light=light)
 
 
 def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, str]) -> None:
-    """Keep the features of plates, hidden beside the results: without them, they are computed again.
+    """Keep the features of plates and their controls' light, hidden beside the results: else they are computed again.
 
     Raises
     ------
@@ -70,20 +76,23 @@ def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, 
         If they cannot be written.
     """
     for plate in keys.keys() & predictions.features.keys():
-        features = predictions.features[plate]
-        wells = features["well"].to_numpy().astype(str)
-        own = {"features": features.to_numpy(), "unevenness": predictions.unevenness[plate].to_numpy()}
+        features, light = predictions.features[plate], predictions.light.get(plate, _DARK)
+        labels = {f"light_{axis}": light[axis].to_numpy().astype(str) for axis in _LIGHT}
+        labels |= {"wells": features["well"].to_numpy().astype(str), "key": np.array(keys[plate])}
+        values = {"features": features, "unevenness": predictions.unevenness[plate], "light": light}
         with replacing(_place(Path(screen), plate)) as partial:
-            np.savez(partial, key=np.array(keys[plate]), wells=wells, **own)
+            np.savez(partial, **{name: own.to_numpy() for name, own in values.items()}, **labels)
 
 
-def _kept_features(screen: Path, plate: str, key: str) -> tuple[xr.DataArray, xr.DataArray] | None:
-    """Return the features of a plate, if they were made from what the key says."""
+def _kept_features(screen: Path, plate: str, key: str) -> tuple[xr.DataArray, ...] | None:
+    """Return the features of a plate, their unevenness, and the light of its controls, if the key is the same."""
     try:
         with open_file(_place(screen, plate)) as file, np.load(file, allow_pickle=False) as kept:
             if str(kept["key"]) == key:
-                features = xr.DataArray(kept["features"], {"well": kept["wells"]}, ("well", "network", "feature"))
-                return features, xr.DataArray(kept["unevenness"], dims=("network", "feature", "feature_too"))
+                features = xr.DataArray(kept["features"], {"well": kept["wells"]}, _FEATURES)
+                unevenness = xr.DataArray(kept["unevenness"], dims=("network", "feature", "feature_too"))
+                light = xr.DataArray(kept["light"], {axis: kept[f"light_{axis}"] for axis in _LIGHT}, _LIGHT)
+                return features, unevenness, light
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there, or damaged
         pass
     return None

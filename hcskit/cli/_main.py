@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from hcskit.errors import HcskitError, InputError
+from hcskit.errors import DriftError, HcskitError, InputError
 from hcskit.version import __version__
 
 __all__ = ["FILE", "cluster_option", "debug_option", "example", "main", "say_aside", "say_where"]
@@ -27,6 +27,10 @@ class _BadInput(click.ClickException):
     exit_code = 2
 
 
+class _Unlike(click.ClickException):
+    exit_code = 3
+
+
 class _Commands(click.Group):
     """Turns errors into one sentence and an exit code."""
 
@@ -37,7 +41,8 @@ class _Commands(click.Group):
             if ctx.meta.get(_DEBUG):
                 traceback.print_exc()
             told = "\n".join([str(error), *getattr(error, "__notes__", ())])
-            raise (_BadInput if isinstance(error, InputError) else click.ClickException)(told) from error
+            kinds = ((InputError, _BadInput), (DriftError, _Unlike), (Exception, click.ClickException))
+            raise next(told_as for kind, told_as in kinds if isinstance(error, kind))(told) from error
         except KeyboardInterrupt:
             resumes = " The same command, given again, resumes where this one stopped."
             click.echo(f"\nStopped.{resumes if ctx.invoked_subcommand in _RESUMED else ''}", err=True)

@@ -21,6 +21,12 @@ result_option = click.option(
     help="Of a screen: folder of a screen or a run to write the results to; default: DATA. Of images: a CSV file.",
 )
 
+standardise_option = click.option(
+    "--standardise/--no-standardise",
+    default=None,
+    help="Bring each plate to the brightness that was learned from. Default: as the model's recipe says.",
+)
+
 
 @example("hcskit train pipelines/recipes/controls.yaml --data screens/plate7 --out models/plate7 --cluster slurm.yaml")
 @main.command()
@@ -40,16 +46,32 @@ def train(recipe: Path, data: Path, out: Path, cluster: Path | None) -> None:
         )
 
 
+@example("hcskit finetune models/plate3 screens/plate7 --out models/plate7")
+@main.command()
+@click.argument("model", type=FILE)
+@click.argument("data", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Folder of the new model.")
+@click.option("--recipe", type=FILE, help="Recipe whose section finetune is used. Default: that of the model.")
+@cluster_option
+@debug_option
+def finetune(model: Path, data: Path, out: Path, recipe: Path | None, cluster: Path | None) -> None:
+    """Adapt a trained MODEL to the control wells of another plate, DATA, in a few steps."""
+    adapted = hcskit.finetune(data, model, out, recipe, cluster=cluster, say=say_aside)
+    click.echo(f"model      {adapted.folder}")
+
+
 @example("hcskit predict runs/plate3/model screens/plate7 --cluster slurm.yaml")
 @main.command()
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
 @result_option
+@standardise_option
+@click.option("--strict", is_flag=True, help="Exit with 3 if a plate is unlike those that the network learned from.")
 @cluster_option
 @debug_option
-def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> None:
+def predict(model: Path, data: Path, out: Path | None, **options: Any) -> None:
     """Read the phenotypes of DATA, a screen or a folder of images, with a trained MODEL (its folder)."""
-    hcskit.predict(data, model, out or data, cluster=cluster, say=click.echo)
+    hcskit.predict(data, model, out or data, say=click.echo, **options)
 
 
 @example("hcskit embed runs/plate3/model screens/plate7 --cluster slurm.yaml")
@@ -57,11 +79,12 @@ def predict(model: Path, data: Path, out: Path | None, cluster: Path | None) -> 
 @click.argument("model", type=FILE)
 @click.argument("data", type=FILE)
 @result_option
+@standardise_option
 @cluster_option
 @debug_option
-def embed(model: Path, data: Path, out: Path | None, cluster: Path | None) -> None:
+def embed(model: Path, data: Path, out: Path | None, **options: Any) -> None:
     """Describe each well of DATA by the features that a trained MODEL has before its output layer."""
-    hcskit.embed(data, model, out or data, cluster=cluster, say=click.echo)
+    hcskit.embed(data, model, out or data, say=click.echo, **options)
 
 
 @example("hcskit cross-validate pipelines/recipes/controls.yaml --data screens/all --out runs/folds --folds 5")

@@ -14,12 +14,14 @@ from ._fields import (
 from ._images import ImageSource
 from ._labelled import ImageFolder, LabelledData, ScreenData, open_data
 from ._learnable import check_learnable
+from ._light import LOOKS, gather_light, measure_light, standard_of
 from ._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source
 from ._split import split_folds, split_groups
 from ._stand_ins import with_stand_ins
 
 __all__ = [
     "KEPT_SHARE",
+    "LOOKS",
     "NEGATIVE",
     "ArraySource",
     "Illumination",
@@ -37,13 +39,16 @@ __all__ = [
     "TrainingFields",
     "check_learnable",
     "cut_tiles",
+    "gather_light",
     "label_fields",
     "label_wells",
+    "measure_light",
     "open_data",
     "open_field",
     "own_errors",
     "split_folds",
     "split_groups",
+    "standard_of",
     "survey",
     "tile_corners",
     "with_stand_ins",

@@ -1,3 +1,4 @@
+from ._drift import compare_untreated
 from ._folds import assign_folds, fold_folder, gather_folds, prepare_folds, train_fold
 from ._networks import apply_network, class_network, feature_network, reading_network
 from ._predict import (
@@ -9,6 +10,7 @@ from ._predict import (
     write_predictions,
 )
 from ._profiles import gather_profiles
+from ._saliency import join_maps, saliency_network
 from ._scores import CrossValidation, score_folds
 from ._strength import gather_features, gather_strengths, gather_unevenness, positions
 
@@ -18,6 +20,7 @@ __all__ = [
     "apply_network",
     "assign_folds",
     "class_network",
+    "compare_untreated",
     "feature_network",
     "fold_folder",
     "gather_features",
@@ -26,12 +29,14 @@ __all__ = [
     "gather_profiles",
     "gather_strengths",
     "gather_unevenness",
+    "join_maps",
     "phenotype_controls",
     "positions",
     "predictable_fields",
     "prepare_folds",
     "reading_network",
     "readout_points",
+    "saliency_network",
     "score_folds",
     "train_fold",
     "write_predictions",

@@ -15,7 +15,15 @@ import xarray as xr
 from hcskit.assay import control_statistics
 from hcskit.data import ImageFolder, LabelledData, ScreenData
 from hcskit.errors import InputError
-from hcskit.results import FIELD_PREDICTIONS, PHENOTYPE_CONTROLS, PREDICTIONS, READOUTS, STRENGTHS, write_table
+from hcskit.results import (
+    FIELD_PREDICTIONS,
+    PHENOTYPE_CONTROLS,
+    PLATE_DRIFT,
+    PREDICTIONS,
+    READOUTS,
+    STRENGTHS,
+    write_table,
+)
 from hcskit.screen import field_table, treated_fields
 from hcskit.training import ModelCard
 
@@ -49,6 +57,11 @@ class Predictions:
         By how much the crops of a well differ in that: as `gather_unevenness` returns it.
     strengths : pandas.DataFrame or None
         As `gather_strengths` returns it; None without controls.
+    light : mapping
+        What the light of the negative controls is like, of each plate that has some: as `hcskit.data.gather_light`
+        returns it.
+    drift : pandas.DataFrame or None
+        How the plates compare with those that the network learned from: as `compare_untreated` returns it.
     """
 
     fields: pd.DataFrame
@@ -56,6 +69,13 @@ class Predictions:
     features: Mapping[str, xr.DataArray] = field(default_factory=dict)
     unevenness: Mapping[str, xr.DataArray] = field(default_factory=dict)
     strengths: pd.DataFrame | None = None
+    light: Mapping[str, xr.DataArray] = field(default_factory=dict)
+    drift: pd.DataFrame | None = None
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """What is said of each plate that could be compared: as in training, shifted, or not this assay."""
+        return {} if self.drift is None else self.drift["verdict"].groupby("plate").first().to_dict()
 
 
 def predictable_fields(data: LabelledData, card: ModelCard) -> pd.DataFrame:
@@ -199,11 +219,12 @@ def write_predictions(
         The tables.
     """
     tables = [(FIELD_PREDICTIONS, predictions.fields), (PREDICTIONS, predictions.wells)]
-    if predictions.strengths is not None:
-        tables.append((STRENGTHS, predictions.strengths))
-    else:  # those of another model
-        for suffix in (".parquet", ".csv"):
-            Path(folder, STRENGTHS.where).with_suffix(suffix).unlink(missing_ok=True)
+    for table, frame in ((STRENGTHS, predictions.strengths), (PLATE_DRIFT, predictions.drift)):
+        if frame is not None:
+            tables.append((table, frame))
+        else:  # those of another model
+            for suffix in (".parquet", ".csv"):
+                Path(folder, table.where).with_suffix(suffix).unlink(missing_ok=True)
     if all("role" in plate.coords for plate in plates.values()):
         strengths = predictions.strengths if card.recipe.prediction.readout == "strength" else None
         readouts = readout_points(plates, predictions.wells, card.negative_class, strengths)

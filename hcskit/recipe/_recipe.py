@@ -123,11 +123,23 @@ class PredictionSection(Section):
         "in what the network sees, or how sure the network is of the class (docs/readouts.md). Without controls of it "
         "on the plates: the probability",
     )
+    standardise: bool = Field(
+        True,
+        description="bring each plate to the brightness that was learned from: by the mean and the standard deviation "
+        "of its own negative controls, channel by channel, where it has two of them (docs/new-plates.md)",
+    )
     calibrate: bool = Field(
         False,
         description="divide logits by the temperature that suits what is validated on (Guo et al., arXiv:1706.04599). "
         "A network that is always right there becomes as sure as can be; dose-response wants graded probabilities",
     )
+
+
+class FinetuneSection(Section):
+    """How a trained network is adapted to another plate (docs/new-plates.md)."""
+
+    steps: int = Field(60, ge=1, description="batches that each network of the model learns from")
+    learning_rate: float = Field(3e-4, gt=0, description="at the first step; it falls to 0 as a cosine")
 
 
 class RunSection(Section):
@@ -160,6 +172,7 @@ class Recipe(YamlFile):
     stop: StopSection = StopSection()
     prediction: PredictionSection = PredictionSection()
     parallel: ParallelSection = ParallelSection()
+    finetune: FinetuneSection = FinetuneSection()
     run: RunSection = RunSection()
     seed: int = Field(0, ge=0)
 

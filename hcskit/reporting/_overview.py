@@ -10,7 +10,7 @@ import pandas as pd
 from hcskit.reporting._findings import Findings
 from hcskit.reporting._text import count, some
 from hcskit.response import EFFECTS
-from hcskit.results import HISTORY, MASKS, MODEL
+from hcskit.results import AS_IN_TRAINING, HISTORY, MASKS, MODEL, PLATE_DRIFT
 from hcskit.views import format_ec50, format_number
 
 __all__ = ["attention", "headline", "numbers"]
@@ -84,7 +84,18 @@ def attention(findings: Findings) -> list[tuple[str, str]]:
 
 
 def _about_network(findings: Findings) -> list[tuple[str, str]]:
-    return [(doubt, "training") for doubt in findings.get(MODEL).card.doubts] if findings.has(MODEL) else []
+    doubts = findings.get(MODEL).card.doubts if findings.has(MODEL) else ()
+    return [*((doubt, "training") for doubt in doubts), *_about_drift(findings)]
+
+
+def _about_drift(findings: Findings) -> list[tuple[str, str]]:
+    drift = findings.get(PLATE_DRIFT)
+    if drift is None:
+        return []
+    verdicts = drift["verdict"].groupby("plate").first()
+    strange = verdicts[verdicts != AS_IN_TRAINING]
+    return [(f"{plate} is unlike the plates that the network learned from: {said}.", "quality")
+            for plate, said in strange.items()]  # fmt: skip
 
 
 def _about_fields(findings: Findings) -> list[tuple[str, str]]:

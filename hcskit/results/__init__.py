@@ -14,6 +14,7 @@ from hcskit.results._catalogue import (
     MODEL,
     PARTS,
     PHENOTYPE_CONTROLS,
+    PLATE_DRIFT,
     PLATES,
     POINTS,
     PREDICTIONS,
@@ -27,6 +28,7 @@ from hcskit.results._catalogue import (
     TRUTH,
     WELLS,
 )
+from hcskit.results._drift import AS_IN_TRAINING, NOT_THIS_ASSAY
 from hcskit.results._files import find_table, found_tables, has_table, made_from, read_table, write_csv, write_table
 from hcskit.results._illumination import illumination_digest, read_illumination, write_illumination
 from hcskit.results._record import InputRecord, OutputRecord, RunRecord, StepRecord
@@ -35,6 +37,7 @@ from hcskit.results._table import Column, Part, Table
 from hcskit.results._value import spell
 
 __all__ = [
+    "AS_IN_TRAINING",
     "CATALOGUE",
     "CURVES",
     "FIELD_PREDICTIONS",
@@ -46,9 +49,11 @@ __all__ = [
     "IMAGE_CONTROLS",
     "MASKS",
     "MODEL",
+    "NOT_THIS_ASSAY",
     "PARTS",
     "PHENOTYPE_CONTROLS",
     "PLATES",
+    "PLATE_DRIFT",
     "POINTS",
     "PREDICTIONS",
     "PROFILES",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hcskit.results._drift import PLATE_DRIFT
+from hcskit.results._parts import HISTORY, ILLUMINATION, MODEL, PLATES, RECORD, TRUTH
 from hcskit.results._table import Column, Part, Table
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "PARTS",
     "PHENOTYPE_CONTROLS",
     "PLATES",
+    "PLATE_DRIFT",
     "POINTS",
     "PREDICTIONS",
     "PROFILES",
@@ -33,7 +36,6 @@ __all__ = [
 ]
 
 _QUALITY = "hcskit quality"
-_TRAIN = "hcskit train"
 _PREDICT = "hcskit predict"
 _FIT = "hcskit fit"
 _FOLDS = "hcskit cross-validate"
@@ -89,15 +91,6 @@ _SCORES = (
     ("accuracy", "fraction of the fields whose most probable phenotype is their label"),
     ("log_loss", "mean of -ln of the probability of the label"),
     ("ece", "expected calibration error"),
-)
-
-PLATES = Part("plates", "Images and treatments of each plate", "hcskit import", "*.zarr")
-ILLUMINATION = Part("illumination", "Illumination of each plate and channel", _QUALITY, "results/illumination-*.zarr")
-MODEL = Part("model", "The trained network and its card", _TRAIN, "model/card.json")
-HISTORY = Part("history", "Loss and accuracy of each epoch", _TRAIN, "model/history.csv")
-RECORD = Part("record", "What was run, with what, and how it ended", "hcskit run", "run.json")
-TRUTH = Part(
-    "truth", "Known effective concentrations of a simulated plate", "hcskit simulate", "export/truth.csv", always=False
 )
 
 QUALITY = Table(
@@ -293,7 +286,7 @@ CATALOGUE: dict[str, Table] = {
     table.name: table
     for table in (
         *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, STRENGTHS, READOUTS, PHENOTYPE_CONTROLS, PROFILES),
-        *(MASKS, RESPONSES, POINTS, CURVES, HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
+        *(PLATE_DRIFT, MASKS, RESPONSES, POINTS, CURVES, HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
     )
 }
 #: All that a run can hold, in the order in which it comes to be.

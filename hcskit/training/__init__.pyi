@@ -1,19 +1,31 @@
-from ._card import ModelCard, load_card, load_model, save_model
+from ._card import ModelCard, Parent, load_card, load_model, save_model
+from ._describe import describe_untreated
 from ._ensemble import calibration_error, each_network, each_reading
+from ._finetune import finetune
 from ._fit import TrainingResult, fit, network_and_batches
 from ._folder import read_history, sole_writer
 from ._lr_range import RangeTest, lr_range
 from ._model import TrainedModel, open_model
+from ._spread import Spread
+from ._untreated import ENOUGH_WELLS, LOGARITHMIC, Untreated, light_quantities
 
 __all__ = [
+    "ENOUGH_WELLS",
+    "LOGARITHMIC",
     "ModelCard",
+    "Parent",
     "RangeTest",
+    "Spread",
     "TrainedModel",
     "TrainingResult",
+    "Untreated",
     "calibration_error",
+    "describe_untreated",
     "each_network",
     "each_reading",
+    "finetune",
     "fit",
+    "light_quantities",
     "load_card",
     "load_model",
     "lr_range",

@@ -16,8 +16,32 @@ from hcskit.parallel import in_native_precision
 from hcskit.recipe._recipe import Recipe
 from hcskit.training._archive import check_archive
 from hcskit.training._check import LEAST_AUC
+from hcskit.training._untreated import Untreated
 
-__all__ = ["ModelCard", "load_card", "load_model", "save_model"]
+__all__ = ["ModelCard", "Parent", "load_card", "load_model", "save_model"]
+
+
+class Parent(BaseModel):
+    """The model that another one was adapted from.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    weights_sha256 : str
+        SHA-256 of its model file.
+    data : dict
+        Plates it was trained on: name to number of fields.
+    parent : Parent or None
+        The model that it was adapted from itself.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    weights_sha256: str
+    data: dict[str, int]
+    parent: Parent | None = None
 
 
 class ModelCard(BaseModel):
@@ -55,6 +79,11 @@ class ModelCard(BaseModel):
         ``learned_auc``: how it reads what it learned from, see `check_learned`.
     hcskit_version : str
         What wrote it.
+    untreated : Untreated or None
+        What the negative controls look like that it learned from. None if there were none, and in the cards of before
+        it was kept.
+    parent : Parent or None
+        The model that it was adapted from; see `hcskit.finetune`.
     weights_sha256 : str
         SHA-256 of the model file the card belongs to.
     """
@@ -74,6 +103,8 @@ class ModelCard(BaseModel):
     fingerprint: str
     metrics: dict[str, float]
     hcskit_version: str
+    untreated: Untreated | None = None
+    parent: Parent | None = None
     weights_sha256: str = ""
 
     @property

@@ -27,7 +27,8 @@ from hcskit.schedules import Rates
 from hcskit.training._card import ModelCard, save_model
 from hcskit.training._check import check_learned
 from hcskit.training._checkpoints import EventLog, Journal
-from hcskit.training._ensemble import finish, read_tiles
+from hcskit.training._describe import describe_untreated
+from hcskit.training._ensemble import each_reading, finish, read_tiles
 from hcskit.training._parts import weigh_parts
 from hcskit.training._statistics import measure_statistics
 from hcskit.version import __version__
@@ -108,6 +109,8 @@ def fit(
     row = {str(name): float(value) for name, value in history.iloc[epoch - 1].dropna().items()}
     card = card.model_copy(update={"metrics": row | found})
     if ranks().rank == 0:
+        reading = each_reading(model, recipe.prediction.views, seen.get("temperature", 1.0))
+        card = card.model_copy(update={"untreated": describe_untreated(reading, images.source, fields, card)})
         save_model(out, model, card)
     return TrainingResult(model, card, history, fields)
 
@@ -266,5 +269,5 @@ def _fingerprint(fields: pd.DataFrame, shape: tuple[int, int], pixels: bytes) ->
 
 def _digest(card: ModelCard) -> str:
     """Tell this recipe on these data from others, in what the weights depend on."""
-    recipe = card.recipe.model_dump_json(exclude={"parallel", "prediction", "run"})
+    recipe = card.recipe.model_dump_json(exclude={"finetune", "parallel", "prediction", "run"})
     return hashlib.sha256(f"{card.fingerprint} {recipe}".encode()).hexdigest()[:12]

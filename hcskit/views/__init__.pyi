@@ -7,6 +7,7 @@ from ._lr_range import range_curve, write_html
 from ._montage import Tile, concentration_series, montage
 from ._plates import field_heatmap, plate_axes, plate_heatmap
 from ._quality import controls_table, excluded_fields, illumination_map
+from ._saliency import overlay_saliency
 from ._style import (
     CATEGORY_COLOURS,
     INK,
@@ -52,6 +53,7 @@ __all__ = [
     "illumination_map",
     "jpeg",
     "montage",
+    "overlay_saliency",
     "parity",
     "plate_axes",
     "plate_heatmap",

@@ -1,0 +1,101 @@
+"""How often is a plate called shifted that is not, and which shifts are seen? ``python benchmarks/drift.py FOLDER``.
+
+The model of `transfer.py` (FOLDER is the same) compares plates with the one that it learned from. False alarms are
+counted on plates of the same batch: the same design, other cells and other wells. For each shift, plates of it are
+counted that are called shifted or not this assay, and one whole plate tells by how much the EC50s move against the
+same plate without the shift: the median over its curves.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.ndimage import gaussian_filter
+from transfer import Shift, compared, responses, simulated, trained
+
+from hcskit import actions
+from hcskit.data import ScreenData
+from hcskit.results import AS_IN_TRAINING, NOT_THIS_ASSAY
+from hcskit.training import TrainedModel
+
+SAME, EACH = 200, 20  # plates
+
+
+def _changed(change: Callable[[xr.DataArray], xr.DataArray]) -> Callable[[ScreenData], ScreenData]:
+    def apply(data: ScreenData) -> ScreenData:
+        plates = {name: plate.assign(image=change(plate["image"].astype(np.float32)).round().clip(0, 65535)
+                                     .astype(np.uint16)) for name, plate in data.plates.items()}  # fmt: skip
+        return replace(data, plates=plates)
+
+    return apply
+
+
+def _noisy(image: xr.DataArray) -> xr.DataArray:
+    return image + 150 * np.random.default_rng(0).standard_normal(image.shape)
+
+
+SHIFTS: dict[str, tuple[Shift, Callable[[ScreenData], ScreenData]]] = {
+    "gain 0.5": (Shift(gain=0.5), lambda data: data),
+    "gain 2": (Shift(gain=2.0), lambda data: data),
+    "background +100 counts": (Shift(background=100.0), lambda data: data),
+    "blur 1.5 pixels": (Shift(blur=1.5), lambda data: data),
+    "blur 4 pixels": (Shift(blur=4.0), lambda data: data),
+    "a quarter of the cells": (Shift(density=0.25), lambda data: data),
+    "twice the cells": (Shift(density=2.0), lambda data: data),
+    "saturated at 400 counts": (Shift(), _changed(lambda image: image.clip(max=400))),
+    "noise of 150 counts": (Shift(), _changed(_noisy)),
+    "uneven: half the light on one side": (
+        Shift(), _changed(lambda image: 100 + (image - 100) * np.linspace(0.3, 1.7, image.sizes["x"]))),
+    "channels changed over": (Shift(), _changed(lambda image: image.roll(channel=1))),
+    "only the reporter out of focus": (
+        Shift(), _changed(lambda image: xr.where(image["channel"] == "GFP", _blurred(image), image)
+                          .transpose(*image.dims))),
+}  # fmt: skip
+
+
+def _blurred(image: xr.DataArray) -> xr.DataArray:
+    return image.copy(data=gaussian_filter(image.to_numpy(), (0, 0, 0, 5, 5)))
+
+
+def verdict(data: ScreenData, model: TrainedModel) -> str:
+    """Return what is said of a plate."""
+    (said,) = actions.predict(data, model, progress=False, say=lambda _: None).verdicts.values()
+    return said
+
+
+def main(folder: Path) -> None:
+    """Print both tables."""
+    model = trained(folder / "0-old", simulated(0))
+    same = [verdict(simulated(0, day=day, roles=("negative_control",)), model) for day in range(100, 100 + SAME)]
+    false = [said for said in same if said != AS_IN_TRAINING]
+    print(f"false alarms: {len(false)} of {SAME} plates of the same batch ({len(false) / SAME:.1%})")
+    plain = responses(simulated(0, day=50), model)
+    rows = []
+    for name, (shift, change) in SHIFTS.items():
+        said = [
+            verdict(change(simulated(0, shift, day=day, roles=("negative_control",))), model)
+            for day in range(50, 50 + EACH)
+        ]
+        moved = compared(responses(change(simulated(0, shift, day=50)), model), plain)
+        rows.append(
+            {
+                "shift": name,
+                "EC50 moves by": 2 ** float(moved.abs().median()),
+                "EC50s lost": int(moved.isna().sum()),
+                "seen": np.mean([one != AS_IN_TRAINING for one in said]),
+                "not this assay": np.mean([one == NOT_THIS_ASSAY for one in said]),
+                "said": said[0],
+            }
+        )
+        print(rows[-1], file=sys.stderr, flush=True)
+    print(pd.DataFrame(rows).round(2).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

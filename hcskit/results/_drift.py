@@ -1,0 +1,29 @@
+"""The table that compares plates with those that a network learned from."""
+
+from __future__ import annotations
+
+from hcskit.results._table import Column, Table
+
+__all__ = ["AS_IN_TRAINING", "NOT_THIS_ASSAY", "PLATE_DRIFT"]
+
+#: Verdicts on a plate; the third one begins with "shifted".
+AS_IN_TRAINING, NOT_THIS_ASSAY = "as in training", "not this assay"
+
+PLATE_DRIFT = Table(
+    "plate_drift",
+    "How the negative controls of each plate compare with those that the network learned from",
+    "hcskit predict",
+    always=False,
+    index=(
+        Column("plate", "text", "name of the plate"),
+        Column("quantity", "text", "background, signal and sharpness of the light; appearance of the cells"),
+        Column("channel", "text", "name of the channel; empty for the appearance, which is of all"),
+    ),
+    columns=(
+        Column("value", "number", "of this plate; of the appearance: 1 is as far as the nearest phenotype", "its own"),
+        Column("expected", "number", "of the plates that were learned from", "that of the quantity"),
+        Column("low", "number", "lower end of the range of plates of the same batch", "that of the quantity"),
+        Column("high", "number", "upper end of that range", "that of the quantity"),
+        Column("verdict", "text", "of the plate: as in training, shifted: what and by how much, or not this assay"),
+    ),
+)

@@ -1,0 +1,65 @@
+"""What the negative controls look like that a network learned from; later plates are compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from pydantic import BaseModel, ConfigDict
+
+from hcskit.training._spread import Spread
+
+__all__ = ["ENOUGH_WELLS", "LOGARITHMIC", "Untreated", "light_quantities"]
+
+#: So many negative control wells are needed to bring a plate to another's brightness.
+ENOUGH_WELLS = 2
+#: Quantities that are compared as logarithms.
+LOGARITHMIC = ("signal", "sharpness")
+
+
+class Untreated(BaseModel):
+    """What the negative controls that a network learned from look like.
+
+    Attributes
+    ----------
+    light : dict
+        Quantity and channel to the spread of the wells; see `light_quantities`.
+    appearance : Spread
+        Of the wells in the features of all networks, the images brought to the brightness that each plate is read at.
+    phenotypes : dict
+        Name of each other class to the mean of its wells in the same features.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    light: dict[str, dict[str, Spread]]
+    appearance: Spread
+    phenotypes: dict[str, tuple[float, ...]]
+
+    @property
+    def nearest(self) -> float:
+        """How far the nearest phenotype lies from the negative controls, in the features."""
+        mean = np.array(self.appearance.mean)
+        return min(float(np.linalg.norm(np.array(other) - mean)) for other in self.phenotypes.values())
+
+
+def light_quantities(light: xr.DataArray) -> Iterator[tuple[str, str, npt.NDArray[np.float64]]]:
+    """Give the name of each quantity, the channel, and the values of the wells (well, 1); some as natural logarithms.
+
+    Parameters
+    ----------
+    light : xarray.DataArray
+        (well, look, channel), as `hcskit.data.gather_light` returns it.
+    """
+    for channel in light["channel"].to_numpy().tolist():
+        own = light.sel(channel=channel)
+        yield "background", channel, own.sel(look="background").to_numpy()[:, np.newaxis]
+        yield "signal", channel, _log(own.sel(look="variance").to_numpy()[:, np.newaxis]) / 2
+        yield "sharpness", channel, _log(own.sel(look="sharpness").to_numpy()[:, np.newaxis])
+
+
+def _log(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Take logarithms; an image without any contrast has none."""
+    return np.log(np.maximum(values, np.finfo(np.float32).tiny))
