@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -77,11 +78,11 @@ def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, 
     """
     for plate in keys.keys() & predictions.features.keys():
         features, light = predictions.features[plate], predictions.light.get(plate, _DARK)
-        labels = {f"light_{axis}": light[axis].to_numpy().astype(str) for axis in _LIGHT}
-        labels |= {"wells": features["well"].to_numpy().astype(str), "key": np.array(keys[plate])}
-        values = {"features": features, "unevenness": predictions.unevenness[plate], "light": light}
+        kept: dict[str, Any] = {f"light_{axis}": light[axis].to_numpy().astype(str) for axis in _LIGHT}
+        kept |= {"wells": features["well"].to_numpy().astype(str), "key": np.array(keys[plate])}
+        kept |= {"features": features, "unevenness": predictions.unevenness[plate], "light": light}
         with replacing(_place(Path(screen), plate)) as partial:
-            np.savez(partial, **{name: own.to_numpy() for name, own in values.items()}, **labels)
+            np.savez(partial, **kept)
 
 
 def _kept_features(screen: Path, plate: str, key: str) -> tuple[xr.DataArray, ...] | None:

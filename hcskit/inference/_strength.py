@@ -195,8 +195,8 @@ def _turned(lines: _Floats, unevenness: _Floats) -> _Floats:
     units = np.eye(unevenness.shape[-1])
     size = np.trace(unevenness, axis1=1, axis2=2)[:, np.newaxis, np.newaxis] / len(units)
     shrunk = np.where(units, 1, 1 - _SHRINKAGE) * unevenness + _DEAD * size * units
-    turned: _Floats = np.linalg.solve(np.where(size > 0, shrunk, units), np.moveaxis(lines, 1, 2))
-    return np.moveaxis(turned, 1, 2)
+    turned = np.linalg.solve(np.where(size > 0, shrunk, units), np.moveaxis(lines, 1, 2))
+    return np.asarray(np.moveaxis(turned, 1, 2), np.float64)
 
 
 def _means(x: _Floats, number: npt.NDArray[np.int64], count: int, chosen: npt.NDArray[np.bool_]) -> _Floats:
