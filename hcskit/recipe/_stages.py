@@ -16,7 +16,7 @@ from hcskit.schedules.rates import linear_scaling, warm_up
 __all__ = ["Stage", "flat_after", "last_steps", "learning_rates", "stages"]
 
 _SURE = 2.0  # standard errors: a fall of the loss that is smaller may be chance
-_NETWORKS = 3  # snapshots at least: their differences widen the intervals of what is read
+_CYCLES = 4  # at least; the first still learns, and the differences of three networks widen the intervals
 
 
 class Stage(NamedTuple):
@@ -58,7 +58,7 @@ def flat_after(losses: Sequence[float], recipe: Recipe) -> int | None:
     Epochs are compared in blocks: the cycles of a schedule that keeps networks, or `recipe.stop.window` epochs each.
     The loss is flat after a block whose mean is not lower than that of the block before by more than two standard
     errors, by the differences of successive epochs, which a steady fall hardly adds to (von Neumann, Ann. Math. Stat.
-    12:367, 1941). Of cycles there are three at least. Otherwise the last epochs of the schedule follow, as many as a
+    12:367, 1941). Of cycles there are four at least. Otherwise the last epochs of the schedule follow, as many as a
     block has, in which the rate falls to its end.
 
     Parameters
@@ -89,7 +89,7 @@ def flat_after(losses: Sequence[float], recipe: Recipe) -> int | None:
     for number, (first, middle, end) in enumerate(zip([0, *ends], ends, ends[1:], strict=False), 2):
         if end > len(losses) or end + _last_epochs(recipe) >= epochs:
             return None
-        if not cycles or number >= _NETWORKS:
+        if not cycles or number >= _CYCLES:
             seen, length = np.array(losses[first:end]), middle - first
             variance = float(np.square(np.diff(seen)).mean()) / 2
             error = math.sqrt(variance / length + variance / (end - middle))

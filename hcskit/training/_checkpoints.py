@@ -22,6 +22,8 @@ from hcskit.recipe._recipe import Recipe
 
 __all__ = ["EventLog", "Journal"]
 
+_FEW = 3  # snapshots that are all used
+
 
 class Journal(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the history and the state of some epochs, shows progress, counts epochs for the batches.
@@ -101,7 +103,9 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         if weights == "last":
             return [len(self.table)]
         done = [epoch for epoch in self.snapshots if epoch <= len(self.table)]
-        return done if done and weights != "best" else [self._best()]
+        if done and weights != "best":  # in the first of several cycles it still learns what the classes are
+            return done[1:] if len(done) > _FEW else done
+        return [self._best()]
 
     def load(self, model: keras.Model, epoch: int) -> None:
         """Give a network the weights of an epoch."""
