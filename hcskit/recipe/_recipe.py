@@ -110,9 +110,9 @@ class PredictionSection(Section):
 
     weights: Literal["best", "last", "snapshots"] | None = Field(
         None,
-        description="of the epoch with the lowest validation loss; of the last one; or of the end of each cycle (of four "
-        "or more not the first), all averaged, so that their spread goes into the dose-response. Default: best, or "
-        "snapshots where the schedule keeps some",
+        description="of the epoch with the lowest validation loss; of the last one; or of the end of each cycle (of "
+        "four or more not the first), all averaged, so that their spread goes into the dose-response. Default: best, "
+        "or snapshots where the schedule keeps some",
     )
     views: Literal[1, 4, 8] = Field(
         1, description="average over flips and half turns (4), and quarter turns of square crops (8): as much longer"
