@@ -1,10 +1,9 @@
 """Which readout tells the strength of a phenotype? Run as ``python benchmarks/readouts.py FIRST_SEED PLATES FOLDER``.
 
 Each plate is simulated from its seed, which also draws what is hard about it: graded or all-or-none cells, how many,
-noise, edge effect, effects of compounds, and how many control wells there are. For each way to train, a network learns
-from the controls for about a minute on two cores; all readouts of the same networks are fitted by the same curves and
-compared with the truth. FOLDER keeps what the networks read, so that a run that was stopped resumes. Further arguments
-name ways to train: mixup (the default), none.
+noise, edge effect, effects of compounds, and how many control wells there are. A network learns from the controls for
+less than a minute on two cores; all readouts of the same networks are fitted by the same curves and compared with the
+truth. FOLDER keeps what the networks read, so that a run that was stopped resumes.
 """
 
 from __future__ import annotations
@@ -20,11 +19,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import zoom
 
 from hcskit import training
 from hcskit.data import ArraySource, cut_tiles, open_field
-from hcskit.inference import positions
+from hcskit.inference import gather_unevenness, positions
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
 from hcskit.response import fit_responses
@@ -44,11 +42,8 @@ from hcskit.simulation._cells import grow
 from hcskit.simulation._plate import _edge
 
 NEGATIVE = "negative_control"
-AUGMENTATIONS = {"none": {"mixup": 0.0}, "mixup": {"mixup": 0.4}}
-LAYERS = ("pool", "hidden", "phenotype", "logit")
+LAYERS = ("pool", "hidden", "phenotype")
 NETWORKS = 3  # of the four snapshots, the later ones
-SHARES = np.linspace(0, 1, 9)
-MIXTURES = 32  # crops of each share
 Array = np.ndarray[Any, Any]
 
 
@@ -151,15 +146,15 @@ def _label(treatment: Treatment) -> str:
     return treatment.moa if treatment.role == "positive_control" else treatment.role
 
 
-def recipe_of(fields: int, augmentation: dict[str, float], seed: int) -> Recipe:
+def recipe_of(fields: int, seed: int) -> Recipe:
     """Return a short training, as long for few fields as for many."""
     return Recipe.model_validate(
         {
             "data": {"classes": "moa", "crop": 96, "crops_per_field": max(1, round(96 / fields)), "balance": True},
             "split": {"validation": 0},
-            "augmentation": augmentation,
             "optimiser": {"epochs": 16, "batch": 16, "warmup_epochs": 0},
             "schedule": {"kind": "snapshots", "cycles": 4},
+            "stop": {"window": None},
             "seed": seed,
         }
     )
@@ -167,103 +162,52 @@ def recipe_of(fields: int, augmentation: dict[str, float], seed: int) -> Recipe:
 
 @dataclass
 class Reading:
-    """What the layers of networks say of the wells, and of mosaics of control crops by their share.
-
-    Both are mappings of a layer to (well or share, network, unit); `mixed` has one for each phenotype.
-    """
+    """What the layers of networks say of the crops of wells: by layer (network, well, crop, unit)."""
 
     classes: tuple[str, ...]
-    wells: dict[str, Array]
-    mixed: dict[str, dict[str, Array]]
+    layers: dict[str, Array]
 
 
-def read(plate: Plate, training_name: str, seed: int) -> Reading:
+def read(plate: Plate, seed: int) -> Reading:
     """Train, and read the plate."""
     keras.backend.clear_session()
-    recipe = recipe_of(int((plate.table["role"] != "treatment").sum()), AUGMENTATIONS[training_name], seed)
+    recipe = recipe_of(int((plate.table["role"] != "treatment").sum()), seed)
     with tempfile.TemporaryDirectory() as folder:
         result = training.fit(plate, recipe, folder, progress=False)
-    card = result.card
     networks = [_layers(layer) for layer in result.model.layers if isinstance(layer, keras.Model)][-NETWORKS:]
-    wells = _apply(networks, plate.crops(np.arange(len(plate.table)), card))
-    mixed = {label: _apply(networks, _mixtures(plate, card, label)) for label in card.classes[1:]}
-    return Reading(card.classes, wells, mixed)
+    crops = plate.crops(np.arange(len(plate.table)), result.card)
+    flat = crops.reshape(-1, *crops.shape[2:])
+    said = [network.predict(flat, batch_size=64, verbose=0) for network in networks]
+    layers = {
+        name: np.stack([own[place].reshape(*crops.shape[:2], -1) for own in said]) for place, name in enumerate(LAYERS)
+    }
+    return Reading(result.card.classes, layers)
 
 
 def _layers(network: Any) -> Any:
-    last = network.get_layer("phenotype")
-    pool, hidden = (network.get_layer(name).output for name in ("pool", "hidden"))
-    return keras.Model(network.input, [pool, hidden, network.output, last.input @ last.kernel + last.bias])
-
-
-def _apply(networks: list[Any], crops: Array) -> dict[str, Array]:
-    """Average what each layer says over the crops (group, crop, y, x, channel): (group, network, unit)."""
-    flat = crops.reshape(-1, *crops.shape[2:])
-    said = [network.predict(flat, batch_size=64, verbose=0) for network in networks]
-    return {
-        name: np.stack([own[place].reshape(*crops.shape[:2], -1).mean(1) for own in said], 1).astype(float)
-        for place, name in enumerate(LAYERS)
-    }
-
-
-def _mixtures(plate: Plate, card: training.ModelCard, label: str) -> Array:
-    """Put crops together from patches of untreated and positive ones, in known shares."""
-    rng, labels = np.random.default_rng(0), plate.table["label"].to_numpy()
-    pools = [plate.crops(np.flatnonzero(labels == name), card).reshape(-1, *card.crop, 2) for name in (NEGATIVE, label)]
-    mixed = np.empty((len(SHARES), MIXTURES, *card.crop, 2), np.float32)
-    for share, crops in zip(SHARES, mixed, strict=True):
-        for crop in crops:
-            untreated, positive = (pool[rng.integers(len(pool))] for pool in pools)
-            height = zoom(rng.standard_normal((int(rng.integers(3, 13)),) * 2), 40, order=1)[
-                : card.crop[0], : card.crop[1]
-            ]
-            crop[:] = np.where((height < np.quantile(height, share))[..., None], positive, untreated)
-    return mixed
+    return keras.Model(network.input, [network.get_layer(name).output for name in LAYERS])
 
 
 def readouts(reading: Reading, table: pd.DataFrame) -> Iterator[tuple[str, str, Array]]:
     """Give the name of each readout, the phenotype, and its values (network, well)."""
-    labels = table["label"].to_numpy()
-    negative, plate = labels == NEGATIVE, np.zeros(len(labels))
-    phenotypes = reading.classes[1:]
-    controls = [labels == name for name in phenotypes]
-    placed = {
-        f"position, {layer}": positions(reading.wells[layer], plate, negative, controls)
-        for layer in ("pool", "hidden", "logit")
-    }
+    labels, phenotypes = table["label"].to_numpy(), reading.classes[1:]
+    negative, controls = labels == NEGATIVE, [labels == name for name in phenotypes]
+    placed = {}
+    for layer in ("pool", "hidden"):
+        crops = reading.layers[layer].transpose(1, 2, 0, 3).astype(float)
+        spread = gather_unevenness(table[["plate", "well"]], list(crops))[table["plate"].iloc[0]]
+        known = crops.mean(axis=1), np.zeros(len(labels)), negative, controls
+        placed[f"strength, {layer}"] = positions(*known, spread)
+        placed[f"strength without S, {layer}"] = positions(*known)
     for number, phenotype in enumerate(phenotypes):
-        said = reading.wells["phenotype"][..., number + 1].T
-        mixed = reading.mixed[phenotype]["phenotype"][..., number + 1].T
-        yield "probability", phenotype, said
-        yield "probability, calibrated on mosaics", phenotype, _calibrated(said, mixed)
-        for layer in ("pool", "hidden"):
-            lda = [_discriminant(own, negative, controls[number]) for own in reading.wells[layer].transpose(1, 0, 2)]
-            yield f"LDA, {layer}", phenotype, np.array(lda)
-        one = positions(reading.wells["pool"], plate, negative, [controls[number]])
-        yield "projection on one line, pool", phenotype, one[..., 0].T
+        yield "probability", phenotype, reading.layers["phenotype"][..., number + 1].mean(axis=2)
         for name, found in placed.items():
             yield name, phenotype, found[..., number].T
         kind = next(own for own, moa in PHENOTYPES.items() if moa == phenotype)
         yield "the cells themselves", phenotype, table[[kind]].to_numpy().T
 
 
-def _calibrated(said: Array, mixed: Array) -> Array:
-    """Turn what is said into the share of the mosaics of which the same is said."""
-    rising = np.maximum.accumulate(mixed, axis=1) + 1e-9 * np.arange(len(SHARES))
-    return np.stack([np.interp(own, curve, SHARES) for own, curve in zip(said, rising, strict=True)])
-
-
-def _discriminant(x: Array, negative: Array, positive: Array, shrinkage: float = 0.1) -> Array:
-    """Place wells between the controls along Fisher's discriminant, the covariance shrunk to a sphere."""
-    ends = [x[own].mean(0) for own in (negative, positive)]
-    rest = np.concatenate([x[own] - end for own, end in zip((negative, positive), ends, strict=True)])
-    spread = rest.T @ rest / max(1, len(rest) - 2)
-    sphere = np.trace(spread) / len(spread) * np.eye(len(spread))
-    along = np.linalg.solve((1 - shrinkage) * spread + shrinkage * sphere, ends[1] - ends[0])
-    return np.asarray((x - ends[0]) @ along / ((ends[1] - ends[0]) @ along))
-
-
-def curves(reading: Reading, plate_table: pd.DataFrame, seed: int, training_name: str) -> pd.DataFrame:
+def curves(reading: Reading, plate_table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Fit every readout of a plate: one row a readout, phenotype and compound."""
     design, controls = design_of(seed)
     rows = []
@@ -276,7 +220,6 @@ def curves(reading: Reading, plate_table: pd.DataFrame, seed: int, training_name
             assert compound.phenotype is not None
             fit = fits.loc[(compound.name, phenotype)]
             known = {
-                "training": training_name,
                 "readout": name,
                 "seed": seed,
                 "cells": "all-or-none" if design.all_or_none else "graded",
@@ -333,23 +276,21 @@ def print_table(table: pd.DataFrame) -> None:
         print(f"| {' | '.join([*map(str, names), *cells])} |")
 
 
-def main(first: int, plates: int, folder: Path, names: list[str]) -> None:
+def main(first: int, plates: int, folder: Path) -> None:
     """Read the plates that the folder does not hold, and print what is found of all of them."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for seed in range(first, first + plates):
-        plate = simulated(seed)
-        for name in names:
-            kept = folder / f"{seed}-{name}.pickle"
-            if not kept.exists():
-                kept.write_bytes(pickle.dumps(vars(read(plate, name, seed))))
-                print(kept, file=sys.stderr, flush=True)
-            parts.append(curves(Reading(**pickle.loads(kept.read_bytes())), plate.table, seed, name))  # noqa: S301
+        plate, kept = simulated(seed), folder / f"{seed}.pickle"
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(vars(read(plate, seed))))
+            print(kept, file=sys.stderr, flush=True)
+        parts.append(curves(Reading(**pickle.loads(kept.read_bytes())), plate.table, seed))  # noqa: S301
     table = pd.concat(parts)
-    for by in (["training", "readout"], ["cells", "readout"], ["controls", "readout"]):
+    for by in (["readout"], ["cells", "readout"], ["controls", "readout"]):
         print_table(summary(table, by))
         print()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:] or ["mixup"])
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

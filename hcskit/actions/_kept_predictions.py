@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,8 +21,7 @@ from hcskit.training import ModelCard
 
 __all__ = ["join_predictions", "keep_features", "kept_predictions", "prediction_keys"]
 
-_FEATURES, _UNEVENNESS = ("well", "network", "feature"), ("network", "feature", "feature_too")
-_LIGHT = ("well", "look", "channel")
+_FEATURES, _LIGHT = ("well", "network", "feature"), ("well", "look", "channel")
 _DARK = xr.DataArray(np.empty((0, 0, 0)), {axis: np.array([], str) for axis in _LIGHT}, _LIGHT)
 
 
@@ -78,23 +78,22 @@ def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, 
     """
     for plate in keys.keys() & predictions.features.keys():
         features, light = predictions.features[plate], predictions.light.get(plate, _DARK)
-        labels = {f"light_{axis}": light[axis].to_numpy().astype(str) for axis in _LIGHT}
-        labels |= {"wells": features["well"].to_numpy().astype(str), "key": np.array(keys[plate])}
-        read = {"features": features, "unevenness": predictions.unevenness[plate], "light": light}
+        kept: dict[str, Any] = {f"light_{axis}": light[axis].to_numpy().astype(str) for axis in _LIGHT}
+        kept |= {"wells": features["well"].to_numpy().astype(str), "key": np.array(keys[plate])}
+        kept |= {"features": features, "unevenness": predictions.unevenness[plate], "light": light}
         with replacing(_place(Path(screen), plate)) as partial:
-            np.savez(partial, **{name: array.to_numpy() for name, array in read.items()}, **labels)
+            np.savez(partial, **kept)
 
 
-def _kept_features(screen: Path, plate: str, key: str) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray] | None:
-    """Return what was read of a plate (features, unevenness, light), if it was made from what the key says."""
+def _kept_features(screen: Path, plate: str, key: str) -> tuple[xr.DataArray, ...] | None:
+    """Return the features of a plate, their unevenness, and the light of its controls, if the key is the same."""
     try:
         with open_file(_place(screen, plate)) as file, np.load(file, allow_pickle=False) as kept:
             if str(kept["key"]) == key:
-                return (
-                    xr.DataArray(kept["features"], {"well": kept["wells"]}, _FEATURES),
-                    xr.DataArray(kept["unevenness"], dims=_UNEVENNESS),
-                    xr.DataArray(kept["light"], {axis: kept[f"light_{axis}"] for axis in _LIGHT}, _LIGHT),
-                )
+                features = xr.DataArray(kept["features"], {"well": kept["wells"]}, _FEATURES)
+                unevenness = xr.DataArray(kept["unevenness"], dims=("network", "feature", "feature_too"))
+                light = xr.DataArray(kept["light"], {axis: kept[f"light_{axis}"] for axis in _LIGHT}, _LIGHT)
+                return features, unevenness, light
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):  # not there, or damaged
         pass
     return None

@@ -2,7 +2,7 @@
 
 from hcskit.assay._controls import control_statistics, image_readouts
 from hcskit.assay._normalise import METHODS, normalise
-from hcskit.assay._position import position_effects
+from hcskit.assay._position import places, position_effects
 from hcskit.assay._replicates import replicate_correlation
 from hcskit.assay._separation import (
     auroc,
@@ -22,6 +22,7 @@ __all__ = [
     "image_readouts",
     "normalise",
     "outliers",
+    "places",
     "position_effects",
     "replicate_correlation",
     "robust_ssmd",

@@ -17,6 +17,7 @@ from ._learnable import check_learnable
 from ._light import LOOKS, gather_light, measure_light, standard_of
 from ._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source
 from ._split import split_folds, split_groups
+from ._stand_ins import with_stand_ins
 
 __all__ = [
     "KEPT_SHARE",
@@ -50,4 +51,5 @@ __all__ = [
     "standard_of",
     "survey",
     "tile_corners",
+    "with_stand_ins",
 ]

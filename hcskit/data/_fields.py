@@ -16,6 +16,7 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict
 
 from hcskit.data._sources import ArraySource, Illumination, Source, write_light
+from hcskit.data._stand_ins import with_stand_ins
 from hcskit.errors import InputError
 from hcskit.parallel import add_up, ranks
 from hcskit.recipe._recipe import DataSection
@@ -191,7 +192,8 @@ def label_fields(plates: Mapping[str, xr.Dataset], data: DataSection) -> pd.Data
 def label_wells(wells: pd.DataFrame, data: DataSection) -> pd.DataFrame:
     """List the wells to learn from, with their class in the column ``label``.
 
-    The class is the value of the recipe's column; that of negative controls is always ``negative_control``.
+    The class is the value of the recipe's column; that of negative controls is always ``negative_control``. Where there
+    are no controls of a kind, the ends of the dose series stand in for them; see `with_stand_ins`.
 
     Parameters
     ----------
@@ -211,6 +213,7 @@ def label_wells(wells: pd.DataFrame, data: DataSection) -> pd.DataFrame:
             f"the plate map has no column {data.classes!r} to take the classes from (data.classes of the recipe); it "
             f"has {', '.join(wells.columns.drop('plate'))}"
         )
+    wells = with_stand_ins(wells, data)
     fields = wells[wells["role"].isin(data.roles)].reset_index(drop=True)
     fields["label"] = fields[data.classes].astype(str).where(fields["role"] != NEGATIVE, NEGATIVE)
     fields = fields[~fields["label"].isin(data.exclude)].reset_index(drop=True)

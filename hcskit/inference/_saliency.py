@@ -24,7 +24,8 @@ def saliency_network(model: Any, card: ModelCard, *, phenotype: str) -> Any:
     The strength is linear in the features, and these are averages over a grid: for a place with the features ``a`` the
     strength adds up from ``(a - n) · r``, with the mean ``n`` of the negative controls and the reader ``r`` of the
     phenotype (docs/readouts.md). It is a class activation map (Zhou et al., arXiv:1512.04150, 2016) of the strength,
-    and exact: the mean over the grid is the strength, between the controls that were learned from.
+    and exact: the mean over the grid is the strength between the controls that were learned from, read along the line
+    between them (`positions` without the unevenness of the wells, which a card does not hold).
 
     Parameters
     ----------

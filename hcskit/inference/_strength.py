@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from hcskit.data import with_stand_ins
 from hcskit.screen import treated_fields
 from hcskit.training import ModelCard
 
@@ -171,6 +172,8 @@ def gather_strengths(
     index = [(plate, well) for plate, own in features.items() for well in own["well"].to_numpy()]
     wells = pd.MultiIndex.from_tuples(index, names=["plate", "well"])
     means = np.concatenate([own.to_numpy() for own in features.values()])
+    if set(features) <= set(card.data):  # what stood in for controls when these were learned from, does so here
+        treatments = with_stand_ins(treatments.reset_index(), section).set_index(["plate", "well"])
     known = treatments.reindex(wells)
     negative = (known["role"] == "negative_control").to_numpy()
     learned = known["role"].isin(section.roles).to_numpy() & ~negative
@@ -192,8 +195,8 @@ def _turned(lines: _Floats, unevenness: _Floats) -> _Floats:
     units = np.eye(unevenness.shape[-1])
     size = np.trace(unevenness, axis1=1, axis2=2)[:, np.newaxis, np.newaxis] / len(units)
     shrunk = np.where(units, 1, 1 - _SHRINKAGE) * unevenness + _DEAD * size * units
-    turned: _Floats = np.linalg.solve(np.where(size > 0, shrunk, units), np.moveaxis(lines, 1, 2))
-    return np.moveaxis(turned, 1, 2)
+    turned = np.linalg.solve(np.where(size > 0, shrunk, units), np.moveaxis(lines, 1, 2))
+    return np.asarray(np.moveaxis(turned, 1, 2), np.float64)
 
 
 def _means(x: _Floats, number: npt.NDArray[np.int64], count: int, chosen: npt.NDArray[np.bool_]) -> _Floats:

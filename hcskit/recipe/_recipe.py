@@ -24,6 +24,11 @@ class DataSection(Section):
         ("negative_control", "positive_control"), description="roles of the wells to learn from"
     )
     exclude: tuple[str, ...] = Field((), description="classes that are left out")
+    stand_ins: bool = Field(
+        True,
+        description="where no plate has negative controls, learn from the lowest dose of each series in their place; "
+        "where none has positive controls, from the highest (docs/readouts.md)",
+    )
     pattern: str | None = Field(
         None,
         description="for images in folders: a regular expression that is searched in each file's path without the "
@@ -77,6 +82,18 @@ class AugmentationSection(Section):
     )
 
 
+class StopSection(Section):
+    """When a training ends before its last epoch: once the training loss no longer falls."""
+
+    window: int | None = Field(
+        6,
+        ge=3,
+        description="compare the loss of so many epochs with that of so many before; if it is no lower, do as many "
+        "epochs from the end of the schedule, and stop. With cycles, the cycles are compared, and the training stops "
+        "at the end of one. null: train for all epochs",
+    )
+
+
 class ParallelSection(Section):
     """How ranks exchange gradients (Sergeev & Del Balso, arXiv:1802.05799, 2018); the defaults are Horovod's.
 
@@ -93,9 +110,9 @@ class PredictionSection(Section):
 
     weights: Literal["best", "last", "snapshots"] | None = Field(
         None,
-        description="of the epoch with the lowest validation loss; of the last one; or of the end of each cycle, all "
-        "averaged, so that their spread goes into the dose-response. Default: best, or snapshots where the schedule "
-        "keeps some",
+        description="of the epoch with the lowest validation loss; of the last one; or of the end of each cycle (of "
+        "four or more not the first), all averaged, so that their spread goes into the dose-response. Default: best, "
+        "or snapshots where the schedule keeps some",
     )
     views: Literal[1, 4, 8] = Field(
         1, description="average over flips and half turns (4), and quarter turns of square crops (8): as much longer"
@@ -152,6 +169,7 @@ class Recipe(YamlFile):
     augmentation: AugmentationSection = AugmentationSection()
     optimiser: Annotated[Optimiser, OPTIMISERS] = AdamWSection()
     schedule: Annotated[Schedule, SCHEDULES] = CosineSection()
+    stop: StopSection = StopSection()
     prediction: PredictionSection = PredictionSection()
     parallel: ParallelSection = ParallelSection()
     finetune: FinetuneSection = FinetuneSection()

@@ -8,7 +8,9 @@ from hcskit.response._category import CATEGORIES, CODES, EFFECTS
 from hcskit.response._compare import lead_readouts, match_truth
 from hcskit.response._dataset import fit_curves
 from hcskit.response._fit import fit_hill, readout_limits
+from hcskit.response._growth import GrowthMetrics, fit_growth_rate, growth_rate
 from hcskit.response._hill import Constant, FivePL, GainLoss, Hill, Step, hill
+from hcskit.response._hits import score_hits
 from hcskit.response._model import Axis, CurveModel
 from hcskit.response._registry import get_curve, list_curves
 from hcskit.response._result import HillFit
@@ -23,17 +25,21 @@ __all__ = [
     "CurveModel",
     "FivePL",
     "GainLoss",
+    "GrowthMetrics",
     "Hill",
     "HillFit",
     "ResponseTables",
     "Step",
     "fit_curves",
+    "fit_growth_rate",
     "fit_hill",
     "fit_responses",
     "get_curve",
+    "growth_rate",
     "hill",
     "lead_readouts",
     "list_curves",
     "match_truth",
     "readout_limits",
+    "score_hits",
 ]

@@ -41,27 +41,28 @@ class Design:
     offsets: Floats
 
     @classmethod
-    def of(cls, concentration: Floats, plate: NDArray[np.int64] | None = None) -> Design:
+    def of(
+        cls,
+        concentration: Floats,
+        plate: NDArray[np.int64] | None = None,
+        weight: Floats | None = None,
+    ) -> Design:
         """Gather wells by plate and concentration.
 
         All wells of a plate at zero together weigh as much as one of its tested concentrations. A plate often has more
         control wells than wells of any one compound. Counted one by one they would set the noise and the bottom alone,
-        and an offset of the control columns (an edge effect) would bend the curve.
+        and an offset of the control columns (an edge effect) would bend the curve. Weights that are given stay as they
+        are.
         """
         plate = np.zeros(len(concentration), dtype=np.int64) if plate is None else plate
         keys, level = np.unique(np.stack([concentration, plate]), axis=1, return_inverse=True)
         level = level.ravel()
-        well_weight = np.ones(len(concentration))
-        for own in np.unique(plate):
-            here = plate == own
-            treated, zero = here & (concentration > 0), here & (concentration == 0)
-            replicates = treated.sum() / max(len(np.unique(concentration[treated])), 1)
-            well_weight[zero] = min(1.0, max(replicates, 1.0) / max(zero.sum(), 1))
-        weight = np.bincount(level, well_weight).astype(float)
+        well_weight = _anchoring(concentration, plate) if weight is None else weight
+        total = np.bincount(level, well_weight).astype(float)
         with np.errstate(divide="ignore"):
             log_c = np.log10(keys[0])
         at = keys[1].astype(np.int64)
-        return cls(log_c, weight, level, well_weight, at, _offsets(at, np.sqrt(weight)))
+        return cls(log_c, total, level, well_weight, at, _offsets(at, np.sqrt(total)))
 
     @property
     def has_zero(self) -> bool:
@@ -83,14 +84,29 @@ class Design:
         return columns - (columns @ self.offsets.T) @ self.offsets if len(self.offsets) else columns
 
 
-def shared_design(concentration: Floats, plate: NDArray[np.int64]) -> Design:
-    """Return the same object for the same wells, so that what is computed for it is found again."""
-    return _cached(np.ascontiguousarray(concentration).tobytes(), np.ascontiguousarray(plate).tobytes())
+def _anchoring(concentration: Floats, plate: NDArray[np.int64]) -> Floats:
+    """Return weights of wells with which the wells at zero together count as much as one tested concentration."""
+    weight = np.ones(len(concentration))
+    for own in np.unique(plate):
+        here = plate == own
+        treated, zero = here & (concentration > 0), here & (concentration == 0)
+        replicates = treated.sum() / max(len(np.unique(concentration[treated])), 1)
+        weight[zero] = min(1.0, max(replicates, 1.0) / max(zero.sum(), 1))
+    return weight
+
+
+def shared_design(concentration: Floats, plate: NDArray[np.int64], *, equal: bool = False) -> Design:
+    """Return the same object for the same wells, so that what is computed for it is found again.
+
+    With `equal` all wells weigh the same.
+    """
+    return _cached(np.ascontiguousarray(concentration).tobytes(), np.ascontiguousarray(plate).tobytes(), equal)
 
 
 @lru_cache(maxsize=64)
-def _cached(concentration: bytes, plate: bytes) -> Design:
-    return Design.of(np.frombuffer(concentration), np.frombuffer(plate, dtype=np.int64))
+def _cached(concentration: bytes, plate: bytes, equal: bool) -> Design:
+    c = np.frombuffer(concentration)
+    return Design.of(c, np.frombuffer(plate, dtype=np.int64), np.ones(len(c)) if equal else None)
 
 
 def _offsets(plate: NDArray[np.int64], root: Floats) -> Floats:

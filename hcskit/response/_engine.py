@@ -155,8 +155,9 @@ class Survey:
 
     def __getitem__(self, curves: NDArray[np.int64]) -> Survey:
         """Return the profiles of some of the curves."""
+        limits = None if self.limits is None else self.limits[curves]
         own = tuple(Profile(each.ridge[curves], each.wide[curves]) for each in self.profiles)
-        return Survey(self.grid, self.batch[curves], None if self.limits is None else self.limits[curves], own)
+        return Survey(self.grid, self.batch[curves], limits, own)
 
     def others(self, axis: int, curves: NDArray[np.int64], node: NDArray[np.int64]) -> Floats:
         """Return the best values of the other parameters at nodes of an axis, shape (curve, other)."""

@@ -59,8 +59,8 @@ def _location(low: float, high: float, per_decade: int = _PER_DECADE) -> Axis:
     return Axis("log_ec50", np.linspace(start, end, int(np.ceil((end - start) * per_decade)) + 1))
 
 
-def _slopes(count: int, *, step: bool) -> Axis:
-    grid = np.linspace(np.log(SLOPE_LIMITS[0]), np.log(SLOPE_LIMITS[1]), count)
+def _slopes(count: int, *, step: bool, limits: tuple[float, float] = SLOPE_LIMITS) -> Axis:
+    grid = np.linspace(np.log(limits[0]), np.log(limits[1]), count)
     return Axis("log_slope", grid, (float(np.log(STEP)),) if step else ())
 
 
@@ -79,14 +79,16 @@ class Hill:
     """Four parameters: ``bottom + (top - bottom) * c**h / (c**h + ec50**h)``.
 
     With an asymptote fixed (``limits``) it is the three-parameter curve, with both fixed the two-parameter one.
+    `slopes` are the flattest and the steepest that a fit may have.
     """
 
     name: str = "hill"
     linear: tuple[str, ...] = ("bottom", "top")
+    slopes: tuple[float, float] = SLOPE_LIMITS
 
     def axes(self, low: float, high: float) -> tuple[Axis, ...]:
         """Log10 EC50 and natural logarithm of the slope."""
-        return _location(low, high), _slopes(50, step=True)
+        return _location(low, high), _slopes(50, step=True, limits=self.slopes)
 
     def basis(self, log_c: Floats, *shape: Floats) -> Floats:
         """Share of the bottom and of the top."""

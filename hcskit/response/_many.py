@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from hcskit.response._design import Design, shared_design
 from hcskit.response._model import Floats
+from hcskit.response._points import MINIMUM_CONCENTRATIONS
 from hcskit.response._result import HillFit
 from hcskit.response._sigmoid import Case, describe_constant, fit_group
 from hcskit.response._wells import deviating
 
-__all__ = ["MINIMUM_CONCENTRATIONS", "Task", "fit_many"]
+__all__ = ["Task", "fit_many"]
 
-#: A curve of four parameters is not fitted to fewer distinct concentrations above zero.
-MINIMUM_CONCENTRATIONS = 4
 _MINIMUM_WELLS = 5
 _CONSTANT = 1e-12  # relative differences below this are rounding
 _MOST_DEVIATING = 3  # wells that are left out of one curve at most ...
@@ -42,6 +41,8 @@ class Task:
         Change of the response in the positive controls.
     limits : tuple of float
         Range of the readout.
+    top : float or None
+        Where the curve is to end, whatever the wells say.
     left_out : tuple of int
         Wells that deviate.
     """
@@ -52,6 +53,7 @@ class Task:
     networks: Floats
     full_scale: float | None
     limits: tuple[float, float]
+    top: float | None = None
     left_out: tuple[int, ...] = ()
     order: NDArray[np.int64] = field(init=False)
 
@@ -127,10 +129,10 @@ def _without_curve(task: Task, level: float) -> HillFit | None:
 
 def _groups(tasks: dict[int, Task]) -> list[list[int]]:
     """Return the numbers of tasks that have the same wells."""
-    groups: dict[tuple[bytes, bytes, bool], list[int]] = defaultdict(list)
+    groups: dict[tuple[bytes, bytes, bool, bool], list[int]] = defaultdict(list)
     for number, task in tasks.items():
         key = (task.concentration[task.order].tobytes(), task.plate[task.order].tobytes())
-        groups[*key, bool(np.isfinite(task.limits).any())].append(number)
+        groups[*key, bool(np.isfinite(task.limits).any()), task.top is not None].append(number)
     return list(groups.values())
 
 
@@ -140,7 +142,12 @@ def _design(task: Task) -> Design:
 
 def _case(task: Task, level: float) -> Case:
     return Case(
-        task.response[task.order], task.networks[:, task.order], task.full_scale, task.limits, task.known(level)
+        task.response[task.order],
+        task.networks[:, task.order],
+        task.full_scale,
+        task.limits,
+        task.top,
+        task.known(level),
     )
 
 

@@ -15,7 +15,7 @@ from hcskit.errors import InputError, UnitError
 from hcskit.platemap import ROLES
 from hcskit.units import convert, parse_unit
 
-__all__ = ["NETWORK", "REQUIRED", "checked", "compound_units", "in_one_unit"]
+__all__ = ["MINIMUM_CONCENTRATIONS", "NETWORK", "REQUIRED", "checked", "compound_units", "in_one_unit", "titrated"]
 
 #: Columns of what each network of an ensemble reads, numbered from 1.
 NETWORK = "network_{}"
@@ -27,7 +27,8 @@ _NO_EXPERIMENT = re.compile(
     r"network_\d+|probability|row|column|fields?|replicate|batch|barcode|date|source|file|path|n_\w+|\w+_(sd|std|low|high)|sd|std",
     re.IGNORECASE,
 )
-_SERIES = 4  # concentrations that make a curve of their own
+#: A curve of four parameters is not fitted to fewer distinct concentrations above zero.
+MINIMUM_CONCENTRATIONS = 4
 
 
 def checked(points: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -115,7 +116,7 @@ def _check_carried(table: pd.DataFrame, by: Sequence[str]) -> None:
             by_plate = own.groupby("plate", observed=True)[name].nunique()
             series = own.groupby(name, observed=True)["concentration"].nunique()
             text = not pd.api.types.is_numeric_dtype(own[name])
-            if (text and (by_plate <= 1).all()) or (series >= _SERIES).all():
+            if (text and (by_plate <= 1).all()) or (series >= MINIMUM_CONCENTRATIONS).all():
                 found = ", ".join(sorted(map(str, series.index))[:5])
                 raise InputError(
                     f"compound {compound} has {len(series)} values in column {name} ({found}); "
@@ -131,6 +132,23 @@ def _warn_of_spellings(table: pd.DataFrame) -> None:
             warnings.warn(f"{spelled} may be one compound; they are fitted apart", stacklevel=4)
 
 
+def titrated(table: pd.DataFrame) -> pd.Series[bool]:
+    """Return which wells of positive controls belong to a curve.
+
+    Those of a compound that has a whole series of concentrations as a control; and those of a compound that is tested
+    as a treatment, at concentrations that it is not tested at: the highest doses of its series, say, which the other
+    compounds are compared with.
+    """
+    own = table[(table["role"] == "positive_control") & (table["concentration"] > 0) & (table["compound"] != "")]
+    counts = own.groupby("compound", observed=True)["concentration"].nunique()
+    treated = table[table["role"] == "treatment"]
+    tested = pd.MultiIndex.from_frame(treated[["compound", "concentration"]].astype({"compound": str}))
+    doses = pd.MultiIndex.from_frame(own[["compound", "concentration"]].astype({"compound": str}))
+    further = own["compound"].astype(str).isin(tested.get_level_values(0)) & ~doses.isin(tested)
+    chosen = own["compound"].isin(counts.index[counts >= MINIMUM_CONCENTRATIONS]) | further
+    return pd.Series(table.index.isin(own.index[chosen]), index=table.index)
+
+
 def compound_units(table: pd.DataFrame) -> dict[str, str]:
     """Return the unit of each compound: the most common one where several of one dimension are given.
 
@@ -140,7 +158,7 @@ def compound_units(table: pd.DataFrame) -> dict[str, str]:
         If a unit is unknown, or a compound's units measure different quantities.
     """
     units = {}
-    treated = table[table["role"] == "treatment"]
+    treated = table[(table["role"] == "treatment") | titrated(table)]
     for compound, own in treated.groupby("compound", observed=True)["concentration_unit"]:
         spellings = own.astype(str)
         names = spellings.map({unit: parse_unit(unit).name for unit in spellings.unique()})
@@ -161,7 +179,7 @@ def in_one_unit(table: pd.DataFrame, units: dict[str, str]) -> pd.DataFrame:
     """Return the table with every treatment's concentration in its compound's unit."""
     target = table["compound"].map(units)
     given = table["concentration_unit"].astype(object)
-    treated = table["role"] == "treatment"
+    treated = (table["role"] == "treatment") | titrated(table)
     factors = pd.Series(1.0, index=table.index)
     pairs = pd.DataFrame({"given": given[treated].astype(str), "target": target[treated]})
     for unit, wanted in pairs.drop_duplicates().itertuples(index=False):

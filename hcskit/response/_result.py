@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hcskit.errors import InputError
-from hcskit.response._curve import Curve
+from hcskit.response._curve import Curve, Estimate
 from hcskit.response._model import Floats
 
 __all__ = ["HillFit"]
-
-_CROSSING_NODES = 600  # concentrations at which the band is looked at, over the tested range and a decade beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +121,7 @@ class HillFit:
         low, high = self._curve.band(log_c.ravel())
         return low.reshape(log_c.shape), high.reshape(log_c.shape)
 
-    def concentration_at(self, response: float) -> tuple[float, float, float]:
+    def concentration_at(self, response: float) -> Estimate:
         """Return the concentration of a given response, with its interval.
 
         A concentration is plausible if a plausible curve has the response there: the inverse of `band`.
@@ -141,7 +139,7 @@ class HillFit:
         """
         return self._crossing(response, change=False)
 
-    def benchmark_concentration(self, noise: float, multiple: float = 1.349) -> tuple[float, float, float]:
+    def benchmark_concentration(self, noise: float, multiple: float = 1.349) -> Estimate:
         """Return the benchmark concentration (BMC) with its interval (BMCL, BMCU).
 
         The concentration at which the response differs from that without compound by a multiple of the standard
@@ -166,29 +164,48 @@ class HillFit:
         rising = np.diff(self.curve([0.0, self.tested_high]))[0] >= 0
         return self._crossing(multiple * noise * (1 if rising else -1), change=True)
 
-    def _crossing(self, target: float, *, change: bool) -> tuple[float, float, float]:
+    def effective_concentration(self, share: float) -> Estimate:
+        """Return the concentration at which the response has gone a share of its way to the top, with its interval.
+
+        Parameters
+        ----------
+        share : float
+            0.5 for the EC50, 0.1 for the EC10.
+
+        Returns
+        -------
+        concentration, low, high : float
+            NaN if there is no curve; the concentration alone is NaN where it lies outside the tested range.
+
+        Raises
+        ------
+        InputError
+            If the share is not between 0 and 1.
+        """
+        if not 0 < share < 1:
+            raise InputError(f"share {share:g} of the effect; expected a number between 0 and 1, such as 0.1 for EC10")
         if self._curve is None or self.category in ("inactive", "not fitted"):
             return np.nan, np.nan, np.nan
-        log_c = np.linspace(np.log10(self.tested_low) - 1, np.log10(self.tested_high) + 1, _CROSSING_NODES)
-        start = self.curve(0.0) if change else 0.0
-        low, high = self._curve.change(log_c) if change else self._curve.band(log_c)
-        plausible = np.flatnonzero((low <= target) & (target <= high))
-        if not len(plausible):
+        place, low, high = (float(10**value) for value in self._curve.location(share))
+        return (place if self.tested_low <= place <= self.tested_high else np.nan), low, high
+
+    def average(self) -> Estimate:
+        """Return the average response over the tested range of log concentrations, with its interval.
+
+        The area under the curve is this average times the decades of the range; of a viability it is the normalised
+        area under the curve itself.
+
+        Returns
+        -------
+        average, low, high : float
+            In the unit of the readout; NaN if nothing was fitted.
+        """
+        return (np.nan, np.nan, np.nan) if self._curve is None else self._curve.average()
+
+    def _crossing(self, target: float, *, change: bool) -> Estimate:
+        if self._curve is None or self.category in ("inactive", "not fitted"):
             return np.nan, np.nan, np.nan
-        beyond = self._curve.value(log_c) - start > target
-        tested = (log_c >= np.log10(self.tested_low)) & (log_c <= np.log10(self.tested_high))
-        crossed = np.flatnonzero((beyond[1:] != beyond[:-1]) & tested[1:] & tested[:-1])
-        place = np.nan
-        if len(crossed):
-            i = crossed[0]
-            ends = self._curve.value(log_c[i : i + 2]) - start
-            place = float(10 ** (log_c[i] + (target - ends[0]) / (ends[1] - ends[0]) * (log_c[i + 1] - log_c[i])))
-        first, last = plausible[0], plausible[-1]
-        return (
-            place,
-            0.0 if first == 0 else float(10 ** log_c[first - 1]),
-            np.inf if last == len(log_c) - 1 else float(10 ** log_c[last + 1]),
-        )
+        return self._curve.crossing(target, change=change)
 
 
 def _log10(concentrations: ArrayLike) -> Floats:

@@ -36,6 +36,7 @@ class Case:
     networks: Floats
     full_scale: float | None
     limits: tuple[float, float]
+    top: float | None
     known: dict[str, Any]
 
 
@@ -45,8 +46,9 @@ def fit_group(cases: list[Case], design: Design, level: float) -> list[HillFit]:
         return []
     response = np.stack([case.response for case in cases])
     limits = np.array([[case.limits, case.limits] for case in cases])
-    bounds = limits if np.isfinite(limits).any() else None
-    fitted = fit_model(Hill(), design, response, bounds, level)
+    fixed = np.array([[case.limits, case.limits if case.top is None else (case.top, case.top)] for case in cases])
+    bounds = fixed if np.isfinite(fixed).any() else None
+    fitted = fit_model(Hill(), design, response, bounds, level, fixed=int(cases[0].top is not None))
     place, ends = fitted.half_way()
     steepness = interval(fitted.problem, fitted.batch, fitted.survey, fitted.best, fitted.threshold, axis=1)
     spreads = _networks(cases, design, bounds)
@@ -79,7 +81,7 @@ def fit_group(cases: list[Case], design: Design, level: float) -> list[HillFit]:
             "_curve": curve,
         }
         fits.append(HillFit(**(case.known | numbers | said)))
-    fits = _bells(fits, fitted, bounds, level)
+    fits = _bells(fits, fitted, limits if np.isfinite(limits).any() else None, level)
     return [_without_networks(fit, case) for fit, case in zip(fits, cases, strict=True)]
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hcskit.errors import InputError
-from hcskit.response._fit import readout_limits
-from hcskit.response._many import Task, fit_many
-from hcskit.response._model import Floats
-from hcskit.response._points import NETWORK, checked, compound_units, in_one_unit
+from hcskit.response._many import fit_many
+from hcskit.response._points import titrated
+from hcskit.response._prepared import Source, median, prepare
 from hcskit.response._result import HillFit
 
 __all__ = ["ResponseTables", "fit_responses"]
@@ -87,36 +85,19 @@ class ResponseTables:
         return pd.concat(drawn, ignore_index=True) if drawn else _curve_table({}, names[2:])
 
 
-@dataclass(frozen=True, slots=True)
-class _Controls:
-    """Controls of one plate and readout: rows of the negative ones, and the positive ones' values by compound."""
-
-    rows: NDArray[np.int64]
-    negative: Floats
-    positive: dict[str, Floats]
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What a curve is fitted to: rows of the table, and the controls of their plates."""
-
-    rows: NDArray[np.int64]
-    plates: list[_Controls]
-    limits: tuple[float, float]
-
-
 def fit_responses(
     points: pd.DataFrame,
     *,
     by: Sequence[str] = (),
     limits: Mapping[str, tuple[float, float]] | None = None,
+    top: Literal["free", "positive-controls"] = "free",
     level: float = 0.95,
 ) -> ResponseTables:
     """Fit every compound and readout.
 
     A compound is fitted to its treated wells and the negative controls of the plates these are on. Each of several
     plates has its own untreated level; what plates differ by is noted. Positive controls of the same plates tell the
-    full scale of a readout.
+    full scale of a readout. A positive control that is titrated (four concentrations or more) has a curve of its own.
 
     Parameters
     ----------
@@ -130,6 +111,9 @@ def fit_responses(
         is named here.
     limits : mapping of str to (float, float), optional
         Range of readouts by name, to which asymptotes keep; by default what their values suggest (`readout_limits`).
+    top : {"free", "positive-controls"}
+        Whether a curve may end where the wells say, or ends at the median of the positive controls of its plates: of
+        the compound among them that differs most from the negative controls.
     level : float
         Confidence level of the intervals.
 
@@ -147,104 +131,43 @@ def fit_responses(
     ------
     InputError
         If a column is missing, no well is treated, a well is listed twice for a readout, a role is unknown, a
-        treatment lacks a compound or concentration, a value is infinite or no number, or a carried column splits a
-        compound.
+        treatment lacks a compound or concentration, a value is infinite or no number, a carried column splits a
+        compound, or the top is to be that of positive controls that are not there.
     UnitError
         If a unit is unknown, or one compound is given in units of different quantities.
     """
-    table = checked(points, by)
-    units = compound_units(table)
-    table = in_one_unit(table, units).reset_index(drop=True)
-    sources = dict(_sources(table, list(by), limits or {}))
-    fits = fit_many(_tasks(table, sources.values()), level)
+    if not 0 < level < 1:
+        raise InputError(f"confidence level {level:g}; expected a number between 0 and 1, such as 0.95")
+    if top not in ("free", "positive-controls"):
+        raise InputError(f"top {top!r}; expected 'free' or 'positive-controls'")
+    known = prepare(points, by, limits)
+    table, keys = known.table, known.keys
+    fits = fit_many(known.tasks(fixed_top=top == "positive-controls"), level)
     rows = [
-        _row(fit, table, source) | {"concentration_unit": units[key[0]]}
-        for (key, source), fit in zip(sources.items(), fits, strict=True)
+        _row(fit, table, source) | {"concentration_unit": known.units[key[0]]}
+        for key, source, fit in zip(keys, known.sources, fits, strict=True)
     ]
-    keys = list(sources)
     index = pd.MultiIndex.from_tuples(keys, names=["compound", "readout", *by])
     responses = pd.DataFrame(rows, index=index)[list(_COLUMNS)].sort_index()
-    used = table[table["role"].isin(["treatment", "negative_control"]) & table["value"].notna()]
+    fitted = table["role"].isin(["treatment", "negative_control"]) | titrated(table)
+    used = table[fitted & table["value"].notna()]
     found = dict(sorted(zip(keys, fits, strict=True), key=lambda item: item[0]))
     return ResponseTables(responses, used.reset_index(drop=True), found)
 
 
-def _sources(
-    table: pd.DataFrame, by: list[str], limits: Mapping[str, tuple[float, float]]
-) -> Iterator[tuple[tuple[str, ...], _Source]]:
-    """Yield the key of each curve and what it is fitted to."""
-    unknown = set(limits) - set(table["readout"].astype(str))
-    if unknown:
-        raise InputError(f"limits are given for {', '.join(sorted(unknown))}, which is no readout of the table")
-    plate, known = table["plate"].to_numpy(), table["value"].notna().to_numpy()
-    for readout, everything in table.groupby("readout", observed=True):
-        ends = limits.get(str(readout)) or readout_limits(everything["value"].to_numpy())
-        for values, wells in everything.groupby(by, observed=True) if by else [((), everything)]:
-            plates = {name: _controls(own) for name, own in wells.groupby("plate", observed=True)}
-            for compound, treated in wells[wells["role"] == "treatment"].groupby("compound").groups.items():
-                rows = treated.to_numpy()
-                used = [plates[name] for name in dict.fromkeys(plate[rows[known[rows]]])]
-                together = np.concatenate([rows, *(own.rows for own in used)])
-                yield (str(compound), str(readout), *map(str, values)), _Source(together, used, ends)
-
-
-def _controls(wells: pd.DataFrame) -> _Controls:
-    negative = wells[wells["role"] == "negative_control"]
-    positive = wells[wells["role"] == "positive_control"]
-    return _Controls(
-        rows=negative.index.to_numpy(),
-        negative=negative["value"].to_numpy(),
-        positive={str(name): own["value"].to_numpy() for name, own in positive.groupby("compound")},
-    )
-
-
-def _tasks(table: pd.DataFrame, sources: Iterable[_Source]) -> list[Task]:
-    names = [name for name in table if re.fullmatch(NETWORK.format(r"\d+"), str(name))]
-    networks = table[names].to_numpy(dtype=float).T if names else np.empty((0, len(table)))
-    concentration, value = table["concentration"].to_numpy(), table["value"].to_numpy()
-    codes = np.unique(table["plate"].astype(str), return_inverse=True)[1].astype(np.int64)
-    return [
-        Task(
-            concentration=concentration[own.rows],
-            response=value[own.rows],
-            plate=np.unique(codes[own.rows], return_inverse=True)[1].astype(np.int64),
-            networks=networks[:, own.rows],
-            full_scale=_full_scale(own.plates),
-            limits=own.limits,
-        )
-        for own in sources
-    ]
-
-
-def _row(fit: HillFit, table: pd.DataFrame, source: _Source) -> dict[str, object]:
+def _row(fit: HillFit, table: pd.DataFrame, source: Source) -> dict[str, object]:
     note = fit.note
     names = [f"{table.loc[row, 'plate']} {table.loc[row, 'well']}" for row in source.rows[list(fit.deviating)]]
     if names:
         note += f"; left out because they disagree with their replicates and neighbours: {', '.join(names)}"
     if fit.n_missing:
         note += f"; {fit.n_missing} well(s) without a value left out"
-    medians = [_median(plate.negative) for plate in source.plates]
+    medians = [median(plate.negative) for plate in source.plates]
     offset = np.nanmax(medians) - np.nanmin(medians) if len(medians) > 1 and np.isfinite(medians).any() else 0.0
     if offset and offset > _OFFSET_SHARE * abs(np.subtract(*fit.curve([0.0, fit.tested_high]))):
         note += f"; the controls of its plates differ by {offset:.2g}: each plate has its own untreated level"
     values = {item.name: getattr(fit, item.name) for item in fields(fit)}
     return values | {"n_controls": fit.n_zero, "note": note, "deviating_wells": ", ".join(names)}
-
-
-def _full_scale(plates: list[_Controls]) -> float | None:
-    """Largest change that a positive control shows, by medians; none without both kinds of control."""
-    negative = _median(np.concatenate([np.empty(0), *(plate.negative for plate in plates)]))
-    names = {name for plate in plates for name in plate.positive}
-    changes = [
-        abs(_median(np.concatenate([plate.positive[name] for plate in plates if name in plate.positive])) - negative)
-        for name in sorted(names)
-    ]
-    return max((change for change in changes if change > 0), default=None)
-
-
-def _median(values: Floats) -> float:
-    values = values[~np.isnan(values)]
-    return float(np.median(values)) if len(values) else np.nan
 
 
 def _curve(fit: HillFit, key: dict[str, str], unit: str) -> pd.DataFrame:

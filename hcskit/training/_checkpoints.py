@@ -17,9 +17,12 @@ from hcskit.errors import RunError
 from hcskit.files import make_folder, replacing, told
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import broadcast, share
+from hcskit.recipe import flat_after, stages
 from hcskit.recipe._recipe import Recipe
 
 __all__ = ["EventLog", "Journal"]
+
+_FEW = 3  # snapshots that are all used
 
 
 class Journal(keras.callbacks.Callback):  # type: ignore[misc]
@@ -51,6 +54,7 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, history: Path, state: Path, batches: RandomCrops, recipe: Recipe, progress: bool) -> None:
         super().__init__()
         self.history, self.state, self.batches, self.last = history, state, batches, recipe.run.keep
+        self.recipe = recipe
         options = recipe.optimiser
         self.snapshots = recipe.schedule.snapshots(options.warmup_epochs, options.epochs)
         self.writes = batches.rank == 0
@@ -68,6 +72,11 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __exit__(self, *_: object) -> None:
         self.bar.close()
+
+    @property
+    def flat(self) -> int | None:
+        """After which epoch the loss was flat; the same on all ranks, as the losses are."""
+        return flat_after(self.table["loss"].tolist(), self.recipe) if len(self.table) else None
 
     def resume(self, model: keras.Model) -> int:
         """Restore the last whole epoch, optimiser included, and return its number; 0 if there is none."""
@@ -93,7 +102,10 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         """Return the epochs, counted from 1, that a trained network's weights are of; see `PredictionSection`."""
         if weights == "last":
             return [len(self.table)]
-        return self.snapshots if self.snapshots and weights != "best" else [self._best()]
+        done = [epoch for epoch in self.snapshots if epoch <= len(self.table)]
+        if done and weights != "best":  # in the first of several cycles it still learns what the classes are
+            return done[1:] if len(done) > _FEW else done
+        return [self._best()]
 
     def load(self, model: keras.Model, epoch: int) -> None:
         """Give a network the weights of an epoch."""
@@ -135,6 +147,9 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         self.table = pd.concat([self.table, pd.DataFrame([row])], ignore_index=True)
         if self.writes:
             self._write(epoch + 1)
+        if self.flat == epoch + 1:
+            self.model.stop_training = True
+            self.bar.total = stages(self.recipe, self.flat)[-1].end * self.batches.size
         shown = {name: f"{row[name]:.3f}" for name in ("loss", "val_loss", "val_accuracy")}
         self.bar.set_postfix({"epoch": epoch + 1} | shown | {"images/s": f"{row['images_per_second']:.0f}"})
 

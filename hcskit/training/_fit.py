@@ -21,7 +21,7 @@ from hcskit.data._sources import KeptSource
 from hcskit.data._split import split_folds, split_groups
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import KeepTogether, data_parallel, decided, device, over_ranks, ranks
-from hcskit.recipe import learning_rates, stages
+from hcskit.recipe import last_steps, learning_rates, stages
 from hcskit.recipe._recipe import Recipe
 from hcskit.schedules import Rates
 from hcskit.training._card import ModelCard, save_model
@@ -185,9 +185,10 @@ def _run_epochs(
     state = out / f".training-{_digest(card)}"
     with own_errors(batches, validation), Journal(out / "history.csv", state, batches, recipe, progress) as journal:
         done = journal.resume(model)
-        for begin, end, batches.batch in stages(recipe):
-            if end <= done:
-                continue
+        while left := [stage for stage in stages(recipe, journal.flat) if stage.end > done]:
+            begin, end, batches.batch = left[0]
+            if done == journal.flat:
+                _follow(model, recipe, last_steps(recipe, batches.size))
             model.fit(
                 batches,
                 initial_epoch=max(begin, done),
@@ -197,6 +198,7 @@ def _run_epochs(
                 callbacks=[KeepTogether(batches.own_size, validation.size), *events, journal],
                 verbose=0,
             )
+            done = len(journal.table)
     networks, chosen = [], journal.chosen(recipe.prediction.weights)
     for epoch in chosen:
         journal.load(model, epoch)
@@ -204,6 +206,12 @@ def _run_epochs(
         measure_statistics(model, (learned[number][0] for number in range(len(learned))))
         networks.append(_copy(model, f"network_{epoch}"))
     return networks, journal.table, chosen[-1]
+
+
+def _follow(model: keras.Model, recipe: Recipe, step: int) -> None:
+    """Let the learning rate go on from another step of its schedule."""
+    optimiser = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimiser.iterations.assign(step * recipe.optimiser.parts)
 
 
 def _some_learned(learned: TrainingFields, card: ModelCard, seed: int | None = None) -> Tiles:

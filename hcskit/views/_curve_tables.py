@@ -160,7 +160,7 @@ class _Series:
 
     def wells(self, points: pd.DataFrame, base: str, marks: dict[str, str]) -> pd.DataFrame:
         own = self._own(points)
-        own = own[(own["role"] == "treatment") & (own["concentration"] > 0)]
+        own = own[(own["role"] != "negative_control") & (own["concentration"] > 0)]
         x = own["concentration"] * self.factor
         dose = [format_si(value, base) for value in x]
         return own.assign(x=x, colour=self.colour, marker=own["plate"].map(marks), dose=dose)[WELL]
@@ -179,7 +179,7 @@ class _Series:
     def networks(self, points: pd.DataFrame) -> list[dict[str, Any]]:
         """Return what each network of an ensemble reads: the mean at each concentration."""
         own = self._own(points)
-        own = own[(own["role"] == "treatment") & (own["concentration"] > 0)]
+        own = own[(own["role"] != "negative_control") & (own["concentration"] > 0)]
         means = own.groupby("concentration")[[name for name in own if str(name).startswith("network_")]].mean()
         x = means.index.to_numpy(dtype=float) * self.factor
         return [{"x": x, "y": means[name].to_numpy(), "colour": self.colour} for name in means if len(means) > 1]

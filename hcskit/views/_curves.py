@@ -130,7 +130,9 @@ def dose_response(
         raise InputError(
             f"there is no response of compound {compound!r}" + (f" in readout {readout!r}" if readout else "")
         )
-    if not ((points["compound"] == compound) & (points["role"] == "treatment") & (points["concentration"] > 0)).any():
+    if not (
+        (points["compound"] == compound) & (points["role"] != "negative_control") & (points["concentration"] > 0)
+    ).any():
         raise InputError(f"no well with a concentration of {compound!r} has a value; there is nothing to draw")
     drawing = response_drawing(responses, points, curves, colours, truth=truth)
     if readout is not None:

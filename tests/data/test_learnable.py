@@ -53,6 +53,44 @@ def test_wells_without_a_class_are_one_fault() -> None:
         label_wells(table, recipe(data={"classes": "batch"}).data)
 
 
+def series(**roles: str) -> pd.DataFrame:
+    """Return a plate of two compounds at four doses, another at one, and a well of each given role."""
+    doses = [("x", 1.0), ("x", 10.0), ("x", 100.0), ("x", 1000.0), ("y", 3.0), ("y", 30.0), ("y", 300.0), ("y", 0.3)]
+    rows = [("treatment", *own) for own in [*doses, ("z", 5.0)]] + [(role, "", float("nan")) for role in roles.values()]
+    table = pd.DataFrame(rows, columns=["role", "compound", "concentration"])
+    return table.assign(plate="p", well=[f"A{number:02d}" for number in range(1, len(table) + 1)])
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ({}, {"negative_control": {("x", 1.0), ("y", 0.3)}, "positive_control": {("x", 1000.0), ("y", 300.0)}}),
+        (
+            {"a": "negative_control"},
+            {"negative_control": {("", None)}, "positive_control": {("x", 1000.0), ("y", 300.0)}},
+        ),
+        ({"a": "positive_control"}, {"negative_control": {("x", 1.0), ("y", 0.3)}, "positive_control": {("", None)}}),
+        (
+            {"a": "negative_control", "b": "positive_control"},
+            {"negative_control": {("", None)}, "positive_control": {("", None)}},
+        ),
+    ],
+)
+def test_the_ends_of_dose_series_stand_in_for_controls_that_are_not_there(
+    roles: dict[str, str], expected: dict[str, set[tuple[str, float | None]]]
+) -> None:
+    table = series(**roles)
+    fields = label_wells(table, recipe().data)
+    found: dict[str, set[tuple[str, float | None]]] = {}
+    for row in fields.itertuples():
+        dose = None if pd.isna(row.concentration) else float(row.concentration)  # type: ignore[arg-type]
+        found.setdefault(str(row.label), set()).add((str(row.compound), dose))
+    assert found == expected
+    if len(roles) < 2:
+        with pytest.raises(InputError, match="at least two classes"):
+            label_wells(table, recipe(data={"stand_ins": False}).data)
+
+
 @pytest.mark.parametrize(
     ("how", "known", "fault"),
     [

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import hcskit
 from hcskit.data import Normalisation, ScreenData
 from hcskit.errors import InputError
+from hcskit.inference import positions
 from hcskit.models.backend import keras
 from hcskit.platemap import check_plate_map
 from hcskit.recipe import Recipe
@@ -102,10 +103,11 @@ def _cells() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def test_the_mean_over_a_field_is_its_strength(data: ScreenData, model: TrainedModel, found: xr.DataArray) -> None:
-    strengths = hcskit.predict(data, model, progress=False, say=lambda _: None).strengths
-    assert strengths is not None
-    told = strengths["strength"].xs("positive_control", level="phenotype").xs("p1", level="plate")
-    assert found.mean(["y", "x"]).to_numpy() == pytest.approx(told.loc[found["well"].to_numpy()].to_numpy(), abs=1e-3)
+    features = hcskit.predict(data, model, progress=False, say=lambda _: None).features["p1"]
+    role = data.plates["p1"]["role"].sel(well=features["well"]).to_numpy()
+    strengths = positions(features, np.zeros(len(role)), role == "negative_control", [role == "positive_control"])
+    told = pd.Series(strengths[:, 0, 0], features["well"].to_numpy())[found["well"].to_numpy()]
+    assert found.mean(["y", "x"]).to_numpy() == pytest.approx(told.to_numpy(), abs=1e-3)
 
 
 def test_the_cells_that_respond_speak_for_the_phenotype_and_the_others_do_not(found: xr.DataArray) -> None:

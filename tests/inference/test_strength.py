@@ -168,6 +168,27 @@ def test_strengths_join_the_treatments_and_what_has_none_keeps_its_probability()
     assert gather_strengths(*read, plates, _card("compound")) is None
 
 
+def test_without_controls_a_strength_is_told_between_the_ends_of_the_series_learned_from() -> None:
+    doses = np.geomspace(1, 1000, 4)
+    share = np.array([0, 0.2, 0.9, 1])
+    wells = ("A01", "A02", "A03", "A04")
+    plate_map = pd.DataFrame(
+        {"well": wells, "compound": "x", "concentration": doses, "concentration_unit": "nM", "role": "treatment"}
+    )
+    info = PlateInfo("P1", wells, (1,), ("grey",), (8, 8), np.dtype("uint8"), 0.6)
+    image, present = np.ones((4, 1, 1, 8, 8), "uint8"), np.ones((4, 1, 1), bool)
+    plates = {"P1": make_plate(info, image, present, check_plate_map(plate_map))}
+    fields = pd.DataFrame({"plate": "P1", "well": wells, "field": 1})
+    each = list(_mixed(np.column_stack([share, 0 * share]), 0)[:, np.newaxis])
+    read = gather_features(fields, each), gather_unevenness(fields, each)
+    card = _card("role").model_copy(update={"classes": ("negative_control", "positive_control"), "data": {"P1": 4}})
+    strengths = gather_strengths(*read, plates, card)
+    assert strengths is not None
+    assert strengths["strength"].tolist() == pytest.approx(share.tolist(), abs=1e-6)
+    # A model from elsewhere knows what a phenotype is; the highest doses of this plate need not show it.
+    assert gather_strengths(*read, plates, card.model_copy(update={"data": {"P0": 4}})) is None
+
+
 def _field(rings: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return 64×64 pixels with 16 cells, of which so many are rings and the others discs of as much light."""
     y, x = np.mgrid[:16, :16] - 7.5

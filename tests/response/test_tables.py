@@ -323,3 +323,50 @@ def test_a_bell_that_rises_at_the_first_dose_is_placed_whatever_is_fitted_beside
     assert found["category"].to_dict() == {"bell": "bell-shaped", "sigmoid": "active"}
     assert found.loc["bell", "ec50_low"] < 0.15 < found.loc["bell", "ec50_high"]
     assert found.loc["bell", "ec50_fall"] == pytest.approx(50, rel=0.5)
+
+
+def test_a_titrated_positive_control_has_a_curve_and_its_highest_dose_tells_the_full_scale() -> None:
+    table = plate(alpha=50.0)
+    positive = table["role"] == "positive_control"
+    series = table.assign(concentration=table["concentration"].mask(positive, np.resize(np.geomspace(1, 1e4, 8), 176)))
+    nuclear = series["value"] + hill(series["concentration"], -0.7, 1.3, 50.0, 1.5) - 1.0
+    series["value"] = series["value"].mask(positive & (table["readout"] == "nuclear"), nuclear)
+
+    tables = fit_responses(series)
+
+    own = tables.responses.loc[("Max", "nuclear")]
+    assert own["ec50_low"] < 50 < own["ec50_high"]
+    assert (tables.points["compound"] == "Max").sum() == 16
+    assert tables.responses.loc[("alpha", "nuclear"), "category"] == "active"  # the full scale is 1.3, not the median
+    assert "Max" not in fit_responses(table).responses.index
+
+
+def test_the_top_may_be_that_of_the_positive_controls() -> None:
+    table = plate(alpha=2e4)
+    free, fixed = fit_responses(table).responses, fit_responses(table, top="positive-controls").responses
+    known = table[table["role"] == "positive_control"].groupby("readout")["value"].median()
+
+    assert fixed.loc["alpha", "top"].to_numpy() == pytest.approx(known.to_numpy())
+    assert np.abs(free.loc["alpha", "top"].to_numpy() - known.to_numpy()).max() > 1e-3
+    width = [np.log(own.loc["alpha", "ec50_high"] / own.loc["alpha", "ec50_low"]) for own in (free, fixed)]
+    assert (width[1] < width[0]).all()
+    with pytest.raises(InputError, match="its plates have none that differ from the negative controls"):
+        fit_responses(table[table["role"] != "positive_control"], top="positive-controls")
+
+
+def test_the_doses_of_a_series_that_serve_as_positive_controls_belong_to_its_curve() -> None:
+    table = plate(alpha=1000.0, beta=20.0)
+    table["value"] = table["value"].where(table["role"] != "positive_control", 1 - (table["readout"] == "diffuse"))
+    high = (table["compound"] == "alpha") & (table["concentration"] > 2000)
+    reserved = table.assign(role=table["role"].mask(high, "positive_control"))
+
+    whole, found = fit_responses(table).responses, fit_responses(reserved)
+
+    for readout in ("nuclear", "diffuse"):
+        assert found.responses.loc[("alpha", readout), "ec50"] == pytest.approx(whole.loc[("alpha", readout), "ec50"])
+        assert found.responses.loc[("alpha", readout), "tested_high"] == SERIES[-1]
+    assert (found.points["compound"] == "alpha").sum() == 2 * 20
+    # Wells at a dose that is tested as well are controls: they may lie elsewhere on the plate, and be many.
+    again = table[table["compound"].eq("alpha") & table["concentration"].eq(SERIES[-1])]
+    again = again.assign(role="positive_control", well="H0" + (again.groupby("readout").cumcount() + 1).astype(str))
+    assert (fit_responses(pd.concat([table, again])).points["compound"] == "alpha").sum() == 2 * 20

@@ -20,7 +20,7 @@ import tensorflow as tf
 from hcskit import training
 from hcskit.data import open_data
 from hcskit.errors import RunError
-from hcskit.recipe import Recipe
+from hcskit.recipe import Recipe, learning_rates
 from hcskit.training import TrainingResult, _checkpoints, each_network, load_card
 
 SCRIPT = Path(__file__).parents[1] / "parallel" / "in_rank.py"
@@ -109,6 +109,31 @@ def test_as_many_states_are_kept_as_asked_for(screen: Path, tmp_path: Path, monk
     again = fit(screen, tmp_path, run={"keep": 1})
     assert all(there)  # whoever looks how far it is does not find it gone
     pd.testing.assert_frame_equal(again.history.drop(columns=TIMES), result.history.drop(columns=TIMES), rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_training_that_has_learned_what_it_can_stops_and_resumes_alike(screen: Path, tmp_path: Path) -> None:
+    # At this rate nothing is learned: the loss is flat after two blocks, and the end of the schedule follows.
+    how: dict[str, Any] = {
+        "data": {"crop": 32, "crops_per_field": 1},
+        "optimiser": {"epochs": 12, "batch": 16, "learning_rate": 1e-9, "warmup_epochs": 0},
+        "stop": {"window": 3},
+        "run": {"keep": 9, "deterministic": True},
+    }
+    result = fit(screen, tmp_path, **how)
+    assert result.history["epoch"].tolist() == list(range(1, 10))
+    whole = learning_rates(Recipe.model_validate(BASE | how), 1)
+    steps = [1, 2, 3, 4, 5, 6, 10, 11, 12]  # one batch in an epoch; the rate is that of the next step
+    np.testing.assert_allclose(result.history["learning_rate"], whole[steps], rtol=1e-5)
+    weights = result.model.get_weights()
+    (folder,) = tmp_path.glob(".training-*")
+    for last in (6, 7):  # before the decision, and after it
+        for epoch in range(last + 1, 10):
+            (folder / f"epoch{epoch}.npz").unlink()
+        again = fit(screen, tmp_path, **how)
+        pd.testing.assert_frame_equal(again.history.drop(columns=TIMES), result.history.drop(columns=TIMES))
+        for ours, theirs in zip(again.model.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.slow
