@@ -21,6 +21,7 @@ from hcskit.results import (
     PLATE_DRIFT,
     PREDICTIONS,
     READOUTS,
+    SALIENCY_MAPS,
     STRENGTHS,
     write_table,
 )
@@ -60,6 +61,8 @@ class Predictions:
         returns it.
     drift : pandas.DataFrame or None
         How the plates compare with those that the network learned from: as `compare_untreated` returns it.
+    maps : pandas.DataFrame or None
+        Which parts of some fields speak for each phenotype, where they were looked at for a report.
     """
 
     fields: pd.DataFrame
@@ -68,6 +71,7 @@ class Predictions:
     strengths: pd.DataFrame | None = None
     light: Mapping[str, xr.DataArray] = field(default_factory=dict)
     drift: pd.DataFrame | None = None
+    maps: pd.DataFrame | None = None
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -226,6 +230,8 @@ def write_predictions(
         strengths = predictions.strengths if card.recipe.prediction.readout == "strength" else None
         readouts = readout_points(plates, predictions.wells, card.negative_class, strengths)
         tables += [(READOUTS, readouts), (PHENOTYPE_CONTROLS, phenotype_controls(readouts, card))]
+    if predictions.maps is not None:  # else those of the plates that were read before stay
+        tables.append((SALIENCY_MAPS, predictions.maps))
     return [write_table(folder, table, frame, made_from) for table, frame in tables]
 
 
