@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -75,10 +76,11 @@ def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, 
     """
     for plate in keys.keys() & predictions.features.keys():
         features, light = predictions.features[plate], predictions.light.get(plate, _DARK)
-        labels = {f"light_{axis}": light[axis].to_numpy().astype(str) for axis in _LIGHT}
-        labels |= {"wells": features["well"].to_numpy().astype(str), "key": np.array(keys[plate])}
+        arrays: dict[str, Any] = {f"light_{axis}": light[axis].to_numpy().astype(str) for axis in _LIGHT}
+        arrays |= {"wells": features["well"].to_numpy().astype(str), "key": np.array(keys[plate])}
+        arrays |= {"features": features.to_numpy(), "light": light.to_numpy()}
         with replacing(_place(Path(screen), plate)) as partial:
-            np.savez(partial, features=features.to_numpy(), light=light.to_numpy(), **labels)
+            np.savez(partial, **arrays)
 
 
 def _kept_features(screen: Path, plate: str, key: str) -> tuple[xr.DataArray, xr.DataArray] | None:

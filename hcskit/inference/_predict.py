@@ -76,7 +76,9 @@ class Predictions:
     @property
     def verdicts(self) -> dict[str, str]:
         """What is said of each plate that could be compared: as in training, shifted, or not this assay."""
-        return {} if self.drift is None else self.drift["verdict"].groupby("plate").first().to_dict()
+        if self.drift is None:
+            return {}
+        return {str(plate): str(said) for plate, said in self.drift["verdict"].groupby("plate").first().items()}
 
 
 def predictable_fields(data: LabelledData, card: ModelCard) -> pd.DataFrame:

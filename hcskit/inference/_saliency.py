@@ -72,7 +72,7 @@ def join_maps(maps: npt.NDArray[Any], crop: tuple[int, int], shape: tuple[int, i
     for (y, x), own in zip(tile_corners(shape, crop), maps, strict=True):
         total[y : y + crop[0], x : x + crop[1]] += own[np.ix_(rows, columns)]
         count[y : y + crop[0], x : x + crop[1]] += 1
-    return total / count
+    return np.asarray(total / count, np.float32)
 
 
 def _readers(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

@@ -287,18 +287,8 @@ CATALOGUE: dict[str, Table] = {
     table.name: table
     for table in (
         *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, STRENGTHS, READOUTS, PHENOTYPE_CONTROLS, PROFILES),
-        *(
-            PLATE_DRIFT,
-            SALIENCY_MAPS,
-            MASKS,
-            RESPONSES,
-            POINTS,
-            CURVES,
-            HELD_OUT,
-            FOLD_SCORES,
-            SCORES,
-            HELD_OUT_CONTROLS,
-        ),
+        *(PLATE_DRIFT, SALIENCY_MAPS, MASKS, RESPONSES, POINTS, CURVES),
+        *(HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
     )
 }
 #: All that a run can hold, in the order in which it comes to be.
