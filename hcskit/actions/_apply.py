@@ -104,7 +104,7 @@ def predict(
     parts = list(kept.values())
     if len(todo) or not parts:
         with open_site(data, images, trained, cluster, progress) as site:
-            parts.append(_read(site, todo, examples=out is not None and not kept))
+            parts.append(_read(site, todo, examples=out is not None and min(fields["plate"]) in set(todo["plate"])))
     predictions = join_predictions(parts)
     if isinstance(images, ScreenData):
         predictions = replace(

@@ -113,15 +113,15 @@ def maps_of(
 
 def example_maps(
     site: Site, images: ScreenData, fields: pd.DataFrame, said: Predictions, constants: Mapping[str, Normalisation]
-) -> pd.DataFrame | None:
+) -> pd.DataFrame:
     """Return maps of some fields for each phenotype: an untreated one, its positive control, and the surest treatment.
 
-    They are of the first plate, and small. None where the model has none, or the plate has no plate map.
+    They are of the first plate, and small. Empty where the model has none, or the plate has no plate map.
     """
     card = site.trained.card
     own = fields[fields["plate"] == min(fields["plate"])].drop_duplicates("well")
     if card.untreated is None or "role" not in own or not _pools(site):
-        return None
+        return pd.DataFrame()
     rows = {
         phenotype: pd.concat(_examples(own, said, phenotype, card.recipe.data.classes))
         for phenotype in card.untreated.phenotypes

@@ -62,7 +62,8 @@ class Predictions:
     drift : pandas.DataFrame or None
         How the plates compare with those that the network learned from: as `compare_untreated` returns it.
     maps : pandas.DataFrame or None
-        Which parts of some fields speak for each phenotype, where they were looked at for a report.
+        Which parts of some fields of one plate speak for each phenotype; empty where nothing can be told. None where
+        they were not looked at, since nothing has changed.
     """
 
     fields: pd.DataFrame
@@ -222,7 +223,10 @@ def write_predictions(
         The tables.
     """
     tables = [(FIELD_PREDICTIONS, predictions.fields), (PREDICTIONS, predictions.wells)]
-    for table, frame in ((STRENGTHS, predictions.strengths), (PLATE_DRIFT, predictions.drift)):
+    optional = [(STRENGTHS, predictions.strengths), (PLATE_DRIFT, predictions.drift)]
+    if predictions.maps is not None:  # else those that are there are of what is there
+        optional.append((SALIENCY_MAPS, predictions.maps if len(predictions.maps) else None))
+    for table, frame in optional:
         if frame is not None:
             tables.append((table, frame))
         else:  # those of another model
@@ -232,9 +236,15 @@ def write_predictions(
         strengths = predictions.strengths if card.recipe.prediction.readout == "strength" else None
         readouts = readout_points(plates, predictions.wells, card.negative_class, strengths)
         tables += [(READOUTS, readouts), (PHENOTYPE_CONTROLS, phenotype_controls(readouts, card))]
-    if predictions.maps is not None:  # else those of the plates that were read before stay
-        tables.append((SALIENCY_MAPS, predictions.maps))
-    return [write_table(folder, table, frame, made_from) for table, frame in tables]
+    return [write_table(folder, table, frame, _own(made_from, frame)) for table, frame in tables]
+
+
+def _own(made_from: Mapping[str, str] | None, frame: pd.DataFrame) -> Mapping[str, str] | None:
+    """Return what those plates are made from that a table has."""
+    if made_from is None or "plate" not in frame.index.names:
+        return made_from
+    plates = frame.index.unique("plate")
+    return {plate: key for plate, key in made_from.items() if plate in plates}
 
 
 def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:
