@@ -63,25 +63,31 @@ def _blurred(image: xr.DataArray) -> xr.DataArray:
     return image.copy(data=gaussian_filter(image.to_numpy(), (0, 0, 0, 5, 5)))
 
 
-def verdict(data: ScreenData, model: TrainedModel) -> str:
-    """Return what is said of a plate."""
-    (said,) = actions.predict(data, model, progress=False, say=lambda _: None).verdicts.values()
-    return said
+def verdicts(
+    days: range,
+    model: TrainedModel,
+    shift: Shift,
+    change: Callable[[ScreenData], ScreenData] = lambda data: data,
+) -> list[str]:
+    """Return what is said of plates, of which only the negative controls are simulated."""
+    plates = [change(simulated(0, shift, day=day, roles=("negative_control",))) for day in days]
+    together = ScreenData(
+        {name: plate for data in plates for name, plate in data.plates.items()},
+        xr.concat([data.illumination for data in plates], "plate"),
+    )
+    return list(actions.predict(together, model, progress=False, say=lambda _: None).verdicts.values())
 
 
 def main(folder: Path) -> None:
     """Print both tables."""
     model = trained(folder / "0-old", simulated(0))
-    same = [verdict(simulated(0, day=day, roles=("negative_control",)), model) for day in range(100, 100 + SAME)]
+    same = verdicts(range(100, 100 + SAME), model, Shift())
     false = [said for said in same if said != AS_IN_TRAINING]
     print(f"false alarms: {len(false)} of {SAME} plates of the same batch ({len(false) / SAME:.1%})")
     plain = responses(simulated(0, day=50), model)
     rows = []
     for name, (shift, change) in SHIFTS.items():
-        said = [
-            verdict(change(simulated(0, shift, day=day, roles=("negative_control",))), model)
-            for day in range(50, 50 + EACH)
-        ]
+        said = verdicts(range(50, 50 + EACH), model, shift, change)
         moved = compared(responses(change(simulated(0, shift, day=50)), model), plain)
         rows.append(
             {

@@ -24,6 +24,7 @@ from hcskit.inference import join_maps, saliency_network
 from hcskit.models.backend import keras, tf
 from hcskit.simulation import CHANNELS, DARK, PHENOTYPES, simulate_field, vignetting
 from hcskit.simulation._cells import grow
+from hcskit.training import ModelCard
 from hcskit.training._check import area_under_curve
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -84,6 +85,13 @@ def occlusion(network: keras.Model, crops: np.ndarray) -> np.ndarray:
     return found / count
 
 
+def one_phenotype(model: keras.Model, card: ModelCard, name: str) -> keras.Model:
+    """Return the map of one phenotype."""
+    assert card.untreated is not None
+    every = saliency_network(model, card)
+    return keras.Model(every.input, every.output[..., list(card.untreated.phenotypes).index(name)])
+
+
 def main(folder: Path) -> None:
     """Print one row a method."""
     data = simulated(0)
@@ -96,7 +104,7 @@ def main(folder: Path) -> None:
     )
     rows = []
     for phenotype, moa in PHENOTYPES.items():
-        network = saliency_network(model.network, card, phenotype=moa)
+        network = one_phenotype(model.network, card, moa)
         for seed in range(4):
             image, moved, resting = field(seed, phenotype, 0.4)
             other, _, _ = field(seed + 100, phenotype, 0.0)

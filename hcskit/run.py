@@ -32,6 +32,7 @@ from hcskit.results import (
     READOUTS,
     RECORD,
     RESPONSES,
+    SALIENCY_MAPS,
     SCORES,
     STRENGTHS,
     TRUTH,
@@ -91,6 +92,7 @@ class Run:
     readouts = _TableOf(READOUTS)
     phenotype_controls = _TableOf(PHENOTYPE_CONTROLS)
     plate_drift = _TableOf(PLATE_DRIFT)
+    saliency_maps = _TableOf(SALIENCY_MAPS)
     profiles = _TableOf(PROFILES)
     masks = _TableOf(MASKS)
     responses = _TableOf(RESPONSES)

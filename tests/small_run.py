@@ -17,6 +17,7 @@ from hcskit.results import (
     PREDICTIONS,
     QUALITY,
     RESPONSES,
+    SALIENCY_MAPS,
     InputRecord,
     RunRecord,
     StepRecord,
@@ -198,6 +199,9 @@ def run_folder(
     """All of it in a folder, whose name is markup to whoever does not escape it."""
     folder = tmp_path_factory.mktemp("runs") / "A & <b>"
     write_plate(plate, folder, progress=False)
+    row, column = (axis.ravel() for axis in np.indices((4, 4)))
+    place = {"plate": "P1", "well": "A03", "field": 1, "phenotype": "nuclear"}
+    saliency = pd.DataFrame({**place, "row": row, "column": column, "strength": row - 1.0}).set_index(list(place))
     for table, frame in (
         (QUALITY, quality),
         (PHENOTYPE_CONTROLS, controls),
@@ -205,6 +209,7 @@ def run_folder(
         (RESPONSES, responses),
         (POINTS, points),
         (CURVES, curves),
+        (SALIENCY_MAPS, saliency),
     ):
         write_table(folder, table, frame)
     write_illumination(folder, "P1", illumination)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from hcskit.actions._kept_predictions import join_predictions, keep_features, kept_predictions, prediction_keys
 from hcskit.actions._over_fields import Site, apply_to_fields, measure_fields, open_site, standards, untreated_fields
+from hcskit.actions._saliency import example_maps
 from hcskit.cluster import AnyCluster
 from hcskit.data import LabelledData, ScreenData, open_data
 from hcskit.errors import DriftError, InputError
@@ -104,7 +105,7 @@ def predict(
     parts = list(kept.values())
     if len(todo) or not parts:
         with open_site(data, images, trained, cluster, progress) as site:
-            parts.append(_read(site, todo))
+            parts.append(_read(site, todo, examples=out is not None and min(fields["plate"]) in set(todo["plate"])))
     predictions = join_predictions(parts)
     if isinstance(images, ScreenData):
         predictions = replace(
@@ -184,14 +185,17 @@ def embed(
     return profiles
 
 
-def _read(site: Site, fields: pd.DataFrame) -> Predictions:
+def _read(site: Site, fields: pd.DataFrame, examples: bool) -> Predictions:
     card = site.trained.card
     light = measure_fields(site, untreated_fields(fields, card))
     found = apply_to_fields(site, reading_network, fields, standards(light, card))
     count = len(card.classes)
     said = gather_predictions(found.fields, [own[..., :count] for own in found.crops], card.classes)
     seen = found.fields, [own[..., count:] for own in found.crops]
-    return replace(said, features=gather_features(*seen), unevenness=gather_unevenness(*seen), light=light)
+    said = replace(said, features=gather_features(*seen), unevenness=gather_unevenness(*seen), light=light)
+    if examples and isinstance(site.images, ScreenData):
+        said = replace(said, maps=example_maps(site, site.images, fields, said, standards(light, card)))
+    return said
 
 
 def _features(model: Any, _: ModelCard) -> Any:

@@ -65,7 +65,8 @@ def join_predictions(parts: list[Predictions]) -> Predictions:
     features = {plate: parts[number].features[plate] for plate, number in plates}
     unevenness = {plate: parts[number].unevenness[plate] for plate, number in plates}
     light = {plate: own for part in parts for plate, own in part.light.items()}
-    return Predictions(pd.concat(fields), pd.concat(wells), features, unevenness, light=light)
+    maps = next((part.maps for part in parts if part.maps is not None), None)
+    return Predictions(pd.concat(fields), pd.concat(wells), features, unevenness, light=light, maps=maps)
 
 
 def keep_features(screen: str | Path, predictions: Predictions, keys: dict[str, str]) -> None:

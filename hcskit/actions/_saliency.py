@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
 from hcskit.actions._over_fields import Site, apply_to_fields, measure_fields, open_site, standards, untreated_fields
 from hcskit.cluster import AnyCluster
-from hcskit.data import LabelledData, ScreenData, open_data
+from hcskit.data import LabelledData, Normalisation, ScreenData, open_data
 from hcskit.errors import InputError
-from hcskit.inference import join_maps, predictable_fields, saliency_network
+from hcskit.inference import Predictions, join_maps, predictable_fields, saliency_network
 from hcskit.training import TrainedModel, open_model
 
-__all__ = ["saliency"]
+__all__ = ["example_maps", "saliency"]
 
 _PLACE = ["plate", "well", "field"]
+_MOST = 48  # rows and columns of an example
 
 
 def saliency(
@@ -73,26 +75,83 @@ def saliency(
     number = pd.MultiIndex.from_frame(fields[_PLACE]).get_indexer(asked)
     if (number < 0).any():
         raise InputError(f"there is no usable field {', '.join(map(str, asked[number < 0]))} (plate, well, field)")
+    known = list(trained.card.untreated.phenotypes) if trained.card.untreated else [phenotype]
+    if phenotype not in known:
+        raise InputError(f"the model has no phenotype {phenotype!r}; it has {', '.join(known)}")
     with open_site(data, images, trained, cluster, progress) as site:
-        maps = _maps(site, images, fields.iloc[number], fields, phenotype)
+        light = measure_fields(
+            site, untreated_fields(fields[fields["plate"].isin(asked.unique("plate"))], trained.card)
+        )
+        maps = maps_of(site, images, fields.iloc[number], standards(light, trained.card))
+    if len({own.shape for own in maps}) > 1:
+        raise InputError("the fields differ in size; ask for those of one size at a time")
     coordinates = {name: ("place", asked.get_level_values(name)) for name in _PLACE}
-    return xr.DataArray(np.stack(maps), coordinates, ("place", "y", "x"), name=phenotype)
+    own = np.stack(maps)[..., known.index(phenotype)]
+    return xr.DataArray(own, coordinates, ("place", "y", "x"), name=phenotype)
 
 
-def _maps(
-    site: Site, images: ScreenData, chosen: pd.DataFrame, fields: pd.DataFrame, phenotype: str
-) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    card = site.trained.card
-    own = fields[fields["plate"].isin(chosen["plate"])]
-    light = measure_fields(site, untreated_fields(own, card))
-    found = apply_to_fields(site, partial(saliency_network, phenotype=phenotype), chosen, standards(light, card))
+def maps_of(
+    site: Site, images: ScreenData, fields: pd.DataFrame, constants: Mapping[str, Normalisation]
+) -> list[npt.NDArray[np.float32]]:
+    """Return the maps (y, x, phenotype) of fields, in their order.
+
+    Raises
+    ------
+    InputError
+        As `hcskit.inference.saliency_network` does.
+    """
+    found, card = apply_to_fields(site, saliency_network, fields, constants), site.trained.card
     shapes = [
         (images.plates[plate].sizes["y"] // card.binning, images.plates[plate].sizes["x"] // card.binning)
         for plate in found.fields["plate"]
     ]
-    if len(set(shapes)) > 1:
-        raise InputError(f"the fields differ in size, {sorted(set(shapes))}; ask for those of one size at a time")
     maps = [join_maps(crops, card.crop, shape) for crops, shape in zip(found.crops, shapes, strict=True)]
-    # Fields are looked at plate by plate; the result has the order that was asked for.
-    order = pd.MultiIndex.from_frame(found.fields[_PLACE]).get_indexer(pd.MultiIndex.from_frame(chosen[_PLACE]))
+    # Fields are looked at plate by plate.
+    order = pd.MultiIndex.from_frame(found.fields[_PLACE]).get_indexer(pd.MultiIndex.from_frame(fields[_PLACE]))
     return [maps[place] for place in order]
+
+
+def example_maps(
+    site: Site, images: ScreenData, fields: pd.DataFrame, said: Predictions, constants: Mapping[str, Normalisation]
+) -> pd.DataFrame:
+    """Return maps of some fields for each phenotype: an untreated one, its positive control, and the surest treatment.
+
+    They are of the first plate, and small. Empty where the model has none, or the plate has no plate map.
+    """
+    card = site.trained.card
+    own = fields[fields["plate"] == min(fields["plate"])].drop_duplicates("well")
+    if card.untreated is None or "role" not in own or not _pools(site):
+        return pd.DataFrame()
+    rows = {
+        phenotype: pd.concat(_examples(own, said, phenotype, card.recipe.data.classes))
+        for phenotype in card.untreated.phenotypes
+    }
+    chosen = pd.concat(rows.values()).drop_duplicates(_PLACE)
+    maps = dict(zip(map(tuple, chosen[_PLACE].to_numpy()), maps_of(site, images, chosen, constants), strict=True))
+    tables = [
+        _table(place, phenotype, maps[place][..., number])
+        for number, (phenotype, examples) in enumerate(rows.items())
+        for place in map(tuple, examples[_PLACE].to_numpy())
+    ]
+    return pd.concat(tables, ignore_index=True).set_index([*_PLACE, "phenotype"])
+
+
+def _examples(fields: pd.DataFrame, said: Predictions, phenotype: str, classes: str) -> list[pd.DataFrame]:
+    sure = said.wells["probability"].xs(phenotype, level="phenotype").rename("sure")
+    treated = fields[fields["role"] == "treatment"].join(sure, on=["plate", "well"]).sort_values("sure")
+    positive = fields[(fields["role"] != "negative_control") & (fields[classes].astype(str) == phenotype)]
+    controls = positive[positive["role"] == "positive_control"]
+    return [fields[fields["role"] == "negative_control"].head(1), controls.head(1), treated.tail(1)]
+
+
+def _pools(site: Site) -> bool:
+    """Whether the network has an average over a grid: of those that hcskit brings, all but the published head."""
+    return getattr(site.trained.recipe.model, "head", "pool") == "pool"
+
+
+def _table(place: tuple[str, str, int], phenotype: str, values: npt.NDArray[np.float32]) -> pd.DataFrame:
+    step = math.ceil(max(values.shape) / _MOST)
+    small = values[step // 2 :: step, step // 2 :: step]
+    row, column = (axis.ravel() for axis in np.indices(small.shape))
+    named = dict(zip(_PLACE, place, strict=True)) | {"phenotype": phenotype}
+    return pd.DataFrame({**named, "row": row, "column": column, "strength": small.ravel().astype(float)})

@@ -41,12 +41,17 @@ class _Commands(click.Group):
             if ctx.meta.get(_DEBUG):
                 traceback.print_exc()
             told = "\n".join([str(error), *getattr(error, "__notes__", ())])
-            kinds = ((InputError, _BadInput), (DriftError, _Unlike), (Exception, click.ClickException))
-            raise next(told_as for kind, told_as in kinds if isinstance(error, kind))(told) from error
+            raise _kind_of(error)(told) from error
         except KeyboardInterrupt:
             resumes = " The same command, given again, resumes where this one stopped."
             click.echo(f"\nStopped.{resumes if ctx.invoked_subcommand in _RESUMED else ''}", err=True)
             raise click.exceptions.Exit(130) from None
+
+
+def _kind_of(error: Exception) -> type[click.ClickException]:
+    if isinstance(error, DriftError):
+        return _Unlike
+    return _BadInput if isinstance(error, InputError) else click.ClickException
 
 
 def _remember(ctx: click.Context, _: click.Parameter, debug: bool) -> None:

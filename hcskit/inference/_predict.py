@@ -21,6 +21,7 @@ from hcskit.results import (
     PLATE_DRIFT,
     PREDICTIONS,
     READOUTS,
+    SALIENCY_MAPS,
     STRENGTHS,
     write_table,
 )
@@ -62,6 +63,9 @@ class Predictions:
         returns it.
     drift : pandas.DataFrame or None
         How the plates compare with those that the network learned from: as `compare_untreated` returns it.
+    maps : pandas.DataFrame or None
+        Which parts of some fields of one plate speak for each phenotype; empty where nothing can be told. None where
+        they were not looked at, since nothing has changed.
     """
 
     fields: pd.DataFrame
@@ -71,11 +75,14 @@ class Predictions:
     strengths: pd.DataFrame | None = None
     light: Mapping[str, xr.DataArray] = field(default_factory=dict)
     drift: pd.DataFrame | None = None
+    maps: pd.DataFrame | None = None
 
     @property
     def verdicts(self) -> dict[str, str]:
         """What is said of each plate that could be compared: as in training, shifted, or not this assay."""
-        return {} if self.drift is None else self.drift["verdict"].groupby("plate").first().to_dict()
+        if self.drift is None:
+            return {}
+        return {str(plate): str(said) for plate, said in self.drift["verdict"].groupby("plate").first().items()}
 
 
 def predictable_fields(data: LabelledData, card: ModelCard) -> pd.DataFrame:
@@ -219,7 +226,10 @@ def write_predictions(
         The tables.
     """
     tables = [(FIELD_PREDICTIONS, predictions.fields), (PREDICTIONS, predictions.wells)]
-    for table, frame in ((STRENGTHS, predictions.strengths), (PLATE_DRIFT, predictions.drift)):
+    optional = [(STRENGTHS, predictions.strengths), (PLATE_DRIFT, predictions.drift)]
+    if predictions.maps is not None:  # else those that are there are of what is there
+        optional.append((SALIENCY_MAPS, predictions.maps if len(predictions.maps) else None))
+    for table, frame in optional:
         if frame is not None:
             tables.append((table, frame))
         else:  # those of another model
@@ -229,7 +239,15 @@ def write_predictions(
         strengths = predictions.strengths if card.recipe.prediction.readout == "strength" else None
         readouts = readout_points(plates, predictions.wells, card.negative_class, strengths)
         tables += [(READOUTS, readouts), (PHENOTYPE_CONTROLS, phenotype_controls(readouts, card))]
-    return [write_table(folder, table, frame, made_from) for table, frame in tables]
+    return [write_table(folder, table, frame, _own(made_from, frame)) for table, frame in tables]
+
+
+def _own(made_from: Mapping[str, str] | None, frame: pd.DataFrame) -> Mapping[str, str] | None:
+    """Return what those plates are made from that a table has."""
+    if made_from is None or "plate" not in frame.index.names:
+        return made_from
+    plates = frame.index.unique("plate")
+    return {plate: key for plate, key in made_from.items() if plate in plates}
 
 
 def _check(name: str, plate: xr.Dataset, card: ModelCard) -> None:

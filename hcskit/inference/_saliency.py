@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,8 @@ __all__ = ["join_maps", "saliency_network"]
 _RIDGE = 0.05  # as of the strength
 
 
-def saliency_network(model: Any, card: ModelCard, *, phenotype: str) -> Any:
-    """Return a `keras.Model` of what each place of an image adds to the strength of a phenotype.
+def saliency_network(model: Any, card: ModelCard) -> Any:
+    """Return a `keras.Model` of what each place of an image adds to the strength of each phenotype.
 
     The strength is linear in the features, and these are averages over a grid: for a place with the features ``a`` the
     strength adds up from ``(a - n) · r``, with the mean ``n`` of the negative controls and the reader ``r`` of the
@@ -34,59 +33,52 @@ def saliency_network(model: Any, card: ModelCard, *, phenotype: str) -> Any:
         over flips and turns, the image as it is.
     card : ModelCard
         Its card.
-    phenotype : str
-        A class of the model.
 
     Returns
     -------
     keras.Model
-        Maps images (batch, y, x, channel) to (batch, row, column), dimensionless.
+        Maps images (batch, y, x, channel) to (batch, row, column, phenotype), dimensionless; the phenotypes are those
+        of ``card.untreated.phenotypes``, in order.
 
     Raises
     ------
     InputError
-        If the card does not say what the controls look like, there is no such phenotype, or the network has no average
-        over a grid.
+        If the card does not say what the controls look like, or the network has no average over a grid.
     """
     if card.untreated is None:
         raise InputError("the model's card does not say what its controls look like; train it again, with a vehicle")
-    if phenotype not in card.untreated.phenotypes:
-        known = ", ".join(card.untreated.phenotypes)
-        raise InputError(f"the model has no phenotype {phenotype!r}; it has {known}")
-    keras = backend.keras
+    keras, ops = backend.keras, backend.keras.ops
     networks = [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
     begin = np.array(card.untreated.appearance.mean).reshape(len(networks), -1)
-    names = list(card.untreated.phenotypes)
-    ends = np.array([card.untreated.phenotypes[name] for name in names]).reshape(len(names), len(networks), -1)
+    ends = np.array(list(card.untreated.phenotypes.values())).reshape(-1, *begin.shape)
     image = keras.Input(model.inputs[0].shape[1:], name="image")
     maps = []
-    for number, network in enumerate(networks):
+    for network, own, lines in zip(networks, begin, np.moveaxis(ends - begin, 1, 0), strict=True):
         pools = [layer for layer in network.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)]
         if not pools:
             raise InputError(f"the network {network.name} has no average over a grid; use one with a pooled head")
-        reader = _reader(ends[:, number] - begin[number], names.index(phenotype))
         grid = keras.Model(network.inputs[0], pools[-1].input)(image)
-        added = keras.ops.sum((keras.ops.cast(grid, "float32") - begin[number]) * reader, axis=-1)
-        maps.append(added)
-    return keras.Model(image, keras.ops.mean(keras.ops.stack(maps), axis=0))
+        maps.append(ops.matmul(ops.cast(grid, "float32") - own.astype(np.float32), _readers(lines).T))
+    return keras.Model(image, ops.mean(ops.stack(maps), axis=0))
 
 
 def join_maps(maps: npt.NDArray[Any], crop: tuple[int, int], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Lay the maps (crop, row, column) of an image's crops side by side, at the size that they stand for: (y, x).
+    """Lay the maps (crop, row, column, …) of an image's crops side by side, at the size that they stand for: (y, x, …).
 
     Where crops overlap, their mean.
     """
-    total, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    rows, columns = (np.arange(edge) * size // edge for edge, size in zip(crop, maps.shape[1:], strict=True))
+    total = np.zeros((*shape, *maps.shape[3:]), np.float32)
+    count = np.zeros((*shape, *(1 for _ in maps.shape[3:])), np.float32)
+    rows, columns = (np.arange(edge) * size // edge for edge, size in zip(crop, maps.shape[1:3], strict=True))
     for (y, x), own in zip(tile_corners(shape, crop), maps, strict=True):
         total[y : y + crop[0], x : x + crop[1]] += own[np.ix_(rows, columns)]
         count[y : y + crop[0], x : x + crop[1]] += 1
-    return total / count
+    return np.asarray(total / count, np.float32)
 
 
-def _reader(lines: npt.NDArray[np.float64], number: int) -> npt.NDArray[np.float32]:
-    """Return what a feature vector is multiplied by to read one phenotype of several; see `positions`."""
+def _readers(lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Return what features are multiplied by to read each phenotype (phenotype, feature); see `positions`."""
     gram = lines @ lines.T
     ridge = _RIDGE * np.trace(gram) / len(lines)
-    readers: Sequence[Any] = np.linalg.solve(gram + ridge * np.eye(len(lines)), lines)
-    return np.asarray(readers[number] / (lines[number] @ readers[number]), np.float32)
+    readers = np.linalg.solve(gram + ridge * np.eye(len(lines)), lines)
+    return np.asarray(readers / (lines * readers).sum(axis=1, keepdims=True), np.float32)

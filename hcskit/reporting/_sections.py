@@ -16,6 +16,7 @@ from hcskit.reporting._figures import Figures
 from hcskit.reporting._findings import Findings
 from hcskit.reporting._overview import attention, headline, numbers
 from hcskit.reporting._quality import quality
+from hcskit.reporting._saliency import looks
 from hcskit.reporting._text import as_table
 from hcskit.results import (
     CURVES,
@@ -31,6 +32,7 @@ from hcskit.results import (
     QUALITY,
     RECORD,
     RESPONSES,
+    SALIENCY_MAPS,
     STRENGTHS,
     Part,
     StepRecord,
@@ -187,6 +189,7 @@ SECTIONS = (
         quality,
         uses=(QUALITY, IMAGE_CONTROLS, PHENOTYPE_CONTROLS, PLATE_DRIFT, ILLUMINATION, MASKS),
     ),
+    Section("looks", "Evidence", looks, needs=(PLATES, SALIENCY_MAPS), expected=False),
     Section("training", "Training", _training, needs=(HISTORY,), expected=False),
     Section("views", "Further views", _further, expected=False),
     Section("record", "Record", _record, needs=(RECORD,), expected=False),

@@ -23,14 +23,15 @@ from hcskit.results._catalogue import (
     READOUTS,
     RECORD,
     RESPONSES,
+    SALIENCY_MAPS,
     SCORES,
     STRENGTHS,
     TRUTH,
     WELLS,
 )
-from hcskit.results._drift import AS_IN_TRAINING, NOT_THIS_ASSAY
 from hcskit.results._files import find_table, found_tables, has_table, made_from, read_table, write_csv, write_table
 from hcskit.results._illumination import illumination_digest, read_illumination, write_illumination
+from hcskit.results._reading import AS_IN_TRAINING, NOT_THIS_ASSAY
 from hcskit.results._record import InputRecord, OutputRecord, RunRecord, StepRecord
 from hcskit.results._schema import run_schema
 from hcskit.results._table import Column, Part, Table
@@ -61,6 +62,7 @@ __all__ = [
     "READOUTS",
     "RECORD",
     "RESPONSES",
+    "SALIENCY_MAPS",
     "SCORES",
     "STRENGTHS",
     "TRUTH",

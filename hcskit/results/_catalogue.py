@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hcskit.results._drift import PLATE_DRIFT
 from hcskit.results._parts import HISTORY, ILLUMINATION, MODEL, PLATES, RECORD, TRUTH
+from hcskit.results._reading import PLATE_DRIFT, SALIENCY_MAPS
 from hcskit.results._table import Column, Part, Table
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "READOUTS",
     "RECORD",
     "RESPONSES",
+    "SALIENCY_MAPS",
     "SCORES",
     "STRENGTHS",
     "TRUTH",
@@ -286,7 +287,8 @@ CATALOGUE: dict[str, Table] = {
     table.name: table
     for table in (
         *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, STRENGTHS, READOUTS, PHENOTYPE_CONTROLS, PROFILES),
-        *(PLATE_DRIFT, MASKS, RESPONSES, POINTS, CURVES, HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
+        *(PLATE_DRIFT, SALIENCY_MAPS, MASKS, RESPONSES, POINTS, CURVES),
+        *(HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
     )
 }
 #: All that a run can hold, in the order in which it comes to be.

@@ -55,7 +55,7 @@ def describe_untreated(reading: Any, source: Source, fields: pd.DataFrame, card:
     }
     said = [
         _features(reading, source, row, standards.get(plate, card.normalisation), card)
-        for row, plate in chosen["plate"].items()
+        for row, plate in zip(chosen.index.tolist(), chosen["plate"], strict=True)
     ]
     table = (
         pd.DataFrame(np.stack(said)).groupby([chosen[name].to_numpy() for name in ("label", "plate", "well")]).mean()

@@ -19,7 +19,7 @@ from hcskit.errors import DriftError, InputError
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.recipe import FinetuneSection, Recipe
-from hcskit.results import AS_IN_TRAINING, PLATE_DRIFT, read_illumination, read_table
+from hcskit.results import AS_IN_TRAINING, PLATE_DRIFT, SALIENCY_MAPS, read_illumination, read_table
 from hcskit.simulation import Compound, PlateDesign, simulate
 from hcskit.store import open_plates, write_plate
 from hcskit.training import ModelCard, TrainedModel, describe_untreated, each_reading, open_model, save_model
@@ -146,6 +146,11 @@ def test_the_command_says_so_in_a_table_and_by_its_exit_code(screen: Path, model
     )
     page = hcskit.report(tmp_path).read_text(encoding="utf-8")
     assert f"{name} is unlike the plates that the network learned from: shifted: DNA background" in page
+    assert '<section id="looks">' in page
+    maps = read_table(tmp_path, SALIENCY_MAPS)
+    roles = data.plates[name]["role"].to_series()
+    wells = maps.index.unique("well")
+    assert roles[wells].tolist() == ["negative_control", "positive_control", "treatment"]
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
-"""The table that compares plates with those that a network learned from."""
+"""Tables of how a network reads a plate: whether it is like those that it learned from, and what it looks at."""
 
 from __future__ import annotations
 
 from hcskit.results._table import Column, Table
 
-__all__ = ["AS_IN_TRAINING", "NOT_THIS_ASSAY", "PLATE_DRIFT"]
+__all__ = ["AS_IN_TRAINING", "NOT_THIS_ASSAY", "PLATE_DRIFT", "SALIENCY_MAPS"]
 
 #: Verdicts on a plate; the third one begins with "shifted".
 AS_IN_TRAINING, NOT_THIS_ASSAY = "as in training", "not this assay"
@@ -25,5 +25,22 @@ PLATE_DRIFT = Table(
         Column("low", "number", "lower end of the range of plates of the same batch", "that of the quantity"),
         Column("high", "number", "upper end of that range", "that of the quantity"),
         Column("verdict", "text", "of the plate: as in training, shifted: what and by how much, or not this assay"),
+    ),
+)
+SALIENCY_MAPS = Table(
+    "saliency_maps",
+    "What each place of some fields adds to the strength of a phenotype",
+    "hcskit predict",
+    always=False,
+    index=(
+        Column("plate", "text", "name of the plate"),
+        Column("well", "text", "name of the well: B07"),
+        Column("field", "integer", "number of the field in its well, from 1"),
+        Column("phenotype", "text", "name of the phenotype, a class of the model"),
+    ),
+    columns=(
+        Column("row", "integer", "place in the field, from its top; the field is drawn small"),
+        Column("column", "integer", "place in the field, from its left"),
+        Column("strength", "number", "of which the mean over the field is its strength"),
     ),
 )
