@@ -6,6 +6,7 @@ from ._images import channel_colours, contrast_limits, field_rgb, jpeg, scale_ba
 from ._lr_range import range_curve, write_html
 from ._montage import Tile, concentration_series, montage
 from ._plates import field_heatmap, plate_axes, plate_heatmap
+from ._positions import position_map
 from ._quality import controls_table, excluded_fields, illumination_map
 from ._style import (
     CATEGORY_COLOURS,
@@ -55,6 +56,7 @@ __all__ = [
     "parity",
     "plate_axes",
     "plate_heatmap",
+    "position_map",
     "range_curve",
     "scale_bar",
     "style",
