@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
 from hcskit.actions._mask import masked_readouts
+from hcskit.assay import normalise
 from hcskit.errors import InputError, what_is_wrong
+from hcskit.platemap import recognise_readouts
 from hcskit.response import ResponseTables, fit_responses
 from hcskit.results import CURVES, POINTS, RESPONSES, write_table
 from hcskit.spreadsheet import as_read
@@ -21,7 +23,15 @@ _TEXT = dict.fromkeys(("plate", "well", "role", "compound", "concentration_unit"
 
 
 def fit_wells(
-    data: str | Path, out: str | Path | None = None, *, say: Callable[[str], object] = tqdm.write
+    data: str | Path,
+    out: str | Path | None = None,
+    *,
+    by: Sequence[str] = (),
+    readouts: Sequence[str] = (),
+    unit: str | None = None,
+    method: str | None = None,
+    level: float = 0.95,
+    say: Callable[[str], object] = tqdm.write,
 ) -> ResponseTables:
     """Fit the concentration-response of each compound and readout of a screen, or of a table of wells.
 
@@ -29,12 +39,22 @@ def fit_wells(
     ----------
     data : path-like
         Folder of a screen or a run that has predictions; its masked wells are left out. Or a CSV or Parquet file with
-        one row a well and readout, and the columns that `hcskit.response.fit_responses` takes.
+        one row a well, or a well and readout, from hcskit or from another program: see `recognise_readouts`.
     out : path-like, optional
         Folder to write the tables ``responses``, ``points`` and ``curves`` into. By default the screen itself; of a
         file, nothing is written.
+    by : sequence of str
+        Columns that tell experiments apart, such as the cell line.
+    readouts : sequence of str
+        Columns of a file that are readouts; by default all columns of numbers that mean nothing else.
+    unit : str, optional
+        Unit of the concentrations of a file that does not tell it.
+    method : str, optional
+        How plates are normalised before they are fitted, one of `hcskit.assay.METHODS`; not at all by default.
+    level : float
+        Confidence level of the intervals.
     say : callable
-        Receives the paths of written files.
+        Receives what columns of a file were taken for, and the paths of written files.
 
     Returns
     -------
@@ -52,10 +72,13 @@ def fit_wells(
     """
     source = Path(data)
     if source.is_file():
-        wells = _read(source)
+        wells, said = recognise_readouts(_read(source), str(source), unit=unit, readouts=readouts)
+        for line in said:
+            say(line)
+        wells = wells.fillna({"compound": "", "concentration_unit": ""})  # of controls, as in a plate map
     else:
         wells, out = masked_readouts(source), out or source
-    fits = fit_responses(wells)
+    fits = fit_responses(wells if method is None else normalise(wells, method), by=by, level=level)
     if out is not None:
         for table, frame in ((RESPONSES, fits.responses), (CURVES, fits.curves), (POINTS, fits.points)):
             say(f"wrote {write_table(out, table, frame)}")
@@ -69,7 +92,7 @@ def _read(path: Path) -> pd.DataFrame:
         raise InputError(
             f"{path} cannot be read as a table of wells: {what_is_wrong(error)}; expected CSV or Parquet"
         ) from error
-    return table.fillna({"compound": "", "concentration_unit": ""})  # of controls, as in a plate map
+    return table
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

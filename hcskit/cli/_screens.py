@@ -87,10 +87,15 @@ def quality(screen: Path, cluster: Path | None, **limits: float | None) -> None:
 @main.command()
 @click.argument("data", type=FILE)
 @click.option("--out", type=FILE, help="Folder to write the results into. Default: the screen; of a table: nowhere.")
+@click.option("--by", multiple=True, metavar="COLUMN", help="Column that tells experiments apart, such as cell_line.")
+@click.option("--readout", "readouts", multiple=True, metavar="COLUMN", help="Column of a table that is a readout.")
+@click.option("--unit", help="Unit of the concentrations of a table that does not tell it, such as uM.")
+@click.option("--normalise", "method", help="How to normalise plates first: percent-of-control, b-score …")
+@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
 @debug_option
-def fit(data: Path, out: Path | None) -> None:
-    """Fit the responses of DATA, a screen with predictions, or a CSV or Parquet table of wells."""
-    fits = hcskit.fit_wells(data, out, say=click.echo).responses
+def fit(data: Path, out: Path | None, **options: Any) -> None:
+    """Fit the responses of DATA: a screen with predictions, or a table of wells (CSV, Parquet) of any program."""
+    fits = hcskit.fit_wells(data, out, say=click.echo, **options).responses
     shown = fits[["category"]].assign(ec50=[hcskit.views.format_ec50(row) for _, row in fits.iterrows()])
     click.echo(shown.reset_index().to_string(index=False))
 

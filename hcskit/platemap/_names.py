@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 
 from hcskit.errors import PlateMapError, UnitError
 from hcskit.units import parse_unit
 
-__all__ = ["key", "meaning", "name_columns", "roles_of_projects", "spell_roles"]
+__all__ = ["key", "meaning", "name_columns", "roles_of_projects", "similar", "spell_roles"]
 
 # Spelled as `key` does. The plate's own names (row, column, plate) serve to find the well and the plate.
 _COLUMN_NAMES = {
@@ -109,6 +111,21 @@ def name_columns(table: pd.DataFrame, source: str) -> tuple[pd.DataFrame, str]:
     except UnitError as error:
         raise PlateMapError(f"{source}, in the name of its concentration: {error}") from error
     return table.rename(columns=names), unit
+
+
+def similar(known: str, names: Sequence[str], further: Sequence[str] = ()) -> str:
+    """Return the name that looks most like a misspelt one of a column; nothing where none does.
+
+    Examples
+    --------
+    >>> similar("compound", ["compuond", "value"]), similar("compound", ["value"])
+    ('compuond', '')
+    """
+    spelled = {key(name): name for name in names}
+    for word in (*_COLUMN_NAMES[known], *further):
+        if near := difflib.get_close_matches(word, spelled, n=1, cutoff=0.8):
+            return spelled[near[0]]
+    return ""
 
 
 def spell_roles(words: pd.Series) -> pd.Series:

@@ -12,6 +12,7 @@ from hcskit.response._growth import GrowthMetrics, fit_growth_rate, growth_rate
 from hcskit.response._hill import Constant, FivePL, GainLoss, Hill, Step, hill
 from hcskit.response._hits import score_hits
 from hcskit.response._model import Axis, CurveModel
+from hcskit.response._potency import Comparison, compare_curves
 from hcskit.response._registry import get_curve, list_curves
 from hcskit.response._result import HillFit
 from hcskit.response._tables import ResponseTables, fit_responses
@@ -21,6 +22,7 @@ __all__ = [
     "CODES",
     "EFFECTS",
     "Axis",
+    "Comparison",
     "Constant",
     "CurveModel",
     "FivePL",
@@ -30,6 +32,7 @@ __all__ = [
     "HillFit",
     "ResponseTables",
     "Step",
+    "compare_curves",
     "fit_curves",
     "fit_growth_rate",
     "fit_hill",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hcskit.errors import InputError
 from hcskit.response._design import Design, shared_design
 from hcskit.response._group import Fitted, aicc, fit_model
 from hcskit.response._model import CurveModel, Floats
 from hcskit.response._registry import get_curve
+from hcskit.response._reweighted import LOSSES, Rule, binomial_weights, fit_reweighted
 
 __all__ = ["fit_curves"]
 
@@ -26,9 +29,12 @@ def fit_curves(
     *,
     models: Sequence[str | CurveModel] = ("hill",),
     plate: ArrayLike | None = None,
-    limits: Mapping[str, tuple[float, float]] | None = None,
+    limits: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     shares: Sequence[float] = (0.5,),
     level: float = 0.95,
+    weights: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
+    loss: Literal["squares", "tukey", "student-t"] = "squares",
 ) -> xr.Dataset:
     """Fit one or several curve models to many curves that share their concentrations, and choose among the models.
 
@@ -43,13 +49,23 @@ def fit_curves(
     plate : array-like, shape (well,), optional
         Which plate each well is on. Each plate then has its own level.
     limits : mapping of str to (float, float), optional
-        Lowest and highest value of linear parameters by name. Two equal values fix the parameter: a Hill curve with
-        ``limits={"bottom": (0, 0)}`` has three parameters.
+        Lowest and highest value of linear parameters by name, for all curves or of shape (curve,). Two equal values fix
+        the parameter: a Hill curve with ``limits={"bottom": (0, 0)}`` has three parameters.
     shares : sequence of float
         For which shares of the way from the first to the last linear parameter to give the concentration: 0.5 for the
         EC50, 0.1 for the EC10.
     level : float
         Confidence level of the intervals.
+    weights : array-like, shape (well,) or (curve, well), optional
+        Of the wells, above zero, relative to each other: the inverse of their variances. Without, all treated wells
+        weigh the same, and all at zero concentration together as much as one tested concentration.
+    trials : array-like, shape (well,) or (curve, well), optional
+        Cells of each well, where the response is the share of them that is affected. The curve then is that of the
+        largest binomial likelihood; the intervals take the variance as the wells show it.
+    loss : {"squares", "tukey", "student-t"}
+        What is least: the sum of squares, Tukey's biweight (Beaton & Tukey, Technometrics 16:147, 1974), or minus the
+        log-likelihood of Student's t with four degrees of freedom (Lange et al., J. Am. Stat. Assoc. 84:881, 1989).
+        Weights, trials and other losses fit curve by curve, which takes longer.
 
     Returns
     -------
@@ -63,8 +79,8 @@ def fit_curves(
     Raises
     ------
     InputError
-        If shapes do not fit, a response is not finite, a model does not keep to its contract, or a limit is given for
-        a parameter that no model has.
+        If shapes do not fit, a response is not finite, a model does not keep to its contract, a limit is given for a
+        parameter that no model has, or weights, trials or loss make no sense.
 
     Examples
     --------
@@ -77,19 +93,46 @@ def fit_curves(
     >>> round(float(found["effective_concentration"].sel(model="hill", curve=0, share=0.5)), 3)
     30.0
     """
-    design, values = _design(concentration, response, plate)
+    wells = _wells(concentration, response, plate)
     chosen = [get_curve(model) if isinstance(model, str) else model for model in models]
     known = dict(limits or {})
     unknown = set(known) - {name for model in chosen for name in model.linear}
     if unknown:
         raise InputError(f"limits are given for {', '.join(sorted(unknown))}, which no model has as linear parameter")
-    fits = [_fit(model, design, values, known, level) for model in chosen]
-    return xr.concat(
-        [_described(fit, shares, design.total) for fit in fits], dim="model", join="outer", data_vars="all"
-    ).pipe(_with_best)
+    weight, rules = _weighing(wells, weights, trials, loss)
+    found = []
+    for model in chosen:
+        _check(model, wells.design)
+        bounds, fixed = _bounds(model, known, len(wells.response))
+        if weight is None:
+            fits = [fit_model(model, wells.design, wells.response, bounds, level, fixed)]
+        else:
+            c, y, own = wells.concentration, wells.response, wells.plate
+            each = bounds if bounds is None else bounds[:, None]
+            fits = [
+                fit_reweighted(
+                    model, c, own, y[i], weight[i], rules[i], None if each is None else each[i], level, fixed
+                )
+                for i in range(len(y))
+            ]
+        found.append(xr.concat([_described(fit, shares, fit.batch.design.total) for fit in fits], dim="curve"))
+    return xr.concat(found, dim="model", join="outer", data_vars="all").pipe(_with_best)
 
 
-def _design(concentration: ArrayLike, response: ArrayLike, plate: ArrayLike | None) -> tuple[Design, Floats]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wells:
+    """Checked arrays: concentration and plate of shape (well,), response of shape (curve, well)."""
+
+    concentration: Floats
+    response: Floats
+    plate: NDArray[np.int64]
+
+    @property
+    def design(self) -> Design:
+        return shared_design(self.concentration, self.plate)
+
+
+def _wells(concentration: ArrayLike, response: ArrayLike, plate: ArrayLike | None) -> _Wells:
     c, y = np.asarray(concentration, dtype=float), np.atleast_2d(np.asarray(response, dtype=float))
     if c.ndim != 1 or y.shape[1:] != c.shape:
         raise InputError(
@@ -103,24 +146,60 @@ def _design(concentration: ArrayLike, response: ArrayLike, plate: ArrayLike | No
     labels = np.zeros(len(c)) if plate is None else np.asarray(plate)
     if labels.shape != c.shape:
         raise InputError(f"plate has shape {labels.shape} for {len(c)} wells; expected one label a well")
-    return shared_design(c, np.unique(labels, return_inverse=True)[1].astype(np.int64)), y
+    return _Wells(c, y, np.unique(labels, return_inverse=True)[1].astype(np.int64))
 
 
-def _fit(
-    model: CurveModel, design: Design, values: Floats, limits: Mapping[str, tuple[float, float]], level: float
-) -> Fitted:
-    _check(model, design)
+def _weighing(
+    wells: _Wells, weights: ArrayLike | None, trials: ArrayLike | None, loss: str
+) -> tuple[Floats | None, list[Rule | None]]:
+    """Return first weights of the wells and how each curve changes them; none for plain least squares."""
+    if loss != "squares" and loss not in LOSSES:
+        raise InputError(f"unknown loss {loss!r}; known: squares, {', '.join(LOSSES)}")
+    if trials is not None and loss != "squares":
+        raise InputError(
+            f"trials and the loss {loss} exclude each other: counts of cells have a likelihood of their own"
+        )
+    count = len(wells.response)
+    if weights is None and trials is None and loss == "squares":
+        return None, []
+    anchoring = wells.design.well_weight if trials is None else np.ones(len(wells.concentration))
+    weight = _positive("weights", anchoring if weights is None else weights, wells.response.shape)
+    if weights is not None:
+        weight = weight / weight.mean(axis=1, keepdims=True)
+    if trials is None:
+        return weight, [LOSSES.get(loss)] * count
+    counts = _positive("trials", trials, wells.response.shape)
+    if (wells.response < 0).any() or (wells.response > 1).any():
+        raise InputError("with trials the response is the share of affected cells; expected values from 0 to 1")
+    return weight, [binomial_weights(own) for own in counts]
+
+
+def _positive(name: str, given: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    try:
+        values = np.broadcast_to(np.asarray(given, dtype=float), shape)
+    except ValueError:
+        raise InputError(f"{name} have shape {np.shape(given)}; expected (well,) or (curve, well), {shape}") from None
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise InputError(f"some {name} are not finite numbers above zero")
+    return values
+
+
+def _bounds(
+    model: CurveModel, limits: Mapping[str, tuple[ArrayLike, ArrayLike]], count: int
+) -> tuple[Floats | None, int]:
+    """Return limits of the linear parameters, shape (curve, linear, 2), and how many of these are fixed."""
     own = {name: limits[name] for name in model.linear if name in limits}
-    if own and len(model.linear) > 2:
+    if not own:
+        return None, 0
+    if len(model.linear) > 2:
         raise InputError(f"the model {model.name} has {len(model.linear)} linear parameters; limits need one or two")
-    bounds = None
-    if own:
-        ends = np.array([own.get(name, (-np.inf, np.inf)) for name in model.linear], dtype=float)
-        if (ends[:, 0] > ends[:, 1]).any():
-            raise InputError(f"limits {own}; expected the lower one first")
-        bounds = np.broadcast_to(ends, (len(values), *ends.shape))
-    fixed = sum(low == high for low, high in own.values())
-    return fit_model(model, design, values, bounds, level, fixed)
+    bounds = np.empty((count, len(model.linear), 2))
+    for i, name in enumerate(model.linear):
+        for side, end in enumerate(own.get(name, (-np.inf, np.inf))):
+            bounds[:, i, side] = np.asarray(end, dtype=float)
+    if not (bounds[..., 0] <= bounds[..., 1]).all():
+        raise InputError(f"limits {own}; expected the lower one first")
+    return bounds, int((bounds[..., 0] == bounds[..., 1]).all(axis=0).sum())
 
 
 def _check(model: CurveModel, design: Design) -> None:

@@ -10,7 +10,7 @@ from hcskit.response._many import Task, fit_many
 from hcskit.response._model import Floats
 from hcskit.response._result import HillFit
 
-__all__ = ["fit_hill", "readout_limits"]
+__all__ = ["checked_wells", "fit_hill", "readout_limits"]
 
 _NEARLY_ONE = 0.9
 
@@ -70,7 +70,7 @@ def fit_hill(
     >>> fit.category, round(fit.ec50, 3), round(fit.hill_slope, 3)
     ('active', 30.0, 1.5)
     """
-    c, y = _checked(concentration, response)
+    c, y = checked_wells(concentration, response)
     each = np.empty((0, len(y))) if networks is None else np.atleast_2d(np.asarray(networks, dtype=float))
     if each.shape[1:] != y.shape:
         raise InputError(f"the networks' readings have shape {each.shape} for {len(y)} wells; expected (network, well)")
@@ -112,7 +112,8 @@ def _checked_limits(limits: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def _checked(concentration: ArrayLike, response: ArrayLike) -> tuple[Floats, Floats]:
+def checked_wells(concentration: ArrayLike, response: ArrayLike) -> tuple[Floats, Floats]:
+    """Return concentrations and responses as numbers, or say what is wrong with them."""
     c, y = np.asarray(concentration, dtype=float), np.asarray(response, dtype=float)
     if c.ndim != 1 or c.shape != y.shape:
         raise InputError(f"concentration has shape {c.shape} and response {y.shape}; expected one value a well in each")

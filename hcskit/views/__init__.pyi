@@ -8,6 +8,7 @@ from ._lr_range import range_curve, write_html
 from ._montage import Tile, concentration_series, montage
 from ._notebook import notebook_plots, shown_plates
 from ._plates import field_drawing, field_heatmap, plate_axes, plate_drawing, plate_heatmap
+from ._positions import position_map
 from ._quality import controls_table, excluded_fields, illumination_map
 from ._saliency import overlay_saliency
 from ._still import still
@@ -69,6 +70,7 @@ __all__ = [
     "plate_axes",
     "plate_drawing",
     "plate_heatmap",
+    "position_map",
     "range_curve",
     "response_drawing",
     "response_label",
