@@ -30,6 +30,7 @@ from hcskit.readers.toolkit._places import field_positions, plane_distance, stra
 from hcskit.readers.toolkit._projections import without_projections
 from hcskit.readers.toolkit._reader import Claim, Reader
 from hcskit.readers.toolkit._tiff import open_tiff
+from hcskit.readers.toolkit._well_numbers import WellNumbers
 from hcskit.readers.toolkit._xml import parse_xml, read_xml
 from hcskit.readers.toolkit._zarr_json import (
     ZARR_ATTRIBUTES,
@@ -53,6 +54,7 @@ __all__ = [
     "ImageIndex",
     "Reader",
     "Series",
+    "WellNumbers",
     "ZarrArray",
     "check_unlisted",
     "describe_bad_files",

@@ -69,7 +69,7 @@ class Series:
 
     def places(self) -> Iterator[tuple[int, int, int]]:
         """Yield time, channel and plane of each image, from 0, in the order of the pages."""
-        return product(*map(range, self.sizes))
+        return product(range(self.times), range(len(self.channels)), range(self.planes))
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def _describe(file: czi.CziReader, path: Path, scenes: Mapping[int | None, _Scen
 
 def _type(file: czi.CziReader, path: Path) -> np.dtype[Any]:
     kinds = set(file.pixel_types.values())
-    if len(kinds) == 1 and (dtype := _TYPES.get(*kinds)):
+    if len(kinds) == 1 and (dtype := _TYPES.get(next(iter(kinds)))) is not None:
         return dtype
     raise ReaderError(
         f"{path} has pixels of type {', '.join(sorted(kinds))}; expected grey ones, of one type for all channels"
