@@ -38,7 +38,7 @@ def draw_plate_map(table: pd.DataFrame) -> str:
         for well, value in zip(table.index, table["concentration"], strict=True)
     }
     lines = ["compound (- negative control, + positive control, . empty)", *_grid(who), "", "concentration"]
-    return "\n".join([*lines, *_grid(dose), "", *_legend(table, numbers)])
+    return "\n".join([*lines, *_grid(dose), "", *_legend(table, numbers), *_taken(table)])
 
 
 def plate_map_html(table: pd.DataFrame, title: str) -> str:
@@ -54,6 +54,12 @@ def plate_map_html(table: pd.DataFrame, title: str) -> str:
         f'<!doctype html><meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
         f"<h1>{escape(title)}</h1><table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
     )
+
+
+def _taken(table: pd.DataFrame) -> list[str]:
+    """Say which column of the file was taken for which, where its name is another."""
+    said = [f"{old!r} as {new}" for old, new in table.attrs.get("taken", {}).items() if new != old.casefold()]
+    return ["", f"taken: {', '.join(said)}"] if said else []
 
 
 def _columns(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:

@@ -66,7 +66,7 @@ def _plate(path: Path, xml: Element, find: Callable[[Path], Path]) -> ImageIndex
         place = _EMPTY if place is None else place
         at = {what: label(place.get(tag, ""), tag, name, path) for what, tag in _INDICES.items()}
         waves.setdefault(at["wave"], image)
-        well = well_name(*(_count(image, f"Well/{axis}", name, path) for axis in ("Row", "Column")), path)
+        well = well_name(_count(image, "Well/Row", name, path), _count(image, "Well/Column", name, path), path)
         counts = {what: value if what == "wave" else value + 1 for what, value in at.items()}
         height = number(_said(image, "FocusPosition", "z"))
         rows.append((well, *counts.values(), height, str(find(inside(path.parent, name)))))

@@ -25,7 +25,9 @@ from hcskit.readers.toolkit._xml import parse_xml
 
 __all__ = ["describe", "read"]
 
-_TYPES = {"Gray8": np.dtype("uint8"), "Gray16": np.dtype("uint16"), "Gray32Float": np.dtype("float32")}
+_TYPES: Mapping[str, np.dtype[Any]] = {
+    name: np.dtype(dtype) for name, dtype in (("Gray8", "u1"), ("Gray16", "u2"), ("Gray32Float", "f4"))
+}
 _IMAGE = "Metadata/Information/Image"
 _Place = tuple[int, int, int]  # time, channel and plane
 
