@@ -158,12 +158,18 @@ def _without_dates(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def _header(sheet: Sheet) -> int | None:
-    """Return the row that names the well, and not only columns 1, 2, 3 … as the corner of a drawing does."""
+    """Return the row that names the well, and not only columns 1, 2, 3 … as the corner of a drawing does.
+
+    Of two rows of headers, as where a merged cell stands over several columns, it is the one with the most names.
+    """
+    found: dict[int, int] = {}
     for number, row in enumerate(sheet.rows):
         meant = {meaning(cell)[0] for cell in row if cell and not cell.isdecimal()}
         if len(meant) > 1 and ("well" in meant or {"row", "column"} <= meant):
-            return number
-    return None
+            found[number] = len(meant.intersection(COLUMNS))
+        elif found:
+            break
+    return max(found, key=lambda number: found[number], default=None)
 
 
 def _below(sheet: Sheet, header: int, source: str) -> pd.DataFrame:

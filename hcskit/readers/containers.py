@@ -115,7 +115,8 @@ def _plates(folder: Path, wells: Mapping[Path, _Places]) -> list[tuple[str, Path
     ]
     homes: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in wells.keys() - set(several):
-        homes[plate_folder(folder, path.parent)].append(path)
+        well = next(place[0] for place in wells[path] if place)
+        homes[plate_folder(folder, path.parent, well)].append(path)
     called = plate_names(folder, sorted(homes)) if homes else {}
     return plates + [(called[home], home, sorted(homes[home])) for home in sorted(homes)]
 

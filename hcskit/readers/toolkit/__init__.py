@@ -10,6 +10,7 @@ The rest helps to read other programs' files, and refuses what would put an imag
   `read_header`, `read_image`, `read_pixels`, `open_tiff`;
 - labels: `label`, `number`, `well_name`, `plate_size`, `distinct`, `only`;
 - places: `field_positions`, `strayed_fields`, `plane_distance`, `without_projections`;
+- plates that no name says: `plate_folder`, `plate_names`, `WellNumbers`; files of many images: `read_container`;
 - XML: `read_xml`, `parse_xml`; Zarr: `read_zarr_attributes`, `read_zarr_array`, `is_zarr_empty`.
 
 `hcskit.testing.check_reader` tests the result.

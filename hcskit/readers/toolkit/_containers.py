@@ -154,11 +154,12 @@ class ContainerFormat:
                 f"install 'hcskit[{self.extra}]'; {self.way_round()}"
             ) from error
 
-    def way_round(self) -> str:
+    @staticmethod
+    def way_round() -> str:
         """Say how to do without the library."""
         return (
-            f"or export the images of {self.words} as TIFF, or convert them to OME-Zarr with bioformats2raw (a plate "
-            "stays one) or to OME-TIFF with bfconvert"
+            "or export the images as TIFF in the microscope's program, or convert them to OME-Zarr with "
+            "bioformats2raw (a plate stays one) or to OME-TIFF with bfconvert"
         )
 
 
