@@ -5,7 +5,15 @@ microscope's own software. All become one table of text; `check_plate_map` then 
 """
 
 from hcskit.platemap._check import COLUMNS, ROLES, check_plate_map
-from hcskit.platemap._draw import draw_plate_map, plate_map_html
+from hcskit.platemap._draw import describe_columns, draw_plate_map, plate_map_html
 from hcskit.platemap._read import read_plate_map
 
-__all__ = ["COLUMNS", "ROLES", "check_plate_map", "draw_plate_map", "plate_map_html", "read_plate_map"]
+__all__ = [
+    "COLUMNS",
+    "ROLES",
+    "check_plate_map",
+    "describe_columns",
+    "draw_plate_map",
+    "plate_map_html",
+    "read_plate_map",
+]
