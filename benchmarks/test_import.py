@@ -1,7 +1,8 @@
 """Import against the least that must be done: read every TIFF, write all pixels at once with the same codec.
 
 The bare one writes a single array without the half-size levels that viewers want, and holds the whole plate in memory.
-The unsynced one is ours without waiting for the disk (docs/durability.md).
+The unsynced one is ours without waiting for the disk (docs/durability.md), the undigested one without the SHA-256 of
+each file that a well is made of.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tifffile
 import zarr
 from zarr.codecs import BloscCodec
 
-from hcskit import files
+from hcskit import digests, files
 from hcskit.plate import FORMATS, Well
 from hcskit.readers import Export, read_folder
 from hcskit.store import convert_plates
@@ -64,7 +65,7 @@ def _bare(export: Export, out: Path) -> None:
     array[...] = pixels
 
 
-@pytest.mark.parametrize("what", ["bare", "unsynced", "hcskit"])
+@pytest.mark.parametrize("what", ["bare", "undigested", "unsynced", "hcskit"])
 @pytest.mark.parametrize("cores", [1, 2])
 def test_import(
     what: str,
@@ -78,6 +79,8 @@ def test_import(
     bind(cores)
     if what == "unsynced":
         monkeypatch.setattr(files, "_sync_one", lambda _: None)
+    if what == "undigested":
+        monkeypatch.setattr(digests.Digests, "_of_file", lambda *_: "0" * 64)
 
     def run() -> None:
         if what == "bare":

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from hcskit.cluster import AnyCluster, job_runner
 from hcskit.files import write_text
-from hcskit.platemap import read_plate_map
+from hcskit.platemap import describe_columns, read_plate_map
 from hcskit.readers import ImageIndex, describe_summary, read_folder, summarise
 from hcskit.store import convert_plates
 
@@ -93,7 +93,10 @@ def import_plates(
         data = found
     indexes = list(data)
     if isinstance(plate_map, str | Path):
-        plate_map = {index.plate: read_plate_map(plate_map, index.plate) for index in indexes}
+        maps = {index.plate: read_plate_map(plate_map, index.plate) for index in indexes}
+        for taken in filter(None, dict.fromkeys(map(describe_columns, maps.values()))):
+            say(f"plate map: {taken}")
+        plate_map = maps
     try:
         with job_runner(cluster) as run:
             paths = convert_plates(

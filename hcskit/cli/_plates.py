@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,10 +83,18 @@ def platemap() -> None:
 @click.argument("file", type=FILE)
 @click.option("--plate", help="Name of the plate, if the file is the map of several.")
 @click.option("--html", type=FILE, help="Draw it as a web page too.")
+@click.option("--csv", type=FILE, help="Write it as a plate map of one row a well too.")
+@click.option("--well-volume", type=float, help="Of an Echo's transfers: final volume of a well in microlitre.")
 @debug_option
-def check(file: Path, plate: str | None, html: Path | None) -> None:
+def check(file: Path, plate: str | None, html: Path | None, csv: Path | None, well_volume: float | None) -> None:
     """Draw the plate as hcskit understands a plate map FILE, or report what is wrong with it."""
-    table = hcskit.platemap.read_plate_map(file, plate)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        table = hcskit.platemap.read_plate_map(file, plate, well_volume_ul=well_volume)
+    for warning in said:
+        click.echo(f"Warning: {warning.message}", err=True)
+    if csv is not None:
+        hcskit.results.write_csv(csv, table.reset_index())
     click.echo(hcskit.platemap.draw_plate_map(table))
     if html is not None:
         write_text(html, hcskit.platemap.plate_map_html(table, plate or file.name))

@@ -5,7 +5,7 @@ microscope's own software. All become one table of text; `check_plate_map` then 
 """
 
 from hcskit.platemap._check import COLUMNS, ROLES, check_plate_map
-from hcskit.platemap._draw import draw_plate_map, plate_map_html
+from hcskit.platemap._draw import describe_columns, draw_plate_map, plate_map_html
 from hcskit.platemap._read import read_plate_map
 from hcskit.platemap._readouts import recognise_readouts
 
@@ -13,6 +13,7 @@ __all__ = [
     "COLUMNS",
     "ROLES",
     "check_plate_map",
+    "describe_columns",
     "draw_plate_map",
     "plate_map_html",
     "read_plate_map",

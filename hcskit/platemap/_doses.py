@@ -50,7 +50,8 @@ def refuse_substitutes(names: list[str], source: str) -> None:
         raise PlateMapError(
             f"{source}: it has {', '.join(ingredients)}, but no concentration in the well. It is not worked out here: "
             "whether a volume comes on top of the well's, and what a factor counts, would be a guess. Compute it (for "
-            f"one transfer: stock concentration × volume transferred / final volume of the well) and give it {_ASKED}"
+            f"one transfer: stock concentration × volume transferred / final volume of the well) and give it {_ASKED}; "
+            "or say the final volume (µL) for an Echo's: hcskit platemap check FILE --well-volume 50 --csv map.csv"
         )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hcskit.plate import Well, column_name, format_for, parse_well, row_name
 
-__all__ = ["draw_plate_map", "plate_map_html"]
+__all__ = ["describe_columns", "draw_plate_map", "plate_map_html"]
 
 _SIGNS = {"negative_control": "-", "positive_control": "+", "empty": "."}
 _COLOURS = {"negative_control": "#cfe2f3", "positive_control": "#f9cb9c", "empty": "#eeeeee", "treatment": "#d9ead3"}
@@ -37,8 +37,9 @@ def draw_plate_map(table: pd.DataFrame) -> str:
         str(well): "" if np.isnan(value) else f"{value:.3g}"
         for well, value in zip(table.index, table["concentration"], strict=True)
     }
+    taken = describe_columns(table)
     lines = ["compound (- negative control, + positive control, . empty)", *_grid(who), "", "concentration"]
-    return "\n".join([*lines, *_grid(dose), "", *_legend(table, numbers)])
+    return "\n".join([*lines, *_grid(dose), "", *_legend(table, numbers), *(["", taken] if taken else [])])
 
 
 def plate_map_html(table: pd.DataFrame, title: str) -> str:
@@ -54,6 +55,12 @@ def plate_map_html(table: pd.DataFrame, title: str) -> str:
         f'<!doctype html><meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
         f"<h1>{escape(title)}</h1><table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
     )
+
+
+def describe_columns(table: pd.DataFrame) -> str:
+    """Say which column of a plate map's file was taken for which, where its name is another; nothing where none was."""
+    said = [f"{old!r} as {new}" for old, new in table.attrs.get("taken", {}).items() if new != old.casefold()]
+    return f"taken: {', '.join(said)}" if said else ""
 
 
 def _columns(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ from hcskit.names import safe_name
 from hcskit.plate import parse_well, row_name
 from hcskit.platemap._assay_layout import read_assay_layout
 from hcskit.platemap._check import COLUMNS, check_plate_map, raise_faults
+from hcskit.platemap._dispensed import one_row_a_well
 from hcskit.platemap._doses import refuse_substitutes, spell_doses
 from hcskit.platemap._grid import Block, find_blocks, table_of_blocks
 from hcskit.platemap._names import meaning, name_columns, roles_of_projects, spell_roles
@@ -29,7 +30,7 @@ _EXPECTED = (
 )
 
 
-def read_plate_map(path: str | Path, plate: str | None = None) -> pd.DataFrame:
+def read_plate_map(path: str | Path, plate: str | None = None, *, well_volume_ul: float | None = None) -> pd.DataFrame:
     """Read and check a plate map.
 
     Parameters
@@ -42,18 +43,21 @@ def read_plate_map(path: str | Path, plate: str | None = None) -> pd.DataFrame:
           ``concentration``, ``concentration_unit``, ``role`` and, optionally, ``moa``, ``replicate`` and others;
         - the same drawn as the plate: one block a variable, its title in the corner or above, column numbers across
           and row letters down; blocks under one another, side by side or, in Excel, on a sheet each;
-        - XML, an assay layout of Harmony or Columbus with layers of these names.
+        - XML, an assay layout of Harmony or Columbus with layers of these names;
+        - the list of a dispenser: the tabular report of a D300, or the transfers of an Echo with `well_volume_ul`.
 
         Names are read in any case, with blanks or underscores. A unit may also be in the concentration's name
         (``concentration (uM)``) or in its cells (``10 uM``). Usual words for a role are understood (``neg``,
         ``poscon``, ``sample``, ``blank`` …) where they mean one thing only; ``control`` does not.
     plate : str, optional
         The plate's name, for a map of several plates: it has their names in a column ``plate`` (or ``barcode``).
+    well_volume_ul : float, optional
+        Of an Echo's transfers: final volume of a well in microlitre, what was transferred included.
 
     Returns
     -------
     pandas.DataFrame
-        As `check_plate_map` returns it.
+        As `check_plate_map` returns it; ``attrs["taken"]`` says which column was taken for which.
 
     Raises
     ------
@@ -65,8 +69,11 @@ def read_plate_map(path: str | Path, plate: str | None = None) -> pd.DataFrame:
     path = Path(path)
     source = str(path)
     table, decimal_comma = _table(path, source)
+    table = one_row_a_well(table, source, well_volume_ul)
     refuse_substitutes(list(table.columns), source)
+    written = list(table.columns)
     table, unit = name_columns(table, source)
+    taken = {str(old): str(new) for old, new in zip(written, table.columns, strict=True) if old != new}
     table = _without_dates(table, source)
     table = roles_of_projects(_one_plate(table, plate, source))
     table = _with_wells(table, source)
@@ -74,7 +81,9 @@ def read_plate_map(path: str | Path, plate: str | None = None) -> pd.DataFrame:
         table = spell_doses(table, unit, source, decimal_comma=decimal_comma)
     if "role" in table:
         table = table.assign(role=spell_roles(table["role"]))
-    return check_plate_map(table, source)
+    checked = check_plate_map(table, source)
+    checked.attrs["taken"] = taken
+    return checked
 
 
 def _table(path: Path, source: str) -> tuple[pd.DataFrame, bool]:
@@ -149,12 +158,18 @@ def _without_dates(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def _header(sheet: Sheet) -> int | None:
-    """Return the row that names the well, and not only columns 1, 2, 3 … as the corner of a drawing does."""
+    """Return the row that names the well, and not only columns 1, 2, 3 … as the corner of a drawing does.
+
+    Of two rows of headers, as where a merged cell stands over several columns, it is the one with the most names.
+    """
+    found: dict[int, int] = {}
     for number, row in enumerate(sheet.rows):
         meant = {meaning(cell)[0] for cell in row if cell and not cell.isdecimal()}
         if len(meant) > 1 and ("well" in meant or {"row", "column"} <= meant):
-            return number
-    return None
+            found[number] = len(meant.intersection(COLUMNS))
+        elif found:
+            break
+    return max(found, key=lambda number: found[number], default=None)
 
 
 def _below(sheet: Sheet, header: int, source: str) -> pd.DataFrame:

@@ -31,7 +31,6 @@ from hcskit.readers.toolkit import (
 
 __all__ = ["bioio", "czi", "lif", "nd2", "stk"]
 
-_LIGHT = ("exposure", "excitation", "emission")
 _OTHER = "series of another size than the plate's fields, such as an overview"
 
 
@@ -116,7 +115,8 @@ def _plates(folder: Path, wells: Mapping[Path, _Places]) -> list[tuple[str, Path
     ]
     homes: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in wells.keys() - set(several):
-        homes[plate_folder(folder, path.parent)].append(path)
+        well = next(place[0] for place in wells[path] if place)
+        homes[plate_folder(folder, path.parent, well)].append(path)
     called = plate_names(folder, sorted(homes)) if homes else {}
     return plates + [(called[home], home, sorted(homes[home])) for home in sorted(homes)]
 
@@ -149,7 +149,9 @@ def _plate(
         source=str(where),
         pixel_size=only(found.pixel_size for found in found_in),
         z_step=only(found.z_step for found in found_in),
-        **{what: _agreed([getattr(found, what) for found in found_in]) for what in _LIGHT},
+        exposure=_agreed(found.exposure for found in found_in),
+        excitation=_agreed(found.excitation for found in found_in),
+        emission=_agreed(found.emission for found in found_in),
         positions=_from_centres(positions),
         absent=tuple(absent),
         left_out={_OTHER: tuple(other)},
@@ -158,21 +160,22 @@ def _plate(
 
 
 def _agreed(mappings: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    found = defaultdict(list)
+    found: defaultdict[str, set[float]] = defaultdict(set)
     for mapping in mappings:
         for channel, value in mapping.items():
-            found[channel].append(value)
-    return {channel: value for channel, values in found.items() if (value := only(values)) is not None}
+            found[channel].add(value)
+    return {channel: next(iter(values)) for channel, values in found.items() if len(values) == 1}
 
 
 def _from_centres(places: Mapping[tuple[str, int], tuple[float, float]]) -> pd.DataFrame | None:
     """Return the fields' positions from the middle of those of their well: where the well's centre is is not said."""
     if not places:
         return None
-    table = pd.DataFrame.from_dict(places, orient="index", columns=["x", "y"])
-    table.index = pd.MultiIndex.from_tuples(places, names=["well", "field"])
-    middle = table.groupby(level="well")
-    return table - (middle.transform("min") + middle.transform("max")) / 2
+    index = pd.MultiIndex.from_tuples(list(places), names=["well", "field"])
+    table = pd.DataFrame(list(places.values()), index, columns=["x", "y"])
+    of_well = table.groupby(level="well")
+    middle: pd.DataFrame = (of_well.transform("min") + of_well.transform("max")) / 2
+    return table - middle
 
 
 def _nameless(paths: Sequence[Path], good: Mapping[Path, Container]) -> str:

@@ -64,7 +64,7 @@ def index(folder: Path, files: Sequence[Path]) -> list[ImageIndex]:
     fits = sorted(file for file in files if _NAME.fullmatch(file.name))
     with ThreadPoolExecutor() as pool:
         read = dict(zip(fits, pool.map(_try, fits), strict=True))
-    plates = defaultdict(dict)
+    plates: defaultdict[Path, dict[Path, _Field | ReaderError]] = defaultdict(dict)
     for file, found in read.items():
         plates[plate_folder(folder, file.parent)][file] = found
     names = plate_names(folder, sorted(plates))

@@ -47,6 +47,8 @@ def claim(folder: Path, files: Sequence[Path]) -> Claim | None:
     sure = [file for file, match in fits if match["guid"] or _STEP.fullmatch(file.parent.name) or _says_plane(match)]
     if not sure:
         return None
+    if step := next((file for file in sure if _STEP.fullmatch(file.parent.name)), None):
+        return Claim(f"{step.parent.name} with files named like {step.name} is of MetaXpress")
     return Claim(f"{len(sure)} of {len(files)} files are named like {sure[0].name}, as MetaXpress does", len(sure))
 
 

@@ -98,7 +98,7 @@ def test_a_formula_is_its_saved_value(workbook: Callable[..., Path]) -> None:
     with pytest.raises(PlateMapError, match=r"map\.xlsx: sheet Map, cell C2 is a formula without a saved value"):
         read_plate_map(path)
     sheet = "xl/worksheets/sheet1.xml"
-    rewritten(path, sheet, b"<f>5*2</f><v />", b"<f>5*2</f><v>10</v>")
+    rewritten(path, sheet, b"<f>5*2</f>", b"<f>5*2</f><v>10</v>")
     with pytest.raises(PlateMapError, match="cell B3 is a formula without"):
         read_plate_map(path)
     rewritten(path, sheet, b'<c r="B3">', b'<c r="B3" t="str">')  # a text that came to nothing
@@ -178,3 +178,20 @@ def test_dates_are_refused_where_a_map_has_none(workbook: Callable[..., Path]) -
     rows[1] = ("A1", datetime(2024, 3, 1), 1, "uM", "sample", None)
     with pytest.raises(PlateMapError, match=r"cell B2: 2024-03-01, in the column compound, is a date\n.* as text"):
         read_plate_map(workbook({"Map": rows}))
+
+
+def test_of_two_rows_of_headers_the_one_below_the_merged_cell_counts(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (
+        ("Well", "Treatment", None, None, "Role"),
+        (None, "Compound", "Concentration", "Unit", None),
+        ("A1", "X", 5, "nM", "sample"),
+        ("A2", "X", 10, "nM", "sample"),
+    ):
+        sheet.append(row)
+    for cells in ("A1:A2", "B1:D1", "E1:E2"):
+        sheet.merge_cells(cells)
+    book.save(tmp_path / "map.xlsx")
+    table = read_plate_map(tmp_path / "map.xlsx")
+    assert (table.compound.tolist(), table.concentration.tolist()) == (["X", "X"], [5, 10])

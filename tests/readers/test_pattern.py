@@ -309,6 +309,26 @@ def test_the_parts_of_a_plate_are_no_plates(tmp_path: Path) -> None:
         whole.index(tmp_path, list_files(tmp_path))
 
 
+def test_a_folder_called_like_a_well_is_a_part_only_where_its_images_are_of_that_well(tmp_path: Path) -> None:
+    plates = touch(tmp_path / "a", "P1/Channel1-01-A-01.tif", "P2/Channel1-02-A-02.tif")
+    assert [index.plate for index in read_folder(plates)] == ["P1", "P2"]
+    wells = touch(tmp_path / "b", "X/A01/Channel1-01-A-01.tif", "X/A02/Channel1-02-A-02.tif")
+    assert [index.plate for index in read_folder(wells)] == ["X"]
+
+
+def test_incucyte_names_may_say_the_channel(tmp_path: Path) -> None:
+    names = [
+        f"{who}{light}_B2_1_00d{hour:02}h00m.tif"
+        for who in ("VID1_", "")
+        for light in ("Phase", "Green")
+        for hour in (0, 4)
+    ]
+    named, nameless = read_folder(touch(tmp_path / "run", *names))
+    assert (named.plate, nameless.plate) == ("VID1", "run")
+    assert named.channels == nameless.channels == ("Green", "Phase")
+    assert named.elapsed == {1: 0, 2: 14400}
+
+
 FORMATS = {
     "MFGTMP_A01f00d0.C01": "only Bio-Formats reads.*bioformats2raw",
     "MFGTMP_A01f00d0.DIB": "only Bio-Formats reads",

@@ -10,6 +10,7 @@ The rest helps to read other programs' files, and refuses what would put an imag
   `read_header`, `read_image`, `read_pixels`, `open_tiff`;
 - labels: `label`, `number`, `well_name`, `plate_size`, `distinct`, `only`;
 - places: `field_positions`, `strayed_fields`, `plane_distance`, `without_projections`;
+- plates that no name says: `plate_folder`, `plate_names`, `WellNumbers`; files of many images: `read_container`;
 - XML: `read_xml`, `parse_xml`; Zarr: `read_zarr_attributes`, `read_zarr_array`, `is_zarr_empty`.
 
 `hcskit.testing.check_reader` tests the result.
@@ -30,6 +31,7 @@ from hcskit.readers.toolkit._places import field_positions, plane_distance, stra
 from hcskit.readers.toolkit._projections import without_projections
 from hcskit.readers.toolkit._reader import Claim, Reader
 from hcskit.readers.toolkit._tiff import open_tiff
+from hcskit.readers.toolkit._well_numbers import WellNumbers
 from hcskit.readers.toolkit._xml import parse_xml, read_xml
 from hcskit.readers.toolkit._zarr_json import (
     ZARR_ATTRIBUTES,
@@ -53,6 +55,7 @@ __all__ = [
     "ImageIndex",
     "Reader",
     "Series",
+    "WellNumbers",
     "ZarrArray",
     "check_unlisted",
     "describe_bad_files",

@@ -69,7 +69,7 @@ class Series:
 
     def places(self) -> Iterator[tuple[int, int, int]]:
         """Yield time, channel and plane of each image, from 0, in the order of the pages."""
-        return product(*map(range, self.sizes))
+        return product(range(self.times), range(len(self.channels)), range(self.planes))
 
 
 @dataclass(frozen=True)
@@ -154,11 +154,12 @@ class ContainerFormat:
                 f"install 'hcskit[{self.extra}]'; {self.way_round()}"
             ) from error
 
-    def way_round(self) -> str:
+    @staticmethod
+    def way_round() -> str:
         """Say how to do without the library."""
         return (
-            f"or export the images of {self.words} as TIFF, or convert them to OME-Zarr with bioformats2raw (a plate "
-            "stays one) or to OME-TIFF with bfconvert"
+            "or export the images as TIFF in the microscope's program, or convert them to OME-Zarr with "
+            "bioformats2raw (a plate stays one) or to OME-TIFF with bfconvert"
         )
 
 

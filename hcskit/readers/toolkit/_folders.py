@@ -7,30 +7,44 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from hcskit.errors import InputError
+from hcskit.plate import parse_well
+
 __all__ = ["plate_folder", "plate_names"]
 
-# A folder of a plate's parts: a well, row, site, wave, plane, time point or the images themselves.
+# A folder of a plate's parts: a row, site, wave, plane or time point. P1 and S1 may well be plates.
 _PART = re.compile(
-    r"[A-P]\d{1,2}|r\d+(c\d+)?(f\d+)?|c\d+|"
+    r"r\d+(c\d+)?(f\d+)?|c\d+|"
     r"(well|row|col(umn)?|site|field|pos(ition)?|time[ _-]?(point|step)?|z[ _-]?(step|plane|slice)?|"
-    r"w|s|f|t|p|ch(annel)?|wave(length)?|cycle|loop)[ _-]?\d+",
+    r"w|f|t|ch(annel)?|wave(length)?|cycle|loop)[ _-]?\d+",
     re.IGNORECASE,
 )
 _GENERIC = re.compile(r"images?|data|tiffs?|raw|export", re.IGNORECASE)
 
 
 @lru_cache
-def plate_folder(folder: Path, home: Path) -> Path:
-    """Return the folder of a plate that has images in `home`: above those named like a well, a plane or a time point.
+def plate_folder(folder: Path, home: Path, well: str = "") -> Path:
+    """Return the folder of a plate that has an image of a well in `home`.
+
+    It is the one above those named like a plane, a time point or that very well.
 
     Examples
     --------
-    >>> plate_folder(Path("run"), Path("run/Plate1/B02/TimePoint_1")).as_posix()
+    >>> plate_folder(Path("run"), Path("run/Plate1/B2/TimePoint_1"), "B02").as_posix()
     'run/Plate1'
+    >>> plate_folder(Path("run"), Path("run/P1"), "B02").as_posix()
+    'run/P1'
     """
-    while home.is_relative_to(folder) and home != folder and _PART.fullmatch(home.name):
+    while home.is_relative_to(folder) and home != folder and (_PART.fullmatch(home.name) or _is_well(home.name, well)):
         home = home.parent
     return home if home.is_relative_to(folder) else folder
+
+
+def _is_well(name: str, well: str) -> bool:
+    try:
+        return parse_well(name).name == well
+    except InputError:
+        return False
 
 
 def plate_names(folder: Path, homes: Sequence[Path]) -> dict[Path, str]:

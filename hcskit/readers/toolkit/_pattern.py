@@ -233,7 +233,7 @@ class FilePattern(YamlFile):
         channel = found.get("channel", "1")
         return {
             "plate": found.get("plate"),
-            "home": None if "plate" in found else plate_folder(folder, file.parents[_depth(self.pattern)]),
+            "home": None if "plate" in found else plate_folder(folder, file.parents[_depth(self.pattern)], well),
             "well": well,
             **number,
             **numbers,

@@ -38,7 +38,7 @@ def read(path: Path, page: int) -> npt.NDArray[Any]:
     number, time, channel, plane = describe(path).locate(page)
     image = _open(path)
     image.set_scene(image.scenes[number])
-    lazy = image.get_image_dask_data("YX", T=time, C=channel, Z=plane)
+    lazy: Any = image.get_image_dask_data("YX", T=time, C=channel, Z=plane)
     pixels = np.asarray(lazy.compute(scheduler="synchronous"))
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 

@@ -25,7 +25,9 @@ from hcskit.readers.toolkit._xml import parse_xml
 
 __all__ = ["describe", "read"]
 
-_TYPES = {"Gray8": np.dtype("uint8"), "Gray16": np.dtype("uint16"), "Gray32Float": np.dtype("float32")}
+_TYPES: Mapping[str, np.dtype[Any]] = {
+    name: np.dtype(dtype) for name, dtype in (("Gray8", "u1"), ("Gray16", "u2"), ("Gray32Float", "f4"))
+}
 _IMAGE = "Metadata/Information/Image"
 _Place = tuple[int, int, int]  # time, channel and plane
 
@@ -110,7 +112,7 @@ def _describe(file: czi.CziReader, path: Path, scenes: Mapping[int | None, _Scen
 
 def _type(file: czi.CziReader, path: Path) -> np.dtype[Any]:
     kinds = set(file.pixel_types.values())
-    if len(kinds) == 1 and (dtype := _TYPES.get(*kinds)):
+    if len(kinds) == 1 and (dtype := _TYPES.get(next(iter(kinds)))) is not None:
         return dtype
     raise ReaderError(
         f"{path} has pixels of type {', '.join(sorted(kinds))}; expected grey ones, of one type for all channels"

@@ -28,8 +28,8 @@ def read(path: Path, page: int) -> npt.NDArray[Any]:
     with liffile.LifFile(path) as file:
         series, time, channel, plane = _describe(file, path).locate(page)
         tiles = [(image, tile) for image in file.images for tile in range(image.sizes.get(_TILE, 1))]
-        image, tile = tiles[series]
-        place = {"T": time, "C": channel, "Z": plane, _TILE: tile}
+        image: Any = tiles[series][0]
+        place = {"T": time, "C": channel, "Z": plane, _TILE: tiles[series][1]}
         return np.asarray(image.frame(**{axis: at for axis, at in place.items() if axis in image.sizes}))
 
 
