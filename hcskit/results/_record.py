@@ -252,7 +252,7 @@ class RunRecord(_Record):
 def _up_to_date(content: Any) -> Any:
     """Read the records of hcskit 0.1: what they lack is empty, so that their steps are done again."""
     if isinstance(content, dict) and "format" not in content and isinstance(content.get("steps"), list):
-        done = [step for step in content["steps"] if step["output"] is not None]
+        done = [step for step in content["steps"] if isinstance(step, dict) and step.get("output") is not None]
         steps = [{name: step[name] for name in step if name != "key"} for step in done]
         content = {name: content[name] for name in content if name != "inputs"} | {"steps": steps}
     return content
