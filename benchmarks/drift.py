@@ -24,7 +24,7 @@ from hcskit.data import ScreenData
 from hcskit.results import AS_IN_TRAINING, NOT_THIS_ASSAY
 from hcskit.training import TrainedModel
 
-SAME, EACH = 200, 20  # plates
+SAME, EACH = 100, 8  # plates
 
 
 def _changed(change: Callable[[xr.DataArray], xr.DataArray]) -> Callable[[ScreenData], ScreenData]:

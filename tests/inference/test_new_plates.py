@@ -16,10 +16,11 @@ from hcskit.actions import embed, predict
 from hcskit.cli import main
 from hcskit.data import Normalisation, ScreenData
 from hcskit.errors import DriftError, InputError
+from hcskit.inference import compare_untreated
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.recipe import FinetuneSection, Recipe
-from hcskit.results import AS_IN_TRAINING, PLATE_DRIFT, SALIENCY_MAPS, read_illumination, read_table
+from hcskit.results import AS_IN_TRAINING, NOT_THIS_ASSAY, PLATE_DRIFT, SALIENCY_MAPS, read_illumination, read_table
 from hcskit.simulation import Compound, PlateDesign, simulate
 from hcskit.store import open_plates, write_plate
 from hcskit.training import ModelCard, TrainedModel, describe_untreated, each_reading, open_model, save_model
@@ -124,6 +125,12 @@ def test_what_the_controls_look_like_is_compared_with_the_card(screen: Path, mod
     assert ratio.xs("sharpness", level="quantity").to_numpy() == pytest.approx(1, rel=0.02)
     with pytest.raises(DriftError, match="is shifted: DNA background"):
         predict(_brighter(data), model, strict=True, progress=False, say=lambda _: None)
+    # Cells that are further off than any phenotype, in the same light.
+    assert model.card.untreated is not None
+    far = 20 * max(model.card.untreated.nearest, 1.0)
+    strange = compare_untreated({name: own + far for name, own in same.features.items()}, same.light, model.card)
+    assert strange is not None
+    assert set(strange["verdict"]) == {NOT_THIS_ASSAY}
 
 
 @pytest.mark.slow
