@@ -73,11 +73,14 @@ def normalise(points: pd.DataFrame, method: str = "percent-of-control") -> pd.Da
     if missing:
         raise InputError(f"the table of points lacks {', '.join(missing)}; expected {', '.join(_COLUMNS)}")
     value = points["value"].to_numpy(float, copy=True)
-    for (plate, readout), rows in points.groupby(["plate", "readout"], observed=True).indices.items():
+    member = points.groupby(["plate", "readout"], observed=True).ngroup().to_numpy()
+    for number in np.unique(member[member >= 0]):
+        own = points[member == number]
         try:
-            value[rows] = METHODS[method](points.iloc[rows])
+            value[member == number] = METHODS[method](own)
         except InputError as error:
-            raise InputError(f"plate {plate}, readout {readout}: {error}") from None
+            where = own.iloc[0]
+            raise InputError(f"plate {where['plate']}, readout {where['readout']}: {error}") from None
     return points.assign(value=value)
 
 

@@ -71,13 +71,13 @@ def recognise_readouts(
 
 
 def _named(table: pd.DataFrame, source: str, said: list[str]) -> tuple[pd.DataFrame, str]:
-    given = list(table.columns)
-    bare = {name: name.removeprefix("Metadata_") for name in table if name.removeprefix("Metadata_") not in table}
+    given = [str(name) for name in table]
+    bare = {name: name.removeprefix("Metadata_") for name in given if name.removeprefix("Metadata_") not in given}
     table, unit = name_columns(table.rename(columns=bare), source)
     if "compound" not in table:
-        others = [name for name in table if key(name) in _MAYBE_COMPOUND]
+        others = [str(name) for name in table if key(str(name)) in _MAYBE_COMPOUND]
         table = table.rename(columns=dict.fromkeys(others[:1], "compound"))
-    long = {name: key(name) for name in table if key(name) in _LONG and name not in _LONG}
+    long = {name: key(name) for name in map(str, table) if key(name) in _LONG and name not in _LONG}
     table = table.rename(columns=long)
     renamed = [f"{old!r} as {new}" for old, new in zip(given, table.columns, strict=True) if old != new]
     if renamed:
@@ -91,7 +91,8 @@ def _need(table: pd.DataFrame, source: str) -> None:
         near = {name: similar(name, [*map(str, table)], _MAYBE_COMPOUND * (name == "compound")) for name in missing}
         hints = [f"Did you mean {own!r} as the {name}?" for name, own in near.items() if own]
         raise InputError(
-            f"{source} has no column that is surely the {' or the '.join(missing)}; it has {', '.join(table)}. "
+            f"{source} has no column that is surely the {' or the '.join(missing)}; "
+            f"it has {', '.join(map(str, table))}. "
             + (" ".join(hints) or "Rename the one that is: compound, concentration (uM) …")
         )
 
@@ -137,7 +138,7 @@ def _with_roles(table: pd.DataFrame, said: list[str]) -> pd.DataFrame:
     role = (untreated | solvent).map({True: "negative_control", False: "treatment"})
     role = role.mask(positive, "positive_control")
     counts = role.value_counts()
-    listed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    listed = ", ".join(f"{count} {str(name).replace('_', ' ')}" for name, count in counts.items())
     said.append(
         "there is no column of roles: wells of a solvent, without a compound or at concentration 0 are negative "
         f"controls ({listed} rows)"
@@ -149,17 +150,18 @@ def _long(table: pd.DataFrame, readouts: Sequence[str], source: str, said: list[
     """Return one row a well and readout."""
     unknown = [name for name in readouts if name not in table]
     if unknown:
-        raise InputError(f"{source} has no column {unknown[0]!r} to be a readout; it has {', '.join(table)}")
+        raise InputError(f"{source} has no column {unknown[0]!r} to be a readout; it has {', '.join(map(str, table))}")
     if "value" in table and not readouts:
         return table if "readout" in table else table.assign(readout="value")
-    numbers = [name for name in table if name not in _TREATMENT and pd.api.types.is_numeric_dtype(table[name])]
+    names = [str(name) for name in table]
+    numbers = [name for name in names if name not in _TREATMENT and pd.api.types.is_numeric_dtype(table[name])]
     found = list(readouts) or [name for name in numbers if not _NO_READOUT.fullmatch(name)]
     if not found:
         raise InputError(
             f"{source} has no column of numbers that may be a readout; call it value, or name it with --readout"
         )
     said.append(f"readouts: {', '.join(found)}")
-    others = [name for name in table if name not in found]
+    others = [name for name in names if name not in found]
     carried = [
         name for name in others if name in _TREATMENT or not _NO_READOUT.fullmatch(name) or name in ("time", "day")
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,7 @@ __all__ = ["fit_curves"]
 
 _CHECKED = np.array([-np.inf, -1.0, 0.0, 0.7, 2.0])  # log10 concentrations at which a model's basis is looked at
 _ROUNDING = 1e-9
+_BLOCK = 4000  # curves that are fitted together, so that more curves take no more memory
 
 
 def fit_curves(
@@ -104,19 +105,30 @@ def fit_curves(
     for model in chosen:
         _check(model, wells.design)
         bounds, fixed = _bounds(model, known, len(wells.response))
-        if weight is None:
-            fits = [fit_model(model, wells.design, wells.response, bounds, level, fixed)]
-        else:
-            c, y, own = wells.concentration, wells.response, wells.plate
-            each = bounds if bounds is None else bounds[:, None]
-            fits = [
-                fit_reweighted(
-                    model, c, own, y[i], weight[i], rules[i], None if each is None else each[i], level, fixed
-                )
-                for i in range(len(y))
-            ]
-        found.append(xr.concat([_described(fit, shares, fit.batch.design.total) for fit in fits], dim="curve"))
+        fits = _fits(model, wells, weight, rules, bounds, level, fixed)
+        described = [_described(fit, shares, fit.batch.design.total) for fit in fits]
+        found.append(xr.concat(described, dim="curve"))
     return xr.concat(found, dim="model", join="outer", data_vars="all").pipe(_with_best)
+
+
+def _fits(
+    model: CurveModel,
+    wells: _Wells,
+    weight: Floats | None,
+    rules: list[Rule | None],
+    bounds: Floats | None,
+    level: float,
+    fixed: int,
+) -> Iterator[Fitted]:
+    """Yield fits of blocks of curves, or of each curve where wells are weighed."""
+    y, size = wells.response, _BLOCK if weight is None else 1
+    for block in (slice(i, i + size) for i in range(0, len(y), size)):
+        limits = None if bounds is None else bounds[block]
+        if weight is None:
+            yield fit_model(model, wells.design, y[block], limits, level, fixed)
+        else:
+            c, own, i = wells.concentration, wells.plate, block.start
+            yield fit_reweighted(model, c, own, y[i], weight[i], rules[i], limits, level, fixed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

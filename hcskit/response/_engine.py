@@ -177,7 +177,7 @@ class Survey:
         return rows[:, 0].astype(np.int64), rows[:, 1:]
 
 
-def _peaks(ridge: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _peaks(ridge: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     padded = np.pad(ridge, ((0, 0), (1, 1)), constant_values=-np.inf)
     height = np.where((ridge >= padded[:, :-2]) & (ridge > padded[:, 2:]), ridge, -np.inf)
     rank = min(_STARTS, ridge.shape[1])

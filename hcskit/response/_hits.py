@@ -26,7 +26,7 @@ _NULL_SHARE = 1 / 3  # of the compounds: with fewer of them, all tell of the pla
 _ROUNDS = 30
 _WELLS_A_KNOT = 40
 _PLACE_MATTERS = 0.01  # p-value of the places below which they are taken off
-_BISQUARE = 4.685  # 95 % efficiency with gaussian noise (Holland & Welsch, Commun. Stat. A6:813, 1977)
+_BISQUARE = 4.685  # 95 % efficiency with gaussian noise (Holland & Welsch, Comm. Stat. A6:813, 1977)
 _FEWEST_CONTROLS = 4
 _LEAST_P = 1e-300
 
@@ -149,7 +149,8 @@ def _without_places(known: Prepared, value: Floats, p_value: Floats) -> Floats:
     treated = known.owned_by(np.ones(len(p_value), dtype=bool))
     negative = (table["role"] == "negative_control").to_numpy()
     result = value.copy()
-    for rows in table.groupby(["plate", "readout"], observed=True).indices.values():
+    member = table.groupby(["plate", "readout"], observed=True).ngroup().to_numpy()
+    for rows in (np.flatnonzero(member == number) for number in np.unique(member[member >= 0])):
         enough = quiet[rows].sum() >= _NULL_SHARE * treated[rows].sum()
         use = rows[((quiet if enough else treated)[rows] | negative[rows]) & np.isfinite(value[rows])]
         if len(use) >= _FEWEST_PLACES:

@@ -100,7 +100,9 @@ def compare_curves(
     limit = least * (1 + float(f_quantile(free + _PARAMETERS - 1, level)) / (free + _PARAMETERS - 1))
     low, high = (pair.end(middle, side, limit) for side in (-1, 1))
     return Comparison(
-        *(float(10**value) for value in (middle, low, high)),
+        relative_potency=float(10**middle),
+        low=float(10**low),
+        high=float(10**high),
         parallel_p_value=_nested(least, apart, _PARAMETERS - 1, free),
         different_p_value=_nested(together, apart, _PARAMETERS, free),
         level=level,
