@@ -8,7 +8,7 @@ from hcskit.recipe._recipe import (
     PredictionSection,
     Recipe,
 )
-from hcskit.recipe._stages import Stage, flat_after, last_steps, learning_rates, stages
+from hcskit.recipe._stages import Stage, ensemble, flat_after, last_steps, learning_rates, stages
 
 __all__ = [
     "AugmentationSection",
@@ -18,6 +18,7 @@ __all__ = [
     "PredictionSection",
     "Recipe",
     "Stage",
+    "ensemble",
     "flat_after",
     "last_steps",
     "learning_rates",

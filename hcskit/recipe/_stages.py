@@ -13,7 +13,7 @@ from hcskit.recipe._recipe import Recipe
 from hcskit.schedules import Clock, Rates
 from hcskit.schedules.rates import linear_scaling, warm_up
 
-__all__ = ["Stage", "flat_after", "last_steps", "learning_rates", "stages"]
+__all__ = ["Stage", "ensemble", "flat_after", "last_steps", "learning_rates", "stages"]
 
 _SURE = 2.0  # standard errors: a fall of the loss that is smaller may be chance
 _CYCLES = 4  # at least; the first still learns, and the differences of three networks widen the intervals
@@ -96,6 +96,22 @@ def flat_after(losses: Sequence[float], recipe: Recipe) -> int | None:
             if seen[:length].mean() - seen[length:].mean() <= _SURE * error:
                 return end
     return None
+
+
+def ensemble(done: int, recipe: Recipe) -> list[int]:
+    """Return the epochs whose networks are averaged after a training of so many: the ends of its cycles.
+
+    Of four cycles or more the first is left out: in it a network still learns what the classes are.
+
+    Examples
+    --------
+    >>> from hcskit.recipe import Recipe
+    >>> options = {"optimiser": {"epochs": 28, "warmup_epochs": 0}, "schedule": {"kind": "snapshots", "cycles": 7}}
+    >>> ensemble(16, Recipe.model_validate(options)), ensemble(12, Recipe.model_validate(options))
+    ([8, 12, 16], [4, 8, 12])
+    """
+    ends = [epoch for epoch in _cycles(recipe) if epoch <= done]
+    return ends[1:] if len(ends) >= _CYCLES else ends
 
 
 def last_steps(recipe: Recipe, crops: int) -> int:

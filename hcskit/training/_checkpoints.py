@@ -17,12 +17,10 @@ from hcskit.errors import RunError
 from hcskit.files import make_folder, replacing, told
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import broadcast, share
-from hcskit.recipe import flat_after, stages
+from hcskit.recipe import ensemble, flat_after, stages
 from hcskit.recipe._recipe import Recipe
 
 __all__ = ["EventLog", "Journal"]
-
-_FEW = 3  # snapshots that are all used
 
 
 class Journal(keras.callbacks.Callback):  # type: ignore[misc]
@@ -102,10 +100,8 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
         """Return the epochs, counted from 1, that a trained network's weights are of; see `PredictionSection`."""
         if weights == "last":
             return [len(self.table)]
-        done = [epoch for epoch in self.snapshots if epoch <= len(self.table)]
-        if done and weights != "best":  # in the first of several cycles it still learns what the classes are
-            return done[1:] if len(done) > _FEW else done
-        return [self._best()]
+        done = ensemble(len(self.table), self.recipe)
+        return done if done and weights != "best" else [self._best()]
 
     def load(self, model: keras.Model, epoch: int) -> None:
         """Give a network the weights of an epoch."""
