@@ -46,7 +46,7 @@ def _of_compounds(findings: Findings) -> list[tuple[str, str, str]]:
     active = int((leads["category"] == "active").sum())
     found = [(str(active), f"active compound{'s' * (active != 1)}", f"of {len(leads)} tested")]
     located = leads[leads["category"].isin(["active", "partial"]) & (leads["ec50_low"] > 0)]
-    either = np.sqrt(located["ec50_high"] / located["ec50_low"])
+    either = (located["ec50_high"] / located["ec50_low"]) ** 0.5
     if np.isfinite(either).any():
         typical = format_number(float(either[np.isfinite(either)].median()), 2)
         found.append((f"×÷ {typical}", "95 % interval of an EC50", f"median of {count(len(located), 'compound')}"))
