@@ -1,4 +1,4 @@
-"""Takes the picture of docs/dashboard.md: `make screenshots`. Needs the demo run, and Chromium."""
+"""Takes the pictures of README.md and docs/dashboard.md: `make screenshots`. Needs the demo run, and Chromium."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from playwright.sync_api import sync_playwright
 
-PICTURE = Path(__file__).parent / "dashboard.png"
+DASHBOARD, REPORT = (Path(__file__).parent / name for name in ("dashboard.png", "report.png"))
 COMPOUNDS = ["TRL-1", "CND-1"]
 
 
 def main(run: str) -> None:
-    """Serve a run, look at it in a browser, and write the picture."""
+    """Serve a run, look at it in a browser, and write the pictures."""
     executable = shutil.which("chromium") or sys.exit("Chromium is not installed (Debian: apt-get install chromium)")
     command = [sys.executable, "-c", "from hcskit.cli import main; main()", "dashboard", run]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as playwright:
@@ -26,7 +26,12 @@ def main(run: str) -> None:
         page.goto(f"{url}&compounds={quote(json.dumps(COMPOUNDS))}")
         page.locator("figure.well img").first.wait_for()
         page.wait_for_load_state("networkidle")
-        page.screenshot(path=PICTURE)
+        page.screenshot(path=DASHBOARD)
+        page.goto((Path(run).resolve() / "report.html").as_uri())
+        page.evaluate("document.querySelector('article.compound').scrollIntoView()")  # a curve and its cells
+        page.locator("article.compound .bk-Figure").first.wait_for()
+        page.wait_for_timeout(1000)  # until it is drawn
+        page.screenshot(path=REPORT)
         browser.close()
         server.terminate()
 

@@ -11,7 +11,7 @@ import panel as pn
 from hcskit.app._content import Content
 from hcskit.app._selection import Selection
 from hcskit.results import CURVES, POINTS, RESPONSES
-from hcskit.views import PALETTE, compare_responses, format_ec50
+from hcskit.views import PALETTE, Drawing, format_ec50, response_drawing
 
 __all__ = ["curve_pane"]
 
@@ -24,18 +24,18 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
     if lacking:
         return pn.pane.Alert(lacking, alert_type="warning")
 
-    def draw(compounds: list[str], readout: str, version: int) -> hv.Overlay:  # noqa: ARG001 - they say when to draw
-        chosen = content.fits(selection)[:_MOST]
-        return compare_responses(
-            content.table(RESPONSES),
-            content.table(POINTS),
-            content.table(CURVES),
-            chosen,
-            masked=content.masked_points,
-        ).opts(responsive=True, min_height=260, backend="bokeh")
+    def drawing() -> Drawing:
+        tables = content.table(RESPONSES), content.table(POINTS), content.table(CURVES)
+        return response_drawing(*tables, content.fits(selection)[:_MOST], masked=content.masked_points)
 
-    streams = [hv.streams.Params(selection, ["compounds", "readout"]), hv.streams.Params(changed, ["version"])]
-    plot = pn.pane.HoloViews(hv.DynamicMap(draw, streams=streams), sizing_mode="stretch_both", min_height=260)
+    figure = hv.render(drawing().view(responsive=True, min_height=260), backend="bokeh")
+    plot = pn.pane.Bokeh(figure, sizing_mode="stretch_both", min_height=260)
+
+    def swap(*_: Any) -> None:
+        drawing().swap(figure)
+
+    selection.param.watch(swap, ["compounds", "readout"])
+    changed.param.watch(swap, "version")
     legend = pn.pane.HTML(
         pn.bind(
             lambda *_: _legend(content, selection),

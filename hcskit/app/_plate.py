@@ -15,7 +15,7 @@ from hcskit.app._selection import Selection, known, place_of, well_key
 from hcskit.plate import FORMATS, PlateFormat, format_for, parse_well, row_name
 from hcskit.results import POINTS, QUALITY, READOUTS
 from hcskit.units import convert
-from hcskit.views import base_unit, plate_axes, plate_heatmap, style
+from hcskit.views import base_unit, plate_axes, plate_heatmap, response_label, style
 
 __all__ = ["plate_pane"]
 
@@ -112,7 +112,7 @@ def _log_concentration(plate: Any) -> pd.Series[Any]:
 def _label(content: Content, quantity: str) -> str:
     if quantity in _LABELS:
         return _LABELS[quantity]
-    return f"probability of {quantity}" if content.is_probability(quantity) else quantity
+    return response_label(content.table(POINTS), [quantity]) if quantity in content.readouts else quantity
 
 
 def _limits(content: Content, quantity: str, values: pd.Series[Any]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,23 +14,30 @@ from hcskit.reporting._strips import image_strips
 from hcskit.reporting._summary import ResponseSummary
 from hcskit.response import EFFECTS
 from hcskit.results import CURVES, POINTS, TRUTH
-from hcskit.views import CATEGORY_COLOURS, dose_response, format_ec50
+from hcskit.views import CATEGORY_COLOURS, PALETTE, format_ec50, response_drawing
 
 __all__ = ["compounds"]
+
+#: Up to as many compounds, those without an effect are shown like the others.
+_FEW = 24
+_SIZE = {"width": 460, "height": 320}
 
 
 def compounds(findings: Findings, figures: Figures) -> dict[str, Any]:
     """Return one card a compound: its curves, its readouts in words, and its cells along the concentrations."""
     summary = findings.responses
     assert summary is not None  # noqa: S101 - the section needs the responses
-    strips = image_strips(findings.plates, list(summary.anchors))
     order = list(CATEGORY_COLOURS)
     leads = {str(row["compound"]): row for _, row in summary.leads.iterrows()}
+    few = len(leads) <= _FEW
+    shown = [name for name in summary.anchors if few or leads[name]["category"] in EFFECTS]
+    strips = image_strips(findings, {name: str(leads[name]["readout"]) for name in shown})
+    mechanisms = _mechanisms(findings.plates)
     cards: list[dict[str, Any]] = [
         {
             "name": name,
             "anchor": anchor,
-            "moa": _mechanism(findings.plates, name),
+            "moa": mechanisms.get(name, ""),
             "category": leads[name]["category"],
             "order": (order.index(leads[name]["category"]), leads[name]["potency"]),
             "ec50": format_ec50(leads[name], interval=True),
@@ -41,7 +49,15 @@ def compounds(findings: Findings, figures: Figures) -> dict[str, Any]:
         for name, anchor in summary.anchors.items()
     ]
     cards.sort(key=lambda card: card["order"])
-    return {"cards": cards, "truth": summary.matched is not None}
+    folded = [] if few else [card for card in cards if card["name"] not in strips and card["ec50"] == "–"]
+    names = {card["name"] for card in folded}
+    for card in cards:
+        card["folded"] = card["name"] in names
+    return {
+        "cards": [card for card in cards if card["name"] not in names],
+        "folded": folded,
+        "truth": summary.matched is not None,
+    }
 
 
 def _readouts(summary: ResponseSummary, compound: str) -> list[dict[str, Any]]:
@@ -66,16 +82,24 @@ def _figure(findings: Findings, compound: str, figures: Figures) -> dict[str, An
     assert summary is not None  # noqa: S101
     if not (points["compound"] == compound).any():
         return None
-    view = dose_response(summary.table, points, findings.get(CURVES), compound, truth=findings.get(TRUTH))
-    label = f"Response to {compound} by concentration"
-    return figures.add(view.opts(title="", show_legend=False), label, stretch=True)
+    colours = {
+        (compound, name): place % len(PALETTE)
+        for place, name in enumerate(summary.colours)
+        if (compound, name) in summary.table.index
+    }
+    own = points[(points["compound"] == compound) | (points["role"] != "treatment")]
+    drawing = response_drawing(
+        summary.table, own, findings.get(CURVES), colours, truth=findings.get(TRUTH), networks=False
+    )
+    label = f"Response to {compound} by concentration: {drawing.ylabel}"
+    return figures.draw("curves", replace(drawing, options={**drawing.options, **_SIZE}), label, stretch=True)
 
 
-def _mechanism(plates: dict[str, xr.Dataset], compound: str) -> str:
+def _mechanisms(plates: dict[str, xr.Dataset]) -> dict[str, str]:
+    """Return the mechanism of each compound, as the plate maps have it."""
+    found: dict[str, str] = {}
     for plate in plates.values():
-        if "moa" in plate.coords:
-            given = plate["moa"].to_series()[(plate["compound"] == compound).to_numpy()]
-            known = [moa for moa in given if isinstance(moa, str) and moa]
-            if known:
-                return known[0]
-    return ""
+        if {"moa", "compound"} <= set(plate.coords):
+            pairs = zip(plate["compound"].to_numpy(), plate["moa"].to_numpy(), strict=True)
+            found = {str(name): moa for name, moa in pairs if isinstance(moa, str) and moa} | found
+    return found

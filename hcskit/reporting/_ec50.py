@@ -10,12 +10,12 @@ import pandas as pd
 
 from hcskit.reporting._figures import Figures
 from hcskit.reporting._findings import Findings
-from hcskit.reporting._summary import ResponseSummary
+from hcskit.reporting._summary import ResponseSummary, misses_truth
 from hcskit.reporting._text import as_table
 from hcskit.response import EFFECTS
-from hcskit.results import RESPONSES
+from hcskit.results import RESPONSES, TRUTH
 from hcskit.spreadsheet import to_csv
-from hcskit.views import CATEGORY_COLOURS, format_ec50, format_interval, format_number, format_unit, parity
+from hcskit.views import CATEGORY_COLOURS, format_ec50, format_interval, format_number, format_range, parity
 
 __all__ = ["ec50"]
 
@@ -34,7 +34,7 @@ def ec50(findings: Findings, figures: Figures) -> dict[str, Any]:
         "effects": sum(row["category"] in EFFECTS for row in rows),
         "long": len(rows) > _LONG_TABLE,
         "csv": csv,
-        "parity": _parity(summary, figures),
+        "parity": _parity(summary, findings.get(TRUTH), figures),
     }
 
 
@@ -63,8 +63,7 @@ def _rows(summary: ResponseSummary) -> list[dict[str, Any]]:
             "effect_order": float(np.nan_to_num(abs(row["top"] - row["bottom"]))),
             "r2": format_number(row["r2"]),
             "r2_order": float(np.nan_to_num(row["r2"])),
-            "tested": f"{format_interval(row['tested_low'], row['tested_high'])} "
-            f"{format_unit(str(row['concentration_unit']))}",
+            "tested": format_range(row["tested_low"], row["tested_high"], str(row["concentration_unit"])),
             "wells": int(row["n_wells"]),
             "note": row["note"],
         }
@@ -75,7 +74,7 @@ def _rows(summary: ResponseSummary) -> list[dict[str, Any]]:
 def _interval(row: pd.Series[Any]) -> str:
     if row["category"] not in ("active", "partial"):
         return ""
-    return format_interval(row["ec50_low"], row["ec50_high"])
+    return format_ec50(row).partition("(")[2].rstrip(")")
 
 
 def _track(row: pd.Series[Any]) -> dict[str, float] | None:
@@ -92,9 +91,20 @@ def _track(row: pd.Series[Any]) -> dict[str, float] | None:
     return {"left": left, "width": max(right - left, 1.0), "centre": place(row["ec50"])}
 
 
-def _parity(summary: ResponseSummary, figures: Figures) -> dict[str, Any] | None:
-    if summary.matched is None:
+def _slope(row: pd.Series[Any]) -> str:
+    if not np.isfinite(row["hill_slope"]):
+        return "–"
+    return f"{format_number(row['hill_slope'])} ({format_interval(row['hill_slope_low'], row['hill_slope_high'])})"
+
+
+def _holds(row: pd.Series[Any]) -> str:
+    return "no EC50" if np.isnan(row["fold"]) else "no" if misses_truth(row) else "yes"
+
+
+def _parity(summary: ResponseSummary, truth: pd.DataFrame | None, figures: Figures) -> dict[str, Any] | None:
+    if summary.matched is None or truth is None:
         return None
+    slopes = truth.set_index("compound")["hill_slope"].to_dict() if "hill_slope" in truth else {}
     rows = [
         {
             "compound": row["compound"],
@@ -102,6 +112,9 @@ def _parity(summary: ResponseSummary, figures: Figures) -> dict[str, Any] | None
             "true": summary.true[row["compound"], row["readout"]],
             "recovered": format_ec50(row),
             "recovered / true": format_number(row["fold"]),
+            "true slope": format_number(slopes.get(row["compound"], np.nan)),
+            "recovered slope": _slope(row),
+            "interval holds the truth": _holds(row),
         }
         for _, row in summary.matched.iterrows()
     ]

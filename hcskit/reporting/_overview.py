@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 
 from hcskit.reporting._findings import Findings
+from hcskit.reporting._summary import misses_truth
 from hcskit.reporting._text import count, some
 from hcskit.response import EFFECTS
-from hcskit.results import AS_IN_TRAINING, HISTORY, MASKS, MODEL, PLATE_DRIFT
+from hcskit.results import AS_IN_TRAINING, HISTORY, MASKS, MODEL, PHENOTYPE_CONTROLS, PLATE_DRIFT
 from hcskit.views import format_ec50, format_number
 
 __all__ = ["attention", "headline", "numbers"]
+
+#: An interval of an EC50 that spans more is named.
+_WIDE = 10
 
 
 def headline(findings: Findings) -> str:
@@ -24,9 +28,10 @@ def headline(findings: Findings) -> str:
     effect = leads[leads["category"].isin(EFFECTS)]
     if effect.empty:
         return f"None of the {len(leads)} compounds shows an effect."
-    found = [f"{row['compound']} {format_ec50(row, interval=False)}" for _, row in effect.iterrows()]
+    found = [f"{row['compound']} {format_ec50(row)}" for _, row in effect.iterrows()]
     verb = "has" if len(effect) == 1 else "have"
-    return f"{len(effect)} of {count(len(leads), 'compound')} {verb} an effect: {some(found)}."
+    first = "" if len(effect) <= 4 else ", the most potent first"
+    return f"{len(effect)} of {count(len(leads), 'compound')} {verb} an effect{first}: {some(found)}."
 
 
 def numbers(findings: Findings) -> list[tuple[str, str, str]]:
@@ -39,7 +44,13 @@ def _of_compounds(findings: Findings) -> list[tuple[str, str, str]]:
         return []
     leads = findings.responses.leads
     active = int((leads["category"] == "active").sum())
-    return [(str(active), f"active compound{'s' * (active != 1)}", f"of {len(leads)} tested")]
+    found = [(str(active), f"active compound{'s' * (active != 1)}", f"of {len(leads)} tested")]
+    located = leads[leads["category"].isin(["active", "partial"]) & (leads["ec50_low"] > 0)]
+    either = (located["ec50_high"] / located["ec50_low"]) ** 0.5
+    if np.isfinite(either).any():
+        typical = format_number(float(either[np.isfinite(either)].median()), 2)
+        found.append((f"×÷ {typical}", "95 % interval of an EC50", f"median of {count(len(located), 'compound')}"))
+    return found
 
 
 def _of_plates(findings: Findings) -> list[tuple[str, str, str]]:
@@ -49,8 +60,9 @@ def _of_plates(findings: Findings) -> list[tuple[str, str, str]]:
         fields = sum(int(plate["present"].all("channel").sum()) for plate in plates.values())
         found.append((f"{wells:,}", "wells imaged", f"on {count(len(plates), 'plate')}"))
         found.append((f"{fields:,}", "fields", "" if excluded is None else f"{len(excluded)} excluded"))
-    if findings.controls is not None and findings.controls["z_prime"].notna().any():
-        best = findings.controls.dropna(subset=["z_prime"]).sort_values("z_prime", kind="stable").iloc[-1]
+    controls = findings.get(PHENOTYPE_CONTROLS)  # a plain image statistic is no assay
+    if controls is not None and controls["z_prime"].notna().any():
+        best = controls.dropna(subset=["z_prime"]).sort_values("z_prime", kind="stable").iloc[-1]
         found.append((format_number(best["z_prime"], 2), "best Z′-factor", f"{best['readout']}, {best['plate']}"))
     return found
 
@@ -80,6 +92,8 @@ def attention(findings: Findings) -> list[tuple[str, str]]:
         *_about_fields(findings),
         *_about_controls(findings),
         *_about_ranges(findings),
+        *_about_fits(findings),
+        *_about_truth(findings),
     ]
 
 
@@ -139,4 +153,40 @@ def _about_ranges(findings: Findings) -> list[tuple[str, str]]:
         notes.append((f"EC50 outside the tested range: {some(list(beyond))}.", "ec50"))
     if len(partial):
         notes.append((f"Effect only partial: {some(list(partial))}.", "ec50"))
+    return notes
+
+
+def _about_fits(findings: Findings) -> list[tuple[str, str]]:
+    """Name the fits that are not to be believed as they are."""
+    if findings.responses is None:
+        return []
+    leads = findings.responses.leads
+    doubts = {
+        "unconfirmed": "Effect seen, but not confirmed",
+        "not fitted": "No curve could be fitted",
+    }
+    notes = [(name, leads["compound"][leads["category"] == name]) for name in doubts]
+    told = [(f"{doubts[name]}: {some(list(found))}.", "ec50") for name, found in notes if len(found)]
+    wide = leads[(leads["category"] == "active") & (leads["ec50_high"] > _WIDE * leads["ec50_low"])]
+    if len(wide):
+        told.append((f"EC50 known to no better than a factor of {_WIDE}: {some(list(wide['compound']))}.", "ec50"))
+    deviating = leads[leads.get("deviating_wells", pd.Series("", leads.index)).fillna("") != ""]
+    if len(deviating):
+        told.append((f"Wells left out as deviating, in the fits of {some(list(deviating['compound']))}.", "ec50"))
+    return told
+
+
+def _about_truth(findings: Findings) -> list[tuple[str, str]]:
+    """Name our own misses, where the truth is known."""
+    if findings.responses is None or findings.responses.matched is None:
+        return []
+    matched = findings.responses.matched
+    located = matched.dropna(subset=["fold"])
+    missed = [str(row["compound"]) for _, row in located.iterrows() if misses_truth(row)]
+    unseen = [str(row["compound"]) for _, row in matched[matched["fold"].isna()].iterrows()]
+    notes = []
+    if missed:
+        notes.append((f"The interval does not hold the true EC50 of {some(missed)}.", "truth"))
+    if unseen:
+        notes.append((f"An effect is known, but no EC50 was found, of {some(unseen)}.", "truth"))
     return notes

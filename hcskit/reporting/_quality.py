@@ -10,17 +10,23 @@ import xarray as xr
 from hcskit.reporting._figures import Figures
 from hcskit.reporting._findings import Findings
 from hcskit.reporting._text import as_table
-from hcskit.results import ILLUMINATION, MASKS, PLATE_DRIFT, QUALITY
-from hcskit.views import controls_table, field_heatmap, format_interval, format_number, illumination_map
+from hcskit.results import ILLUMINATION, IMAGE_CONTROLS, MASKS, PHENOTYPE_CONTROLS, PLATE_DRIFT, QUALITY, Table
+from hcskit.views import controls_table, field_drawing, format_interval, format_number, illumination_map
 
 __all__ = ["quality"]
+
+#: What is told of a plain image statistic.
+_PLAIN = ["plate", "readout", "SSMD", "negative controls", "positive controls"]
+#: Illumination of more plates than this is that of the first: it belongs to the microscope, and a map takes its time.
+_MOST_ILLUMINATED = 4
 
 
 def quality(findings: Findings, figures: Figures) -> dict[str, Any]:
     """Return controls, excluded fields, maps of focus and saturation, and illumination; those that are there."""
-    controls, excluded = findings.controls, findings.excluded
+    excluded = findings.excluded
     return {
-        "controls": None if controls is None else as_table(controls_table(controls).to_dict("records")),
+        "controls": _controls(findings, PHENOTYPE_CONTROLS),
+        "statistics": _controls(findings, IMAGE_CONTROLS),
         "drift": _drift(findings.get(PLATE_DRIFT)),
         "maps": _maps(findings, figures),
         "excluded": None if excluded is None else as_table(excluded.to_dict("records")),
@@ -46,19 +52,31 @@ def _drift(table: pd.DataFrame | None) -> Any:
     return as_table(rows)
 
 
+def _controls(findings: Findings, part: Table) -> dict[str, Any] | None:
+    """Return how the controls separate; a plain image statistic is no assay, and is not judged as one."""
+    controls = findings.get(part)
+    if controls is None:
+        return None
+    table = controls_table(controls)
+    return as_table((table if part is PHENOTYPE_CONTROLS else table[_PLAIN]).to_dict("records"))
+
+
 def _maps(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
     measured = findings.get(QUALITY)
     known = set() if measured is None else set(measured.index.get_level_values("plate"))
     maps = []
     for name, plate in findings.plates.items():
         if name in known:
-            focus = field_heatmap(measured, plate, "focus_z", label="robust z-score")
-            saturation = field_heatmap(measured, plate, "saturation", label="fraction of pixels")
+            focus = field_drawing(measured, plate, "focus_z", label="robust z-score")
+            saturation = field_drawing(measured, plate, "saturation", label="fraction of pixels")
+            kind = f"{plate.attrs['plate_format']}"
             maps.append(
                 {
                     "name": name,
-                    "focus": figures.add(focus, f"Focus of each field of {name}"),
-                    "saturation": figures.add(saturation, f"Saturated pixels in each field of {name}"),
+                    "focus": figures.draw(f"focus-{kind}", focus, f"Focus of each field of {name}"),
+                    "saturation": figures.draw(
+                        f"saturation-{kind}", saturation, f"Saturated pixels in each field of {name}"
+                    ),
                 }
             )
     return maps
@@ -77,6 +95,6 @@ def _illumination(illumination: xr.Dataset | None, figures: Figures) -> list[dic
                 f"Illumination of {channel} on {plate}",
             ),
         }
-        for plate in flat["plate"].to_numpy()
+        for plate in flat["plate"].to_numpy()[:_MOST_ILLUMINATED]
         for channel in flat["channel"].to_numpy()
     ]

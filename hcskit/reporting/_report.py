@@ -70,7 +70,9 @@ def report(
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     # Not render_js(): HoloViews brings Panel, and Panel adds scripts to it that are loaded from elsewhere.
     bokeh = Markup("\n".join(Resources(mode="inline", components=["bokeh"]).js_raw))  # noqa: S704 (Bokeh's own script)
-    html = environment.get_template("report.html.j2").render(**context, figures=figures.items, bokeh=bokeh)
+    html = environment.get_template("report.html.j2").render(
+        **context, figures=figures.items, kinds=figures.kinds, bokeh=bokeh
+    )
     write_text(path, html)
     return path
 

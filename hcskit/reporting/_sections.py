@@ -37,12 +37,15 @@ from hcskit.results import (
     Part,
     StepRecord,
 )
-from hcskit.views import format_number, plate_heatmap, training_curves
+from hcskit.views import format_number, plate_drawing, training_curves
 
 __all__ = ["SECTIONS", "Section", "contents"]
 
 #: Fields of a run's record that are shown in one line.
-_FACTS = ("pipeline", "description", "started", "python", "platform", "cores")
+_FACTS = ("pipeline", "description", "status", "started", "python", "platform", "cores")
+
+#: The report is the last step: what is still running while it is written has finished when it is read.
+_STATUS = {"running": "finished", "completed": "finished"}
 
 #: A place within the section of quality.
 _EXCLUDED = "excluded"
@@ -121,9 +124,10 @@ def _plates(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
             values = table[label].xs(name, level="plate")
             for phenotype in dict.fromkeys(values.index.get_level_values("phenotype")):
                 series = values.xs(phenotype, level="phenotype")
-                view = plate_heatmap(series, plate=plate, label=label, limits=(0.0, 1.0))
+                drawing = plate_drawing(series, plate=plate, label=label, limits=(0.0, 1.0))
                 text = f"{label.capitalize()} of {phenotype} in each well of {name}"
-                maps.append((f"{phenotype}, {label}", figures.add(view, text)))
+                kind = f"plate-{plate.attrs['plate_format']}"
+                maps.append((f"{phenotype}, {label}", figures.draw(kind, drawing, text)))
         if maps:
             shown.append({"name": name, "maps": maps})
     return shown
@@ -155,6 +159,7 @@ def _record(findings: Findings, _: Figures) -> dict[str, Any]:
     record = findings.record
     assert record is not None  # noqa: S101 - the section needs it
     told = record.model_dump(mode="json")
+    told["status"] = _STATUS.get(record.status, record.status)
     tables = {
         "Steps": [_step(step) for step in record.steps],
         "Parameters": told["parameters"],
@@ -171,7 +176,7 @@ def _step(step: StepRecord) -> dict[str, Any]:
     """Return what is shown of a step; the report's own has not ended while the report is written."""
     return {
         "name": step.name,
-        "status": step.status,
+        "status": _STATUS.get(step.status, step.status),
         "started": step.started or "",
         "seconds": "" if step.seconds is None else format_number(step.seconds),
         "notebook": step.output or step.notebook,

@@ -12,7 +12,7 @@ from hcskit.response import EFFECTS, lead_readouts, match_truth
 from hcskit.units import convert
 from hcskit.views import category_colours, format_concentration
 
-__all__ = ["ResponseSummary", "summarise"]
+__all__ = ["ResponseSummary", "misses_truth", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ def summarise(responses: pd.DataFrame, truth: pd.DataFrame | None) -> ResponseSu
         colours=category_colours([str(name) for name in responses.index.get_level_values("readout")]),
         anchors={str(name): f"compound-{number}" for number, name in enumerate(compounds, 1)},
     )
+
+
+def misses_truth(row: pd.Series[Any]) -> bool:
+    """Whether the interval of a row of `ResponseSummary.matched` does not hold the true EC50."""
+    return not row["ec50_low"] <= row["true_ec50"] <= row["ec50_high"]
 
 
 def _potency(row: pd.Series[Any]) -> float:

@@ -129,7 +129,7 @@ def curve_tables(
     crossed = pd.concat(hidden) if hidden else wells.iloc[:0]
     limits = _limits(pd.concat([wells["value"], crossed["value"]]))
     bottom, top = limits
-    layers = {
+    layers: dict[str, list[Any]] = {
         "bands": [band for one in series for band in one.band(curves)],
         "lines": [line for one in series for line in one.line(curves)],
         "networks": [line for one in series for line in one.networks(points)] if networks else [],
@@ -219,7 +219,7 @@ def _controls(points: pd.DataFrame, known: list[Key], low: float, high: float) -
         & points["readout"].isin([readout for _, readout in known])
     ]
     spread = np.linspace(-0.165, -0.115, len(rows)) * max(float(np.log10(high / low)), 0.5)
-    grey = {"colour": _GREY, "marker": "circle", "compound": "negative control", "dose": "0"}
+    grey: dict[str, Any] = {"colour": _GREY, "marker": "circle", "compound": "negative control", "dose": "0"}
     return rows.assign(x=low * 10**spread, **grey)[WELL]
 
 

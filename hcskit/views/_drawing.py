@@ -13,7 +13,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import pandas as pd
-from bokeh.models import ColorBar
+from bokeh.models.annotations import ColorBar
 from pandas.api.types import is_numeric_dtype
 
 from hcskit.views._style import style

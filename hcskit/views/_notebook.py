@@ -69,9 +69,10 @@ def notebook_plots() -> None:
     if shell is None:
         return
     hv.Store.set_current_backend("bokeh")
+    formatter: Any = shell.display_formatter
     for shown in _SHOWN:
-        shell.display_formatter.mimebundle_formatter.for_type(shown, _bundle)
-    display(HTML(_LOADER.replace("VERSION", bokeh.__version__).replace("PACKED", _packed())))
+        formatter.mimebundle_formatter.for_type(shown, _bundle)
+    display(HTML(_LOADER.replace("VERSION", bokeh.__version__).replace("PACKED", _packed())))  # type: ignore[no-untyped-call]
 
 
 def shown_plates(plates: Mapping[str, _Plate], most: int = 4) -> dict[str, _Plate]:

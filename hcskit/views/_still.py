@@ -22,7 +22,7 @@ _DPI = 100
 _SHARP = 2  # pixels of a picture for each of the screen's
 _WIDTH, _HEIGHT = 460, 320
 _MARGIN = (110, 60)  # around a plot whose frame has the given size
-_LOOK = {
+_LOOK: Any = {
     "text.parse_math": False,  # a name may hold a dollar
     "svg.fonttype": "none",
     "svg.hashsalt": "hcskit",  # the same plot makes the same file
@@ -96,4 +96,4 @@ def _size(figure: Any) -> tuple[int, int]:
 
 def _dateless(kind: str) -> dict[str, None]:
     """Return metadata without a date, so that the same plot makes the same file."""
-    return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})  # type: ignore[return-value]
+    return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})

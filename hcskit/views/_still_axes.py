@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bokeh.models import Axis, ColorBar, ContinuousTicker, FixedTicker, Legend, LogColorMapper, LogScale
+from bokeh.models import Axis, ContinuousTicker, FixedTicker, LogColorMapper, LogScale
+from bokeh.models.annotations import ColorBar, Legend
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.ticker import FixedLocator, NullLocator

@@ -120,7 +120,7 @@ def _of(colours: Any, own: npt.NDArray[np.bool_]) -> Any:
 
 
 def _areas(axes: Any, glyph: _Glyph, corners: list[npt.NDArray[np.float64]]) -> Any:
-    hatch = {"hatch": "//////", "hatch_linewidth": 0.4} if glyph.one("hatch_pattern", None) else {}
+    hatch: dict[str, Any] = {"hatch": "//////", "hatch_linewidth": 0.4} if glyph.one("hatch_pattern", None) else {}
     edges = glyph.colours("hatch") if hatch else glyph.colours("line")
     return axes.add_collection(
         PolyCollection(corners, facecolors=glyph.colours("fill"), edgecolors=edges, **glyph.line, **hatch),

@@ -9,7 +9,9 @@ import holoviews.plotting.bokeh  # noqa: F401 (this import is what makes the Bok
 import numpy as np
 import pandas as pd
 
+from hcskit.errors import UnitError
 from hcskit.response import EFFECTS
+from hcskit.units import convert
 
 __all__ = [
     "CATEGORY_COLOURS",
@@ -23,6 +25,7 @@ __all__ = [
     "format_ec50",
     "format_interval",
     "format_number",
+    "format_range",
     "format_si",
     "format_unit",
     "log_ticks",
@@ -53,6 +56,8 @@ _SHARED = {
 }
 #: A thin, quiet colour bar.
 COLOUR_BAR = {"width": 10, "bar_line_color": None, "major_tick_line_color": None}
+#: By power of a thousand.
+_PREFIXES = {0: "", -1: "m", -2: "µ", -3: "n", -4: "p", -5: "f"}
 _THIN_SPACE_DASH = " – "
 
 
@@ -114,14 +119,47 @@ def format_number(value: float, digits: int = 3) -> str:
 
 
 def format_concentration(value: float, unit: str) -> str:
-    """Write a concentration with its unit.
+    """Write a concentration with its unit; in another prefix where the number would be long.
 
     Examples
     --------
-    >>> format_concentration(0.5, "uM"), format_concentration(0.0, "nM")
-    ('0.5 µM', '0 nM')
+    >>> format_concentration(0.5, "uM"), format_concentration(0.0, "nM"), format_concentration(0.000152, "uM")
+    ('500 nM', '0 nM', '152 pM')
     """
-    return f"{format_number(value)} {format_unit(unit)}".strip() if np.isfinite(value) else "–"
+    if not np.isfinite(value):
+        return "–"
+    return f"{format_number(value * _to(unit, value)[0])} {_to(unit, value)[1]}".strip()
+
+
+def format_range(low: float, high: float, unit: str) -> str:
+    """Write two concentrations, with one unit where they share it.
+
+    Examples
+    --------
+    >>> format_range(1.0, 900.0, "nM"), format_range(0.000152, 3.0, "uM")
+    ('1 – 900 nM', '152 pM – 3 µM')
+    """
+    first, last = format_concentration(low, unit), format_concentration(high, unit)
+    shared = first.rpartition(" ")[2] == last.rpartition(" ")[2]
+    return f"{first.rpartition(' ')[0] if shared else first}{_THIN_SPACE_DASH}{last}"
+
+
+def _to(unit: str, value: float) -> tuple[float, str]:
+    """Return the factor to the unit in which a concentration is written, and that unit."""
+    base = base_unit(unit)
+    if 1 <= value < 1000 or value <= 0 or base == unit:
+        return 1.0, format_unit(unit)
+    try:
+        in_base = convert(value, unit, base)
+    except UnitError:
+        return 1.0, format_unit(unit)
+    power = _power(in_base)
+    return in_base / 1000.0**power / value, f"{_PREFIXES[power]}{base}"
+
+
+def _power(value: float) -> int:
+    """Return the power of a thousand in which a number of mol/L or g/L is written."""
+    return int(np.clip(np.floor(np.log10(value * 1.0005) / 3), -5, 0))
 
 
 def format_si(value: float, base: str) -> str:
@@ -134,8 +172,8 @@ def format_si(value: float, base: str) -> str:
     """
     if not np.isfinite(value) or value <= 0:
         return f"{format_number(value)} {base}"
-    power = int(np.clip(np.floor(np.log10(value * 1.0005) / 3), -5, 0))
-    return f"{format_number(value / 1000.0**power)} {'fpnµm'[power] if power else ''}{base}"
+    power = _power(value)
+    return f"{format_number(value / 1000.0**power)} {_PREFIXES[power]}{base}"
 
 
 def format_interval(low: float, high: float) -> str:
@@ -172,8 +210,8 @@ def format_ec50(row: pd.Series[Any], interval: bool = True) -> str:
         if np.isinf(row["ec50_high"]):
             return f"> {format_concentration(np.fmin(row['ec50_low'] or np.nan, row['tested_high']), unit)}"
         return f"< {format_concentration(np.fmax(row['ec50_high'], row['tested_low']), unit)}"
-    text = format_concentration(row["ec50"], unit)
-    return f"{text} ({format_interval(row['ec50_low'], row['ec50_high'])})" if interval else text
+    text, factor = format_concentration(row["ec50"], unit), _to(unit, row["ec50"])[0]
+    return f"{text} ({format_interval(row['ec50_low'] * factor, row['ec50_high'] * factor)})" if interval else text
 
 
 def log_ticks(low: float, high: float) -> list[tuple[float, str]]:

@@ -100,25 +100,55 @@ def test_names_are_text_and_never_markup(page):
 
 def test_every_plot_has_its_place_and_its_words(page):
     places = {one["data-figure"]: one["aria-label"] for one in page.all("div") if "data-figure" in one}
-    plots = [one["id"] for one in page.all("script", type="application/json")]
+    scripts = page.all("script", type="application/json")
+    plots = [one["id"] for one in scripts if one["id"].startswith("figure-")]
+    kinds = {one["id"] for one in scripts} - set(plots)
 
     # parity, 3 compounds, 1 phenotype, focus, saturation, illumination, loss, accuracy
     assert len(plots) == 10
     assert set(plots) == set(places)
+    assert kinds == {one["data-kind"] for one in scripts if "data-kind" in one}
     assert all(places.values())
 
 
-def test_the_plots_data_can_be_read_back(html):
-    text = html.split('<script type="application/json" id="figure-2">')[1].split("</script>")[0]
-    item = json.loads(text)
+def test_the_data_of_plots_fit_the_figure_that_they_share(html):
+    def read(name):
+        return json.loads(html.split(f'id="{name}"')[1].split(">", 1)[1].split("</script>")[0])
 
-    assert item["doc"]["roots"][0]["name"] == "Figure"
+    own, shared = read("figure-2"), json.dumps(read("kind-curves"))
+
+    assert read("kind-curves")["doc"]["roots"][0]["name"] == "Figure"
+    assert all(f'"{model}"' in shared for model in [*own["sources"], *(model for model, _ in own["changes"])])
+    assert 30e-9 in [place for columns in own["sources"].values() for place in columns.get("x", [])]  # the EC50
+
+
+def test_an_interval_that_does_not_hold_the_truth_is_named(responses, truth, tmp_path):
+    write_table(tmp_path, RESPONSES, responses)
+    for ec50, misses in ((60.0, 1), (40.0, 0)):
+        truth.assign(ec50=ec50, concentration_unit="nM").to_csv(tmp_path / "known.csv", index=False)
+        words = _Page(report(tmp_path, truth=tmp_path / "known.csv").read_text(encoding="utf-8")).words
+        assert words.count("The interval does not hold the true EC50 of potent.") == misses
+    assert "late" in words.partition("but no EC50 was found, of ")[2][:60]
+
+
+def test_many_inactive_compounds_fold_away(responses, points, curves, tmp_path):
+    names = [f"dud {number}" for number in range(30)]
+    duds = pd.concat([responses.loc[[HOSTILE]].rename(index={HOSTILE: name}) for name in names])
+    wells = [points[points["compound"] == HOSTILE].assign(compound=name) for name in names]
+    write_table(tmp_path, RESPONSES, pd.concat([responses, duds]))
+    write_table(tmp_path, POINTS, pd.concat([points, *wells], ignore_index=True))
+    write_table(tmp_path, CURVES, curves)
+    page = _Page(report(tmp_path).read_text(encoding="utf-8"))
+
+    assert "31 compounds without an effect" in page.text["summary"]
+    assert len([one for one in page.all("article") if "data-compound" in one]) == 33
+    assert len([one for one in page.all("script", type="application/json") if "data-kind" not in one]) == 1
 
 
 def test_the_summary_gives_the_key_numbers_and_the_warnings(page):
     words = " ".join(page.words.split())
 
-    assert "2 of 3 compounds have an effect: potent 30 nM, late > 900 nM." in words
+    assert "2 of 3 compounds have an effect: potent 30 nM (20 – 45), late > 900 nM." in words
     assert "1 field excluded for quality" in words
     assert "3 fields not acquired" in words
     assert "Z′-factor of nuclear below 0.5 on P1 (0.31)." in words
@@ -159,7 +189,7 @@ def test_each_compound_shows_its_cells_with_words_for_those_who_cannot_see_them(
 
     # a control and four, four and three concentrations: D04 was not acquired, B01 has field 1 excluded
     assert len(images) == 5 + 5 + 4
-    assert "Cells with potent 1 nM: well B01, field 2" in [one["alt"] for one in images]
+    assert "Cells with potent 1 nM: well B01, field 2, probability 0.5" in [one["alt"] for one in images]
     assert [one["alt"] for one in shown if one not in images] == [
         "Cells of well A03",
         "What speaks for nuclear in well A03",

@@ -50,7 +50,7 @@ def test_what_is_known_is_written_in_the_unit_of_the_response(several):
     truth = pd.DataFrame(rows, columns=["compound", "moa", "phenotype", "ec50", "concentration_unit"])
     summary = summarise(several, truth)
 
-    assert summary.true == {("weak", "y"): "0.5 µM", ("strong", "x"): "5 nM"}
+    assert summary.true == {("weak", "y"): "500 nM", ("strong", "x"): "5 nM"}
     assert summary.matched is not None
     assert summary.matched["fold"].tolist() == pytest.approx([2.0, 0.8])
     assert summarise(several, None).true == {}
