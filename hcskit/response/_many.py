@@ -189,9 +189,6 @@ def _confirmed(fits: list[HillFit], tasks: list[Task], level: float) -> list[Hil
         if without.category in ("inactive", "not fitted"):
             note = f"one well alone, at {where:g}, shows an effect; repeat it: {fits[number].note}"
             result[number] = replace(fits[number], category="unconfirmed", code="single_well", note=note)
-        elif without.category in ("active", "partial") and without.code != "incomplete":
-            note = f"one well alone, at {where:g}, shows more than a complete curve; repeat it: {without.note}"
-            result[number] = replace(without, note=note)
     return result
 
 
