@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import lmfit
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,7 +98,6 @@ def test_the_average_response_holds_the_truth() -> None:
 
 
 def test_ec50_and_interval_are_those_of_lmfit() -> None:
-    lmfit = pytest.importorskip("lmfit")
     y = hill(C, 0, 1, 60, 1.3) + np.random.default_rng(3).normal(0, 0.04, len(C))
     parameters = lmfit.create_params(bottom=0, top=1, log_ec50=1.5, log_slope=0)
 
