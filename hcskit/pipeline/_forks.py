@@ -14,9 +14,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from hcskit.errors import RunError
 
@@ -113,7 +113,9 @@ def _server(modules: Sequence[str]) -> _Server:
     ours, its = socket.socketpair()
     command = [sys.executable, "-P", str(Path(__file__).with_name("_forkserver.py")), *modules]
     with its:
-        process = subprocess.Popen(command, stdin=its, start_new_session=True)  # noqa: S603 - our own script
+        process = subprocess.Popen(  # noqa: S603 - our own script
+            command, stdin=its.fileno(), start_new_session=True
+        )
     return _Server(ours, process)
 
 
@@ -149,8 +151,8 @@ class ForkedKernel(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
         server = _SERVERS.get(self.uses_network)
-        self.process = server.start_kernel(
-            cmd[2:], options["env"], options.get("cwd") or str(Path.cwd()), options["stderr"]
-        )
-        self.pid = self.pgid = self.process.pid
+        folder = options.get("cwd") or str(Path.cwd())
+        kernel = server.start_kernel(cmd[2:], options["env"], folder, options["stderr"])
+        self.process = cast("Any", kernel)  # it has what is used of a `subprocess.Popen`
+        self.pid = self.pgid = kernel.pid
         return self.connection_info

@@ -68,7 +68,7 @@ def test_all_steps_of_a_run_use_one_cluster_and_find_the_same(lab: Any, tmp_path
 def test_a_cluster_file_with_a_fault_is_told_before_the_first_step(lab: Any, tmp_path: Path) -> None:
     step = lab.notebook("01_tell", "NAME = 'tell'", TELL, parameters=PARAMETERS)
     file = tmp_path / "cluster.yaml"
-    file.write_text("workers: 2\ncorse: 1\n", encoding="utf-8")
-    with pytest.raises(InputError, match="corse"):
+    file.write_text("workers: 2\nnodes: 7\n", encoding="utf-8")
+    with pytest.raises(InputError, match="nodes"):
         run_pipeline(Pipeline.from_yaml(lab.pipeline(step)), {}, tmp_path / "run", cluster=file)
     assert not (tmp_path / "run").exists()
