@@ -69,7 +69,7 @@ def test_a_series_starts_with_a_control_and_rises(plate):
     series = concentration_series(plate, "potent")
 
     assert [tile.well for tile in series] == ["A01", "B01", "B02", "B03", "B04"]
-    assert [tile.label for tile in series] == ["negative control", "1 nM", "10 nM", "100 nM", "1,000 nM"]
+    assert [tile.label for tile in series] == ["negative control", "1 nM", "10 nM", "100 nM", "1 µM"]
 
 
 def test_a_series_leaves_out_what_was_excluded_or_not_acquired(plate):
