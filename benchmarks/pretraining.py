@@ -3,7 +3,7 @@
 Three networks that differ in their first weights alone: drawn at random; learned from pairs of crops that shall agree
 (VICReg); or learned by telling wells apart. Each is then fitted to few or all labels, and judged on other images.
 ``simulated TABLE SEED ...`` does the same on simulated plates (docs/pretraining.md). Each result is added to TABLE, a
-CSV file, at once; ``table TABLE ...`` prints the means of several.
+CSV file, at once; ``table TABLE ...`` prints several.
 """
 
 from __future__ import annotations
@@ -183,21 +183,18 @@ def _explained(encoder: Any, images: Array, table: pd.DataFrame, controls: list[
 
 
 def print_tables(paths: list[Path]) -> None:
-    """Print the mean over folds or plates, and how much each gains on its own random weights: mean ± standard error."""
+    """Print each result, and how much it is above that of random weights on the same fold or plate."""
     table = pd.concat([pd.read_csv(path, dtype={"labels": str}) for path in paths])
     for score in [name for name in ("balanced", "accuracy", "explained") if name in table]:
-        each = table.pivot_table(score, ["labels", "unit"], "pre-training")[list(METHODS)].dropna()
-        gain = each.sub(each["none"], axis=0).drop(columns="none")
-        means, middle, error = (own.groupby("labels").agg(how) for own, how in
-                                ((each, "mean"), (gain, "mean"), (gain, "sem")))  # fmt: skip
-        print(f"\n{score}, {len(each.index.unique('unit'))} folds or plates\n")
-        print("| labels a class | none | agreement | gain | wells | gain |\n|---|---|---|---|---|---|")
-        for labels in sorted(means.index, key=lambda name: int(name.replace("all", "999"))):
-            cells = [f"{means.loc[labels, 'none']:.3f}"]
-            for name in METHODS[1:]:
-                gained = f"{middle.loc[labels, name]:+.3f} ± {error.loc[labels, name]:.3f}"
-                cells += [f"{means.loc[labels, name]:.3f}", gained]
-            print(f"| {labels} | {' | '.join(cells)} |")
+        each = table.pivot_table(score, ["labels", "unit"], "pre-training")
+        gain = each.sub(each["none"], axis=0)
+        methods = [name for name in METHODS if name in each]
+        print(f"\n{score}\n\n| labels a class | fold or plate | {' | '.join(methods)} |")
+        print("|---" * (2 + len(methods)) + "|")
+        for labels, unit in sorted(each.index, key=lambda key: (float(key[0].replace("all", "inf")), key[1])):
+            own = [(each.loc[(labels, unit), name], gain.loc[(labels, unit), name]) for name in methods]
+            cells = ["–" if np.isnan(value) else f"{value:.3f} ({more:+.3f})" for value, more in own]
+            print(f"| {labels} | {unit} | {' | '.join(cells)} |")
 
 
 def main(what: str, *arguments: str) -> None:
