@@ -13,6 +13,7 @@ __all__ = ["controls_table", "excluded_fields", "illumination_map", "judge_z_pri
 
 #: Illumination is smooth: this many points along an edge show it.
 _POINTS = 64
+_ROUNDING = 1e-9  # of a standard deviation: a mean that is 0 but for this
 
 
 def illumination_map(
@@ -73,8 +74,9 @@ def controls_table(controls: pd.DataFrame) -> pd.DataFrame:
     """
 
     def spread(row: pd.Series[float], side: str) -> str:
-        mean, sd = format_number(row[f"{side}_mean"]), format_number(row[f"{side}_sd"], 2)
-        return f"{mean} ± {sd} (n = {int(row[f'n_{side}'])})"
+        mean, sd = row[f"{side}_mean"], row[f"{side}_sd"]
+        mean = 0.0 if abs(mean) < _ROUNDING * sd else mean
+        return f"{format_number(mean)} ± {format_number(sd, 2)} (n = {int(row[f'n_{side}'])})"
 
     rows = [
         {
