@@ -17,6 +17,7 @@ from hcskit.reporting import report
 from hcskit.results import CURVES, IMAGE_CONTROLS, POINTS, QUALITY, RESPONSES, write_table
 from hcskit.run import open_run
 from hcskit.store import write_plate
+from hcskit.views import format_number
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -154,6 +155,19 @@ def test_the_summary_gives_the_key_numbers_and_the_warnings(page):
     assert "Z′-factor of nuclear below 0.5 on P1 (0.31)." in words
     assert "EC50 outside the tested range: late." in words
     assert "1.5×" in page.text["dd"]  # 30 nM recovered, 20 nM true
+    assert "hit at 5 % false positives" in page.text["dt"]
+    assert "of 3 curves; power 0% for 3 SD" in page.text["span"]
+
+
+def test_a_hit_is_told_by_its_score_in_bold_and_its_false_discovery_rate(page, run_folder):
+    hits = open_run(run_folder).hits.xs("nuclear", level="readout")
+    assert hits.index[hits["hit"]].tolist() == ["potent"]
+
+    score, q = (format_number(hits.loc["potent", name], 2) for name in ("hit_score", "q_value"))
+    bold = [one for one in page.all("span") if one.get("class") == "strong"]
+    assert len(bold) == 1
+    assert page.text["span"].count(score) == 1
+    assert f"q {q}" in page.text["small"]
 
 
 def test_a_deviating_control_well_is_named_beside_the_factor(plate, quality, controls, tmp_path):
