@@ -90,7 +90,7 @@ def score_hits(
     value = _without_places(known, value, first)
     p_value, power = _tested(known, value, effect, false_positive_rate, permutations, rng)
     index = pd.MultiIndex.from_tuples(known.keys, names=["compound", "readout", *by])
-    table = {"hit_score": -np.log10(np.maximum(p_value, _LEAST_P)), "hit_p_value": p_value}
+    table: dict[str, object] = {"hit_score": -np.log10(np.maximum(p_value, _LEAST_P)), "hit_p_value": p_value}
     table |= {"q_value": _q_values(known, p_value, over), "hit": p_value <= false_positive_rate, "power": power}
     table |= {"false_positive_rate": false_positive_rate, "effect": effect}
     return pd.DataFrame(table, index=index).sort_index()
