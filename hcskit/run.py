@@ -19,6 +19,7 @@ from hcskit.results import (
     HELD_OUT,
     HELD_OUT_CONTROLS,
     HISTORY,
+    HITS,
     IMAGE_CONTROLS,
     MASKS,
     MODEL,
@@ -98,6 +99,7 @@ class Run:
     responses = _TableOf(RESPONSES)
     points = _TableOf(POINTS)
     curves = _TableOf(CURVES)
+    hits = _TableOf(HITS)
     held_out = _TableOf(HELD_OUT)
     fold_scores = _TableOf(FOLD_SCORES)
     scores = _TableOf(SCORES)

@@ -11,7 +11,7 @@ import pytest
 
 from hcskit.platemap import check_plate_map
 from hcskit.response import fit_responses, hill
-from hcskit.results import CURVES, POINTS, PREDICTIONS, READOUTS, RESPONSES, write_table
+from hcskit.results import CURVES, HITS, POINTS, PREDICTIONS, READOUTS, RESPONSES, write_table
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.store import write_plate
 
@@ -79,7 +79,8 @@ def _fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     predictions = predictions.assign(sd=0.05, n_fields=2).set_index(PREDICTIONS.labels)
     write_table(folder, PREDICTIONS, predictions[["probability", "sd", "n_fields"]])
     fits = fit_responses(readouts)
-    for table, frame in ((RESPONSES, fits.responses), (POINTS, fits.points), (CURVES, fits.curves)):
+    found = {RESPONSES: fits.responses, POINTS: fits.points, CURVES: fits.curves, HITS: fits.hits}
+    for table, frame in found.items():
         write_table(folder, table, frame)
     return folder
 

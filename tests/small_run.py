@@ -10,8 +10,10 @@ import pytest
 import xarray as xr
 
 from hcskit.platemap import check_plate_map
+from hcskit.response import score_hits
 from hcskit.results import (
     CURVES,
+    HITS,
     PHENOTYPE_CONTROLS,
     POINTS,
     PREDICTIONS,
@@ -209,6 +211,7 @@ def run_folder(
         (RESPONSES, responses),
         (POINTS, points),
         (CURVES, curves),
+        (HITS, score_hits(points)),
         (SALIENCY_MAPS, saliency),
     ):
         write_table(folder, table, frame)

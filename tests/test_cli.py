@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from hcskit.actions import fit_wells
 from hcskit.cli import main
 from hcskit.pipeline import Pipeline
-from hcskit.results import CURVES, POINTS, READOUTS, RESPONSES, read_table, write_csv, write_table
+from hcskit.results import CURVES, HITS, POINTS, READOUTS, RESPONSES, read_table, write_csv, write_table
 from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, simulate
 from hcskit.version import __version__
 
@@ -168,14 +168,19 @@ def test_a_table_of_wells_is_fitted_as_a_screen_is(hcskit: Any, points: pd.DataF
     points.to_csv(table, index=False)
     done = hcskit("fit", screen)
     assert done.exit_code == 0, done.stderr
-    assert re.search(r"potent +nuclear +active +3\d(\.\d)? nM \(", done.stdout)
+    assert re.search(r"potent +nuclear +active +3\d(\.\d)? nM \(.*\) +hit +0\.\d+$", done.stdout, re.MULTILINE), (
+        done.stdout
+    )
     assert hcskit("fit", table, "--out", tmp_path / "fits").exit_code == 0
-    for result in (RESPONSES, CURVES, POINTS):
+    for result in (RESPONSES, CURVES, POINTS, HITS):
         of_screen, of_table = read_table(screen, result), read_table(tmp_path / "fits", result)
         pd.testing.assert_frame_equal(of_screen, of_table, check_dtype=False)
     assert hcskit("fit", table).exit_code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fits", "screen", "wells.csv"]
 
+    refused = hcskit("fit", table, "--out", tmp_path / "none", "--false-positive-rate", 2)
+    assert "expected a rate between 0 and 1" in refused.stderr
+    assert not (tmp_path / "none").exists()
     assert "run hcskit predict first" in hcskit("fit", tmp_path).stderr
     table.write_bytes(b"PAR1 \xff\x00")
     refused = hcskit("fit", table)

@@ -63,11 +63,11 @@ def test_a_run_says_what_is_there_and_what_is_not(responses, tmp_path):
 
     assert "responses: from hcskit fit" in there
     assert "cells: from the step of another package" in there
-    assert "points, curves: run hcskit fit" in lacking
+    assert "points, curves, hits: run hcskit fit" in lacking
     assert "illumination, quality, image_controls: run hcskit quality" in lacking
     assert "responses" not in lacking
     assert "truth" not in lacking  # nobody knows it of a real plate
-    assert "<td>hcskit fit</td><td>responses</td><td>points, curves</td>" in run._repr_html_()
+    assert "<td>hcskit fit</td><td>responses</td><td>points, curves, hits</td>" in run._repr_html_()
 
 
 def test_a_name_is_text_in_the_html(run_folder):

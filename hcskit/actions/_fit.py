@@ -13,7 +13,7 @@ from hcskit.assay import normalise
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.platemap import recognise_readouts
 from hcskit.response import ResponseTables, fit_responses
-from hcskit.results import CURVES, POINTS, RESPONSES, write_table
+from hcskit.results import CURVES, HITS, POINTS, RESPONSES, write_table
 from hcskit.spreadsheet import as_read
 
 __all__ = ["fit_wells"]
@@ -31,6 +31,7 @@ def fit_wells(
     unit: str | None = None,
     method: str | None = None,
     level: float = 0.95,
+    false_positive_rate: float = 0.05,
     say: Callable[[str], object] = tqdm.write,
 ) -> ResponseTables:
     """Fit the concentration-response of each compound and readout of a screen, or of a table of wells.
@@ -41,8 +42,8 @@ def fit_wells(
         Folder of a screen or a run that has predictions; its masked wells are left out. Or a CSV or Parquet file with
         one row a well, or a well and readout, from hcskit or from another program: see `recognise_readouts`.
     out : path-like, optional
-        Folder to write the tables ``responses``, ``points`` and ``curves`` into. By default the screen itself; of a
-        file, nothing is written.
+        Folder to write the tables ``responses``, ``points``, ``curves`` and ``hits`` into. By default the screen
+        itself; of a file, nothing is written.
     by : sequence of str
         Columns that tell experiments apart, such as the cell line.
     readouts : sequence of str
@@ -53,20 +54,22 @@ def fit_wells(
         How plates are normalised before they are fitted, one of `hcskit.assay.METHODS`; not at all by default.
     level : float
         Confidence level of the intervals.
+    false_positive_rate : float
+        Share of compounds without effect that are called hits: see `hcskit.response.score_hits`.
     say : callable
         Receives what columns of a file were taken for, and the paths of written files.
 
     Returns
     -------
     hcskit.response.ResponseTables
-        The fits.
+        The fits, and which compounds are hits.
 
     Raises
     ------
     NotAScreenError
         If the folder has no predictions.
     InputError
-        If the file cannot be read, or a well is at fault.
+        If the file cannot be read, a well is at fault, or the level or the rate is not between 0 and 1.
     StoreError
         If a table is damaged or cannot be written.
     """
@@ -78,9 +81,11 @@ def fit_wells(
         wells = wells.fillna({"compound": "", "concentration_unit": ""})  # of controls, as in a plate map
     else:
         wells, out = masked_readouts(source), out or source
-    fits = fit_responses(wells if method is None else normalise(wells, method), by=by, level=level)
+    wells = wells if method is None else normalise(wells, method)
+    fits = fit_responses(wells, by=by, level=level, false_positive_rate=false_positive_rate)
     if out is not None:
-        for table, frame in ((RESPONSES, fits.responses), (CURVES, fits.curves), (POINTS, fits.points)):
+        found = {RESPONSES: fits.responses, CURVES: fits.curves, POINTS: fits.points, HITS: fits.hits}
+        for table, frame in found.items():
             say(f"wrote {write_table(out, table, frame)}")
     return fits
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from hcskit.errors import InputError
 from hcskit.locks import locked
-from hcskit.response import fit_responses, readout_limits
-from hcskit.results import CURVES, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
+from hcskit.response import fit_responses, readout_limits, score_hits
+from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
 
 __all__ = ["mask_wells", "masked_readouts", "read_masks", "unmask_wells"]
 
@@ -29,7 +29,7 @@ def mask_wells(data: str | Path, wells: Iterable[Place], reason: str, *, who: st
     Parameters
     ----------
     data : path-like
-        Folder of a run. Its tables ``masks``, ``responses``, ``points`` and ``curves`` are written.
+        Folder of a run. Its tables ``masks``, ``responses``, ``points``, ``curves`` and ``hits`` are written.
     wells : iterable of (str, str)
         Names of plate and well.
     reason : str
@@ -122,19 +122,28 @@ def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.Da
     compounds = readouts["compound"][treated & (touched | controls)].unique()
     own = treated & readouts["compound"].isin(compounds)
     subset = readouts[own | (~treated & readouts["plate"].isin(readouts["plate"][own].unique()))]
+    by = [str(name) for name in old.index.names[2:]]
     fits = fit_responses(
         subset,
-        by=[str(name) for name in old.index.names[2:]],
+        by=by,
         limits={str(name): readout_limits(part.to_numpy()) for name, part in readouts.groupby("readout")["value"]},
         level=float(old["level"].iloc[0]) if "level" in old else 0.95,
     )
     kept = old[~old.index.get_level_values("compound").isin(compounds)]
     responses = pd.concat([kept, fits.responses]).sort_index()
+    # All of them: a compound's hits are told from what the wells of the others show.
+    hits = score_hits(readouts, by=by, false_positive_rate=_false_positive_rate(data))
     write_table(data, MASKS, masks)
     write_table(data, RESPONSES, responses)
     write_table(data, POINTS, _merged(points, fits.points, compounds, changed))
     write_table(data, CURVES, _merged(curves, fits.curves, compounds, []))
+    write_table(data, HITS, hits)
     return masks
+
+
+def _false_positive_rate(data: str | Path) -> float:
+    """Return the rate at which the hits of a run were called; a run of an earlier version has none."""
+    return float(read_table(data, HITS)["false_positive_rate"].iloc[0]) if has_table(data, HITS) else 0.05
 
 
 def _merged(old: pd.DataFrame, new: pd.DataFrame, compounds: Iterable[str], wells: list[Place]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import panel as pn
 from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
@@ -12,7 +13,7 @@ from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
 from hcskit.app._content import Content
 from hcskit.app._selection import Selection, known
 from hcskit.response import EFFECTS
-from hcskit.results import RESPONSES
+from hcskit.results import HITS, RESPONSES
 from hcskit.units import convert
 from hcskit.views import base_unit, format_ec50, format_si
 
@@ -26,10 +27,20 @@ _TITLES = {
     "category": "Category",
     "hill_slope": "Slope",
     "r2": "R²",
+    "hit_score": "Hit score",
     "moa": "MoA",
     "readout": "Phenotype",
 }
-_WIDTHS = {"compound": 110, "ec50": 85, "interval": 120, "category": 100, "hill_slope": 75, "r2": 65, "moa": 120}
+_WIDTHS = {
+    "compound": 110,
+    "ec50": 85,
+    "interval": 120,
+    "category": 100,
+    "hill_slope": 75,
+    "r2": 65,
+    "hit_score": 85,
+    "moa": 120,
+}
 _COMPACT = """
 .tabulator, .tabulator-header, .tabulator-row { font-size: 12px !important; }
 .tabulator-cell { unicode-bidi: plaintext; }
@@ -45,6 +56,8 @@ _SI = """<% if (value == null || isNaN(value)) { %>–<% } else {
 def hit_table(content: Content, readout: str = "") -> pd.DataFrame:
     """Return one row a compound: the fit of a readout, or of its lead readout; the most potent first."""
     responses = content.table(RESPONSES)
+    if not content.lacking(HITS):
+        responses = responses.join(content.table(HITS)["hit_score"])
     keys = [(name, readout or lead) for name, lead in content.leads.items()]
     rows = responses.loc[[key for key in keys if key in responses.index]].reset_index()
     rows = rows.drop_duplicates(["compound", "readout"])  # a compound may be split, by a cell line
@@ -63,6 +76,7 @@ def hit_table(content: Content, readout: str = "") -> pd.DataFrame:
             "category": rows["category"],
             "hill_slope": rows["hill_slope"].where(seen),
             "r2": rows["r2"],
+            "hit_score": rows.get("hit_score", np.nan),
             "moa": [mechanisms.get(str(name), "") for name in rows["compound"]],
             "readout": rows["readout"].astype(str),
             "unit": base,
@@ -119,7 +133,7 @@ def compound_pane(content: Content, selection: Selection, changed: Any) -> pn.vi
 def _tabulator(table: pd.DataFrame) -> pn.widgets.Tabulator:
     text = {"type": "input", "func": "like", "placeholder": "contains"}
     above = {"type": "number", "func": ">=", "placeholder": "≥"}
-    numbers = ("hill_slope", "r2")
+    numbers = ("hill_slope", "r2", "hit_score")
     return pn.widgets.Tabulator(
         table,
         titles=_TITLES,

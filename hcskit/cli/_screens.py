@@ -92,11 +92,22 @@ def quality(screen: Path, cluster: Path | None, **limits: float | None) -> None:
 @click.option("--unit", help="Unit of the concentrations of a table that does not tell it, such as uM.")
 @click.option("--normalise", "method", help="How to normalise plates first: percent-of-control, b-score …")
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
+@click.option(
+    "--false-positive-rate",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Share of inactive compounds called hits.",
+)
 @debug_option
 def fit(data: Path, out: Path | None, **options: Any) -> None:
     """Fit the responses of DATA: a screen with predictions, or a table of wells (CSV, Parquet) of any program."""
-    fits = hcskit.fit_wells(data, out, say=click.echo, **options).responses
-    shown = fits[["category"]].assign(ec50=[hcskit.views.format_ec50(row) for _, row in fits.iterrows()])
+    fits = hcskit.fit_wells(data, out, say=click.echo, **options)
+    shown = fits.responses[["category"]].assign(
+        ec50=[hcskit.views.format_ec50(row) for _, row in fits.responses.iterrows()],
+        hit=fits.hits["hit"].map({True: "hit", False: ""}),
+        q=fits.hits["q_value"].map("{:.2g}".format),
+    )
     click.echo(shown.reset_index().to_string(index=False))
 
 

@@ -13,7 +13,7 @@ from hcskit.reporting._findings import Findings
 from hcskit.reporting._summary import ResponseSummary, misses_truth
 from hcskit.reporting._text import as_table
 from hcskit.response import EFFECTS
-from hcskit.results import RESPONSES, TRUTH
+from hcskit.results import HITS, RESPONSES, TRUTH
 from hcskit.spreadsheet import to_csv
 from hcskit.views import CATEGORY_COLOURS, format_ec50, format_interval, format_number, format_range, parity
 
@@ -21,27 +21,32 @@ __all__ = ["ec50"]
 
 #: A table of more rows than this opens with only the readouts that show an effect.
 _LONG_TABLE = 24
+#: What is shown of the hits; of a run without that table, nothing.
+_NO_SCORE = {"hit": False, "hit_score": np.nan, "q_value": np.nan}
 
 
 def ec50(findings: Findings, figures: Figures) -> dict[str, Any]:
     """Return the rows of the table, the table as CSV, and what compares it with the truth."""
     summary = findings.responses
     assert summary is not None  # noqa: S101 - the section needs the responses
-    rows = _rows(summary)
+    hits = findings.get(HITS)
+    rows = _rows(summary, hits)
     csv = base64.b64encode(str(to_csv(findings.get(RESPONSES))).encode()).decode()
     return {
         "rows": rows,
         "effects": sum(row["category"] in EFFECTS for row in rows),
         "long": len(rows) > _LONG_TABLE,
+        "rate": None if hits is None else f"{100 * hits['false_positive_rate'].iloc[0]:.3g}",
         "csv": csv,
         "parity": _parity(summary, findings.get(TRUTH), figures),
     }
 
 
-def _rows(summary: ResponseSummary) -> list[dict[str, Any]]:
+def _rows(summary: ResponseSummary, hits: pd.DataFrame | None) -> list[dict[str, Any]]:
     """Return the rows of the table: effects first, the most potent on top."""
     order = {name: index for index, name in enumerate(CATEGORY_COLOURS)}
     table = summary.table.assign(order=summary.table["category"].map(order))
+    table = table.assign(**_NO_SCORE) if hits is None else table.join(hits[list(_NO_SCORE)])
     table = table.sort_values(["order", "potency"], kind="stable").reset_index()
     return [
         {
@@ -63,6 +68,10 @@ def _rows(summary: ResponseSummary) -> list[dict[str, Any]]:
             "effect_order": float(np.nan_to_num(abs(row["top"] - row["bottom"]))),
             "r2": format_number(row["r2"]),
             "r2_order": float(np.nan_to_num(row["r2"])),
+            "hit": bool(row["hit"] == 1),
+            "score": format_number(row["hit_score"], 2),
+            "score_order": float(np.nan_to_num(row["hit_score"])),
+            "q": format_number(row["q_value"], 2),
             "tested": format_range(row["tested_low"], row["tested_high"], str(row["concentration_unit"])),
             "wells": int(row["n_wells"]),
             "note": row["note"],

@@ -11,7 +11,7 @@ from hcskit.reporting._findings import Findings
 from hcskit.reporting._summary import misses_truth
 from hcskit.reporting._text import count, some
 from hcskit.response import EFFECTS
-from hcskit.results import AS_IN_TRAINING, HISTORY, MASKS, MODEL, PHENOTYPE_CONTROLS, PLATE_DRIFT
+from hcskit.results import AS_IN_TRAINING, HISTORY, HITS, MASKS, MODEL, PHENOTYPE_CONTROLS, PLATE_DRIFT
 from hcskit.views import format_ec50, format_number
 
 __all__ = ["attention", "headline", "numbers"]
@@ -36,7 +36,13 @@ def headline(findings: Findings) -> str:
 
 def numbers(findings: Findings) -> list[tuple[str, str, str]]:
     """Return the key numbers: value, what it is, and what it is of."""
-    return [*_of_compounds(findings), *_of_plates(findings), *_of_model(findings), *_of_truth(findings)]
+    return [
+        *_of_compounds(findings),
+        *_of_hits(findings),
+        *_of_plates(findings),
+        *_of_model(findings),
+        *_of_truth(findings),
+    ]
 
 
 def _of_compounds(findings: Findings) -> list[tuple[str, str, str]]:
@@ -51,6 +57,18 @@ def _of_compounds(findings: Findings) -> list[tuple[str, str, str]]:
         typical = format_number(float(either[np.isfinite(either)].median()), 2)
         found.append((f"×÷ {typical}", "95 % interval of an EC50", f"median of {count(len(located), 'compound')}"))
     return found
+
+
+def _of_hits(findings: Findings) -> list[tuple[str, str, str]]:
+    hits = findings.get(HITS)
+    if hits is None or hits["hit_score"].isna().all():
+        return []
+    tested = hits[hits["hit_score"].notna()]
+    rate, effect = tested[["false_positive_rate", "effect"]].iloc[0]
+    found = int(tested["hit"].sum())
+    name = f"hit{'s' * (found != 1)} at {100 * rate:.3g} % false positives"
+    of = f"of {count(len(tested), 'curve')}; power {tested['power'].median():.0%} for {effect:g} SD"
+    return [(f"{found:,}", name, of)]
 
 
 def _of_plates(findings: Findings) -> list[tuple[str, str, str]]:

@@ -15,6 +15,7 @@ from hcskit.reporting._ec50 import ec50
 from hcskit.reporting._figures import Figures
 from hcskit.reporting._findings import Findings
 from hcskit.reporting._overview import attention, headline, numbers
+from hcskit.reporting._positions import positions
 from hcskit.reporting._quality import quality
 from hcskit.reporting._saliency import looks
 from hcskit.reporting._text import as_table
@@ -194,6 +195,7 @@ SECTIONS = (
         quality,
         uses=(QUALITY, IMAGE_CONTROLS, PHENOTYPE_CONTROLS, PLATE_DRIFT, ILLUMINATION, MASKS),
     ),
+    Section("positions", "Positions", positions, needs=(POINTS,), expected=False),
     Section("looks", "Evidence", looks, needs=(PLATES, SALIENCY_MAPS), expected=False),
     Section("training", "Training", _training, needs=(HISTORY,), expected=False),
     Section("views", "Further views", _further, expected=False),

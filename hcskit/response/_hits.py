@@ -70,7 +70,8 @@ def score_hits(
         p = 0.05; ``hit_p_value``; ``q_value``: the false-discovery rate of a list that ends with this compound
         (Benjamini & Hochberg, J. R. Stat. Soc. B 57:289, 1995); ``hit``: whether the p-value is at most the stated
         rate; ``power``: how probable it is that a sigmoid of the given effect, half-way in the middle of the tested
-        range, would have been a hit.
+        range, would have been a hit; ``false_positive_rate`` and ``effect``, as given. A compound whose wells cannot
+        show a curve is no hit, and has no score (NaN).
 
     Raises
     ------
@@ -89,8 +90,9 @@ def score_hits(
     value = _without_places(known, value, first)
     p_value, power = _tested(known, value, effect, false_positive_rate, permutations, rng)
     index = pd.MultiIndex.from_tuples(known.keys, names=["compound", "readout", *by])
-    table = {"hit_score": -np.log10(np.maximum(p_value, _LEAST_P)), "hit_p_value": p_value}
+    table: dict[str, object] = {"hit_score": -np.log10(np.maximum(p_value, _LEAST_P)), "hit_p_value": p_value}
     table |= {"q_value": _q_values(known, p_value, over), "hit": p_value <= false_positive_rate, "power": power}
+    table |= {"false_positive_rate": false_positive_rate, "effect": effect}
     return pd.DataFrame(table, index=index).sort_index()
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from hcskit.errors import InputError
+from hcskit.response._hits import score_hits
 from hcskit.response._many import fit_many
 from hcskit.response._points import titrated
 from hcskit.response._prepared import Source, median, prepare
@@ -68,6 +69,12 @@ class ResponseTables:
     responses: pd.DataFrame
     points: pd.DataFrame
     fits: Mapping[tuple[str, ...], HillFit] = field(repr=False)
+    score: Callable[[], pd.DataFrame] = field(repr=False)
+
+    @cached_property
+    def hits(self) -> pd.DataFrame:
+        """What `score_hits` says of each compound and readout, computed when first asked for."""
+        return self.score()
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -92,6 +99,7 @@ def fit_responses(
     limits: Mapping[str, tuple[float, float]] | None = None,
     top: Literal["free", "positive-controls"] = "free",
     level: float = 0.95,
+    false_positive_rate: float = 0.05,
 ) -> ResponseTables:
     """Fit every compound and readout.
 
@@ -116,6 +124,8 @@ def fit_responses(
         the compound among them that differs most from the negative controls.
     level : float
         Confidence level of the intervals.
+    false_positive_rate : float
+        Share of compounds without effect that are called hits: see `score_hits`.
 
     Returns
     -------
@@ -152,7 +162,8 @@ def fit_responses(
     fitted = table["role"].isin(["treatment", "negative_control"]) | titrated(table)
     used = table[fitted & table["value"].notna()]
     found = dict(sorted(zip(keys, fits, strict=True), key=lambda item: item[0]))
-    return ResponseTables(responses, used.reset_index(drop=True), found)
+    score = partial(score_hits, points, by=by, false_positive_rate=false_positive_rate)
+    return ResponseTables(responses, used.reset_index(drop=True), found, score)
 
 
 def _row(fit: HillFit, table: pd.DataFrame, source: Source) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hcskit.results._hits import COMPOUND, HITS, READOUT, SPLIT
 from hcskit.results._parts import HISTORY, ILLUMINATION, MODEL, PLATES, RECORD, TRUTH
 from hcskit.results._reading import PLATE_DRIFT, SALIENCY_MAPS
 from hcskit.results._table import Column, Part, Table
@@ -14,6 +15,7 @@ __all__ = [
     "HELD_OUT",
     "HELD_OUT_CONTROLS",
     "HISTORY",
+    "HITS",
     "ILLUMINATION",
     "IMAGE_CONTROLS",
     "MASKS",
@@ -46,11 +48,6 @@ _WELL = Column("well", "text", "name of the well: B07")
 _FIELD = Column("field", "integer", "number of the field in its well, from 1")
 _CHANNEL = Column("channel", "text", "name of the channel")
 _PHENOTYPE = Column("phenotype", "text", "name of the phenotype, a class of the model")
-_COMPOUND = Column("compound", "text", "name of the compound")
-_READOUT = Column("readout", "text", "what was read from the wells: a phenotype, or an image statistic")
-_SPLIT = Column(
-    "columns that split a compound", "any", "such as a cell line, where one curve is fitted for each", pattern=r".+"
-)
 _UNIT = Column("concentration_unit", "text", "unit of the concentrations of the row")
 _LABEL = Column("label", "text", "class that the plate map or the folder gives")
 _FOLD = Column("fold", "integer", "number of the fold that held the field out, from 0")
@@ -63,7 +60,7 @@ _TREATED = (
     Column("compound", "text", "name of the compound; empty where there is none"),
     Column("concentration", "number", "concentration of the compound", "that of the row"),
     _UNIT,
-    _READOUT,
+    READOUT,
     Column("value", "number", "the readout; of a phenotype its strength, or its probability"),
     Column("probability", "number", "of the phenotype; mean over the fields of the well", optional=True),
     Column("sd", "number", "standard deviation of the probability over the crops of the well", optional=True),
@@ -73,7 +70,7 @@ _TREATED = (
 )
 _CONTROLS = (
     _PLATE,
-    _READOUT,
+    READOUT,
     Column("z_prime", "number", "Z′-factor of the positive against the negative controls"),
     Column("ssmd", "number", "strictly standardised mean difference of the controls"),
     Column("negative_mean", "number", "mean of the negative controls", "that of the readout"),
@@ -167,7 +164,7 @@ RESPONSES = Table(
     "responses",
     "The fitted concentration-response of each compound and readout",
     _FIT,
-    index=(_COMPOUND, _READOUT, _SPLIT),
+    index=(COMPOUND, READOUT, SPLIT),
     columns=(
         Column("ec50", "number", "concentration of the half-way response, where it is known", "that of the row"),
         Column("ec50_low", "number", "lower end of its 95 % interval", "that of the row"),
@@ -217,14 +214,14 @@ CURVES = Table(
     "Each fitted curve and its 95 % band, over the tested concentrations",
     _FIT,
     columns=(
-        _COMPOUND,
-        _READOUT,
+        COMPOUND,
+        READOUT,
         Column("concentration", "number", "where the curve is drawn", "that of the row"),
         _UNIT,
         Column("value", "number", "fitted response", "that of the readout"),
         Column("low", "number", "lower end of the band", "that of the readout"),
         Column("high", "number", "upper end of the band", "that of the readout"),
-        _SPLIT,
+        SPLIT,
     ),
 )
 HELD_OUT = Table(
@@ -287,7 +284,7 @@ CATALOGUE: dict[str, Table] = {
     table.name: table
     for table in (
         *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, STRENGTHS, READOUTS, PHENOTYPE_CONTROLS, PROFILES),
-        *(PLATE_DRIFT, SALIENCY_MAPS, MASKS, RESPONSES, POINTS, CURVES),
+        *(PLATE_DRIFT, SALIENCY_MAPS, MASKS, RESPONSES, POINTS, CURVES, HITS),
         *(HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
     )
 }

@@ -8,7 +8,7 @@ from ._lr_range import range_curve, write_html
 from ._montage import Tile, concentration_series, montage
 from ._notebook import notebook_plots, shown_plates
 from ._plates import field_drawing, field_heatmap, plate_axes, plate_drawing, plate_heatmap
-from ._positions import position_map
+from ._positions import POSITION_MATTERS, name_effects, position_drawing, position_map
 from ._quality import controls_table, excluded_fields, illumination_map
 from ._saliency import overlay_saliency
 from ._still import still
@@ -36,6 +36,7 @@ __all__ = [
     "INK",
     "MUTED",
     "PALETTE",
+    "POSITION_MATTERS",
     "THEME",
     "Drawing",
     "Layer",
@@ -66,12 +67,14 @@ __all__ = [
     "jpeg",
     "montage",
     "most_potent",
+    "name_effects",
     "notebook_plots",
     "overlay_saliency",
     "parity",
     "plate_axes",
     "plate_drawing",
     "plate_heatmap",
+    "position_drawing",
     "position_map",
     "range_curve",
     "response_drawing",

@@ -20,7 +20,7 @@ KEYS = {"points": ["plate", "well", "readout"], "curves": ["compound", "readout"
 def tables(folder: Path) -> dict[str, pd.DataFrame]:
     run = open_run(folder)
     tidy = {name: run.read(name).sort_values(keys).reset_index(drop=True) for name, keys in KEYS.items()}
-    return {"responses": run.responses, **tidy}
+    return {"responses": run.responses, "hits": run.hits, **tidy}
 
 
 def assert_same(found: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame]) -> None:
@@ -37,7 +37,7 @@ def test_a_masked_run_is_as_if_fitted_without_the_wells(fitted_run: Path, wells:
     expected = {
         name: frame.sort_values(KEYS[name]).reset_index(drop=True) for name, frame in whole.items() if name in KEYS
     }
-    assert_same(tables(fitted_run), {"responses": fits.responses, **expected})
+    assert_same(tables(fitted_run), {"responses": fits.responses, "hits": fits.hits, **expected})
     assert masks.index.tolist() == sorted(wells)
     assert set(masks["reason"]) == {"air bubble"}
     assert set(masks["who"]) == {"ada"}

@@ -165,6 +165,7 @@ def test_the_table_sorts_filters_and_exports(opened: Page) -> None:
         assert table["compound"].tolist() == ["potent"]
         assert table["ec50"].iloc[0] == pytest.approx(30e-9, rel=0.3)
         assert table["readout"].tolist() == [READOUT]
+        assert table["hit_score"].iloc[0] > 1.3  # p < 0.05
 
 
 def test_a_masked_well_moves_the_fit_and_is_kept(opened: Page, fitted_run: Path) -> None:

@@ -40,8 +40,8 @@ def test_a_copy_does_not_differ(runs: tuple[Path, Path]) -> None:
     found = compare_runs(*runs)
     assert all(getattr(found, name).empty for name in EMPTY)
     assert found.equal
-    assert len(found.tables) == 7
-    assert str(found) == "All numbers are equal, in 7 result tables."
+    assert len(found.tables) == 8
+    assert str(found) == "All numbers are equal, in 8 result tables."
 
 
 def test_what_went_in_is_told_and_only_what_differs(runs: tuple[Path, Path]) -> None:
@@ -86,7 +86,7 @@ def test_what_came_out_is_told(runs: tuple[Path, Path]) -> None:
     assert not found.equal
     told = CliRunner().invoke(main, ["diff", str(first), str(second)])
     assert told.exit_code == 0
-    assert told.stdout.splitlines()[-1].startswith("2 of 7 result tables differ: ")
+    assert told.stdout.splitlines()[-1].startswith("2 of 8 result tables differ: ")
 
 
 def test_half_a_run_is_compared_and_no_run_is_refused(runs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ import pytest
 from PIL import Image
 
 from hcskit.errors import InputError
+from hcskit.plate import Well
 from hcskit.reporting import report
 from hcskit.results import CURVES, IMAGE_CONTROLS, POINTS, QUALITY, RESPONSES, write_table
 from hcskit.run import open_run
 from hcskit.store import write_plate
+from hcskit.views import format_number
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -154,6 +156,19 @@ def test_the_summary_gives_the_key_numbers_and_the_warnings(page):
     assert "Z′-factor of nuclear below 0.5 on P1 (0.31)." in words
     assert "EC50 outside the tested range: late." in words
     assert "1.5×" in page.text["dd"]  # 30 nM recovered, 20 nM true
+    assert "hit at 5 % false positives" in page.text["dt"]
+    assert "of 3 curves; power 0% for 3 SD" in page.text["span"]
+
+
+def test_a_hit_is_told_by_its_score_in_bold_and_its_false_discovery_rate(page, run_folder):
+    hits = open_run(run_folder).hits.xs("nuclear", level="readout")
+    assert hits.index[hits["hit"]].tolist() == ["potent"]
+
+    score, q = (format_number(hits.loc["potent", name], 2) for name in ("hit_score", "q_value"))
+    bold = [one for one in page.all("span") if one.get("class") == "strong"]
+    assert len(bold) == 1
+    assert page.text["span"].count(score) == 1
+    assert f"q {q}" in page.text["small"]
 
 
 def test_a_deviating_control_well_is_named_beside_the_factor(plate, quality, controls, tmp_path):
@@ -225,7 +240,7 @@ def test_a_run_without_plates_still_has_its_responses(responses, points, curves,
         write_table(tmp_path, table, frame)
     page = _Page(report(open_run(tmp_path), tmp_path / "out.html").read_text(encoding="utf-8"))
 
-    assert {one["id"] for one in page.all("section")} == {"summary", "ec50", "compounds"}
+    assert {one["id"] for one in page.all("section")} == {"summary", "ec50", "compounds", "positions"}
     assert "No usable image of this compound." in page.text["p"]
     assert "true" not in page.text["small"]
 
@@ -242,6 +257,37 @@ def test_a_compound_whose_wells_are_all_lost_is_still_listed(responses, points, 
     assert "potent" in page.text["h3"]
     assert "not fitted" in page.text["span"]
     assert "No well of this compound has a value." in page.text["p"]
+
+
+def test_a_plate_whose_edge_reads_higher_is_drawn_and_a_quiet_one_is_not(responses, tmp_path):
+    wells = [Well(row, column) for row in range(8) for column in range(12)]
+    edge = np.array([well.row in (0, 7) or well.column in (0, 11) for well in wells])
+    noise = np.random.default_rng(0).normal(5, 1, 96)
+    table = pd.DataFrame({"well": [well.name for well in wells], "role": "treatment", "compound": "potent"})
+    table = table.assign(concentration=1.0, concentration_unit="nM", readout="nuclear")
+    plates = [table.assign(plate="<P1>", value=noise + 3 * edge), table.assign(plate="P2", value=noise)]
+    write_table(tmp_path, RESPONSES, responses)
+    write_table(tmp_path, POINTS, pd.concat(plates, ignore_index=True))
+    page = _Page(report(tmp_path).read_text(encoding="utf-8"))
+
+    labels = [one["aria-label"] for one in page.all("div") if "data-figure" in one]
+    assert labels == ["How far nuclear of each well of <P1> is from the mean of its treatment"]
+    assert any("edge (p = " in text for text in page.text["li"])
+    assert "of 8 tests for edge, row, column and drift have p < 0.01" in page.words
+
+    write_table(tmp_path, POINTS, plates[1])
+    quiet = _Page(report(tmp_path).read_text(encoding="utf-8"))
+    assert "0 of 4 tests for edge, row, column and drift have p < 0.01" in quiet.words
+    assert not [one for one in quiet.all("div") if "data-figure" in one]
+
+
+def test_wells_without_a_place_leave_the_section_out(responses, points, tmp_path):
+    write_table(tmp_path, RESPONSES, responses)
+    write_table(tmp_path, POINTS, points.assign(well=[f"well {number}" for number in range(len(points))]))
+    assert {one["id"] for one in _Page(report(tmp_path).read_text(encoding="utf-8")).all("section")} == {
+        "summary",
+        "ec50",
+    }
 
 
 def test_a_failed_write_leaves_no_trace(responses, tmp_path):

@@ -29,8 +29,10 @@ def test_names_and_places_are_unique() -> None:
 
 #: Where a word that is also the name of a table means something else.
 OTHERWISE = {
+    ("cli/_runs.py", "hits"),
     ("cli/_screens.py", "readouts"),
     ("pipeline/_checks.py", "quality"),
+    ("provenance/_list.py", "hits"),
     ("reporting/_compounds.py", "curves"),
     ("reporting/_compounds.py", "readouts"),
     ("reporting/_overview.py", "quality"),

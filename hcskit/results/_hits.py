@@ -1,0 +1,29 @@
+"""The table of hits, and what it has in common with the other tables of compounds."""
+
+from __future__ import annotations
+
+from hcskit.results._table import Column, Table
+
+__all__ = ["COMPOUND", "HITS", "READOUT", "SPLIT"]
+
+COMPOUND = Column("compound", "text", "name of the compound")
+READOUT = Column("readout", "text", "what was read from the wells: a phenotype, or an image statistic")
+SPLIT = Column(
+    "columns that split a compound", "any", "such as a cell line, where one curve is fitted for each", pattern=r".+"
+)
+
+HITS = Table(
+    "hits",
+    "Which compounds act on which readout, at a stated rate of false positives",
+    "hcskit fit",
+    index=(COMPOUND, READOUT, SPLIT),
+    columns=(
+        Column("hit_score", "number", "-log10 of the p-value; none where the wells cannot show a curve"),
+        Column("hit_p_value", "number", "permutation test of a concentration-response against none"),
+        Column("q_value", "number", "false-discovery rate of a list of hits that ends with this one"),
+        Column("hit", "truth", "whether the p-value is at most the rate"),
+        Column("power", "number", "how probable it is that the effect would have been a hit"),
+        Column("false_positive_rate", "number", "stated share of compounds without effect that are hits"),
+        Column("effect", "number", "size of the effect of the power", "SD of an untreated well"),
+    ),
+)
