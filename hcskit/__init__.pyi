@@ -26,6 +26,7 @@ from . import (
     testing,
     training,
     views,
+    watch,
 )
 from .actions import (
     assess,
@@ -59,6 +60,7 @@ from .simulation import simulate
 from .store import open_plates, open_screen
 from .training import lr_range, open_model
 from .version import __version__
+from .watch import watch_inbox
 
 __all__ = [
     "ClusterConfig",
@@ -126,4 +128,6 @@ __all__ = [
     "tune_ranks",
     "unmask_wells",
     "views",
+    "watch",
+    "watch_inbox",
 ]

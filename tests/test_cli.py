@@ -127,6 +127,7 @@ COMMANDS = [
     "join",
     "simulate",
     "lr-range",
+    "watch",
 ]
 
 

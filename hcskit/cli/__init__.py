@@ -3,7 +3,7 @@
 Exit codes: 0 done; 1 something failed; 2 the input is at fault; 130 stopped with Ctrl-C.
 """
 
-from hcskit.cli import _app, _networks, _plates, _runs, _screens  # noqa: F401  # they add their commands
+from hcskit.cli import _app, _networks, _plates, _runs, _screens, _watch  # noqa: F401  # they add their commands
 from hcskit.cli._main import main
 
 __all__ = ["main"]

@@ -16,11 +16,11 @@ import click
 from hcskit.errors import DriftError, HcskitError, InputError
 from hcskit.version import __version__
 
-__all__ = ["FILE", "cluster_option", "debug_option", "example", "main", "say_aside", "say_where"]
+__all__ = ["FILE", "cluster_option", "debug_option", "example", "main", "pairs", "say_aside", "say_where"]
 
 FILE = click.Path(path_type=Path)
 _DEBUG = "hcskit.debug"
-_RESUMED = ("run", "rerun", "import", "join", "fetch", "train", "cross-validate")
+_RESUMED = ("run", "rerun", "watch", "import", "join", "fetch", "train", "cross-validate")
 
 
 class _BadInput(click.ClickException):
@@ -78,6 +78,19 @@ def say_where(report: Path) -> None:
     """Say where a report is, and how to open it."""
     opener = "open" if sys.platform == "darwin" else "xdg-open"
     click.echo(f"Report: {report}\nOpen it with:  {opener} {shlex.quote(str(report))}")
+
+
+def pairs(parameters: tuple[str, ...]) -> dict[str, str]:
+    """Take apart what was given with -p."""
+    found: dict[str, str] = {}
+    for text in parameters:
+        name, _, value = text.partition("=")
+        if not (name and value):
+            raise InputError(f"-p {text!r} is not NAME=VALUE")
+        if name in found:
+            raise InputError(f"parameter {name} is given twice")
+        found[name] = value
+    return found
 
 
 def example(text: str) -> Callable[..., Any]:

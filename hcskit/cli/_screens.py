@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import hcskit
-from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, say_where
+from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, pairs, say_where
 from hcskit.errors import InputError
 
 
@@ -46,7 +46,7 @@ def run(
         return
     if out is None:
         raise click.UsageError("Missing option '--out'.")
-    given = _pairs(parameters)
+    given = pairs(parameters)
     hcskit.pipeline.run_pipeline(spec, given, out, dry_run=dry_run, say=click.echo, progress=sys.stderr, **steps)
     report = out.resolve() / "report.html"
     if report.exists() and not dry_run:
@@ -185,18 +185,6 @@ def simulate(folder: Path, seed: int) -> None:
 
     plate = hcskit.simulation.simulate(folder, seed=seed, progress=partial(tqdm, unit="well", desc="simulate"))
     click.echo(f"images     {plate.images}\nplate map  {plate.plate_map}\ntruth      {plate.truth}")
-
-
-def _pairs(parameters: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for text in parameters:
-        name, _, value = text.partition("=")
-        if not (name and value):
-            raise InputError(f"-p {text!r} is not NAME=VALUE")
-        if name in pairs:
-            raise InputError(f"parameter {name} is given twice")
-        pairs[name] = value
-    return pairs
 
 
 def _list_pipelines() -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from hcskit.digests import is_hidden
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.files import write_text
 from hcskit.inputs import read_json
@@ -208,7 +209,7 @@ class RunRecord(_Record):
         if run.exists() and not run.is_dir():
             raise InputError(f"{run} is a file; choose a new folder with --out")
         if not path.exists():
-            others = sorted(entry.name for entry in run.iterdir() if entry.name != ".lock") if run.exists() else []
+            others = sorted(entry.name for entry in run.iterdir() if not is_hidden(entry.name)) if run.exists() else []
             if others:
                 raise InputError(
                     f"{run} is not empty ({', '.join(others[:5])}) and holds no run; choose a new folder with --out"

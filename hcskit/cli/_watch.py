@@ -1,0 +1,56 @@
+"""The command that runs a pipeline over each plate as it arrives."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import hcskit
+from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, pairs
+
+
+@example("hcskit watch inbox --pipeline predict_screen -p plate_map=maps/{name}.csv -p model=models/plate3 --out runs")
+@main.command()
+@click.argument("inbox", type=FILE)
+@click.option("--pipeline", required=True, help="Pipeline of notebooks: a name, or a YAML file.")
+@click.option("--out", type=FILE, required=True, help="Folder of the runs, one for each plate.")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a parameter of a step. {name} stands for the name of the plate's folder, {source} for its path.",
+)
+@cluster_option
+@click.option(
+    "--quiet",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long nothing in a folder may have changed.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=86_400.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for images that the index names; then the plate is set aside.",
+)
+@click.option("--once", is_flag=True, help="Handle what is there and end, with 1 if a plate failed.")
+@click.option("--retry", is_flag=True, help="Try once more what was set aside before.")
+@debug_option
+def watch(inbox: Path, pipeline: str, out: Path, parameters: tuple[str, ...], **options: Any) -> None:
+    """Run a pipeline over each folder in INBOX, exactly once, when it has arrived whole.
+
+    A plate that fails is set aside with its reason, and tried again when its files change. Ctrl-C ends the watcher;
+    given again, the command resumes.
+    """
+    failed = hcskit.watch_inbox(inbox, pipeline, out, pairs(parameters), say=click.echo, progress=sys.stderr, **options)
+    if failed:
+        raise click.exceptions.Exit(1)
