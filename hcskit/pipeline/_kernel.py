@@ -173,6 +173,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no
     def start_new_kernel_client(self) -> Any:
         try:
             return super().start_new_kernel_client()
+        except RunError:
+            raise
         except RuntimeError as error:
             raise _NoKernelError from error
 

@@ -33,6 +33,7 @@ RECIPE = Recipe.model_validate(
         "data": {"crop": 32, "crops_per_field": 2},
         "model": {"scales": 2, "features": 8, "hidden": 8},
         "optimiser": {"epochs": 25, "batch": 8},
+        "stop": {"window": None},  # all epochs, so that a worker can be lost between them
     }
 )
 FOLDS = 3
