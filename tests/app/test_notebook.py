@@ -58,8 +58,13 @@ def test_plots_are_pictures_until_the_notebook_is_trusted_and_then_they_live(bro
     expect(pictures.first).to_have_attribute("alt", "one</script>")
     assert all(page.evaluate("[...document.querySelectorAll('.jp-OutputArea-output img')].map(i => i.naturalWidth)"))
     assert page.locator(".bk-Figure").count() == 0
-    page.keyboard.press("Control+Shift+C")
-    page.get_by_placeholder("SEARCH", exact=True).fill("trust notebook")
+    search = page.get_by_placeholder("SEARCH", exact=True)
+    for _ in range(30):  # the keys do nothing until JupyterLab has set them up
+        if search.is_visible():
+            break
+        page.keyboard.press("Control+Shift+C")
+        page.wait_for_timeout(1000)
+    search.fill("trust notebook")
     page.keyboard.press("Enter")
     page.locator(".jp-Dialog .jp-mod-accept").click()
     expect(page.locator(".bk-Figure")).to_have_count(3, timeout=60_000)
