@@ -502,7 +502,7 @@ def test_an_array_without_end_is_refused(tmp_path: Path) -> None:
 
 def test_a_truncated_chunk_is_named_when_it_is_read(tmp_path: Path) -> None:
     array = small(tmp_path) / "A/1/0/0"
-    chunk = next(path for path in (array / "c").rglob("*") if path.is_file())
+    chunk = min(path for path in (array / "c").rglob("*") if path.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-5])
     with pytest.raises(ReaderError, match="cannot be read as an image"):
         read_image(array, 0)
