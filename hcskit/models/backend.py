@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras  # noqa: TC004 - `__getattr__` hands it on
     import tensorflow as tf
 
-__all__ = ["computing_in", "keras", "tf"]
+__all__ = ["computing_in", "import_quietly", "keras", "tf"]
 
 
 def __getattr__(name: str) -> Any:
@@ -30,11 +30,19 @@ def __getattr__(name: str) -> Any:
     return globals()[name]
 
 
-def _load() -> None:
+def import_quietly() -> None:
+    """Import Keras and TensorFlow and initialise neither, so that the process can still be forked."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # By default TensorFlow reserves nearly all of a GPU's memory when it initialises it.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    with _quiet():
+        import keras  # noqa: F401
+        import tensorflow as tf  # noqa: F401
+
+
+def _load() -> None:
+    import_quietly()
     with _quiet():
         import keras
         import tensorflow as tf

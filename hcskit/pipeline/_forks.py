@@ -26,7 +26,7 @@ __all__ = ["CAN_FORK", "ForkedKernel"]
 CAN_FORK = hasattr(os, "pidfd_open") and hasattr(os, "memfd_create")
 
 _COMMON = ("ipykernel.kernelapp", "hcskit.actions", "hcskit.views", "hcskit.reporting", "holoviews", "bokeh.plotting")
-_NETWORK = ("tensorflow", "keras")
+_NETWORK = ("hcskit.models.backend",)
 
 
 class _Process:

@@ -20,8 +20,6 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["main"]
@@ -30,10 +28,6 @@ __all__ = ["main"]
 def main() -> None:
     """Serve what comes through standard input."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # kernels that have ended leave no zombies
-    # TensorFlow reads these while it is imported; `hcskit.models.backend` sets the same.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     server = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     _serve(server, sys.argv[1:])
@@ -41,9 +35,10 @@ def main() -> None:
 
 def _serve(descriptor: int, modules: list[str]) -> None:
     server = socket.socket(fileno=descriptor)
-    with _quiet():
-        for module in modules:
-            importlib.import_module(module)
+    for module in modules:
+        importlib.import_module(module)
+        if module == "hcskit.models.backend":
+            sys.modules[module].import_quietly()
     gc.freeze()  # so that a kernel's garbage collector does not touch, and so copy, what all of them share
     while True:
         message, descriptors, _, _ = socket.recv_fds(server, 1, 2)
@@ -63,18 +58,6 @@ def _serve(descriptor: int, modules: list[str]) -> None:
         socket.send_fds(server, [str(pid).encode()], [process])
         os.close(process)
         os.close(given)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep TensorFlow's notices off the screen, which it writes before any log level applies; errors are raised."""
-    kept = os.dup(2)
-    os.dup2(0, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _become_kernel(stderr: int, arguments: list[str], environment: dict[str, str], folder: str) -> None:
