@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import time
@@ -114,12 +115,18 @@ def test_a_second_run_in_one_folder_is_refused_and_the_first_unharmed(lab: Any, 
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_clear_error(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # its data would not fit on that disk either
+def test_a_full_disk_is_one_clear_error(lab: Any, tmp_path: Path) -> None:
+    # The data of a coverage measurement would not fit on that disk either.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     pipeline, out = lab.pipeline(lab.notebook("01_a", "print('x' * 200_000)", WAIT)), tmp_path / "run"
     limits = (100_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])  # no file may grow further, as on a full disk
     done = lab.hcskit(
-        "run", pipeline, "--out", out, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        "run",
+        pipeline,
+        "--out",
+        out,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
     )
     assert done.returncode == 1
     error = done.stderr.splitlines()
