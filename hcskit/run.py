@@ -35,6 +35,7 @@ from hcskit.results import (
     RESPONSES,
     SALIENCY_MAPS,
     SCORES,
+    SET_ASIDE,
     STRENGTHS,
     TRUTH,
     Part,
@@ -85,6 +86,7 @@ class Run:
         If there is no such folder, or nothing in it is part of a run.
     """
 
+    set_aside = _TableOf(SET_ASIDE)
     quality = _TableOf(QUALITY)
     image_controls = _TableOf(IMAGE_CONTROLS)
     field_predictions = _TableOf(FIELD_PREDICTIONS)
