@@ -17,9 +17,11 @@ import dask
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._dashboard import LOOPBACK, dashboard_options
 from hcskit.cluster._gpus import gpu_directives
+from hcskit.cluster._queue import watched_queue
 from hcskit.cluster._security import make_certificates
+from hcskit.cluster._slurm import ask_slurm
 from hcskit.cluster._submissions import Submissions, queued
-from hcskit.errors import InputError, RunError
+from hcskit.errors import InputError
 
 __all__ = ["open_batch"]
 
@@ -40,7 +42,7 @@ def open_batch(config: ClusterConfig, folder: Path, secret: str, say: Callable[[
     secret : str
         In the address of the dashboard; empty: there is none.
     say : callable
-        Receives a line for each job that the batch system refuses.
+        Receives a line for each job that the batch system refuses, and whenever jobs in its queue are elsewhere.
 
     Raises
     ------
@@ -56,11 +58,12 @@ def open_batch(config: ClusterConfig, folder: Path, secret: str, say: Callable[[
     settings = dask.config.set(config.site_settings)  # over the defaults that dask-jobqueue has brought
     with settings, _janitor(certificates, cancel), _start(cluster_class, options) as cluster:
         if config.kind == "slurm":
-            _ask_slurm(cluster.job_script())
-        cluster.submissions = submissions  # for those who wait for workers
-        # Not scale(): that does not restart a lost job.
-        cluster.adapt(minimum_jobs=config.workers, maximum_jobs=config.workers)
-        yield cluster
+            ask_slurm(cluster.job_script())
+        cluster.submissions = submissions
+        with watched_queue(cluster, config, name, folder, say):
+            # Not scale(): that does not restart a lost job.
+            cluster.adapt(minimum_jobs=config.workers, maximum_jobs=config.workers)
+            yield cluster
 
 
 def _start(cluster_class: Any, options: dict[str, Any]) -> Any:
@@ -137,26 +140,3 @@ def _janitor(folder: Path, cancel: tuple[str, ...]) -> Iterator[None]:
     finally:
         with suppress(subprocess.TimeoutExpired):
             process.communicate("goodbye", timeout=60)
-
-
-def _ask_slurm(script: str) -> None:
-    """Ask Slurm now whether it would accept the job: later its message would only be in a log."""
-    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
-        file.write(script)
-        file.flush()
-        try:
-            asked = subprocess.run(  # noqa: S603
-                ["sbatch", "--test-only", file.name],  # noqa: S607 - the cluster's own command
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=60,
-            )
-        except subprocess.TimeoutExpired:
-            raise RunError("Slurm does not answer (sbatch --test-only, 60 s); try again later") from None
-        except FileNotFoundError:
-            raise InputError(
-                "there is no sbatch on this machine; start from a node of the Slurm cluster, or choose another kind"
-            ) from None
-    if asked.returncode:
-        raise InputError(f"Slurm refuses the job: {asked.stderr.strip()}")

@@ -83,7 +83,10 @@ class ClusterConfig(YamlFile):
     )
     log_directory: Path | None = Field(None, description="where the jobs' own output goes")
     local_directory: Path | None = Field(None, description="scratch of a worker")
-    start_timeout: float = Field(300.0, gt=0, description="seconds until all workers must be there")
+    start_timeout: float = Field(300.0, gt=0, description="seconds from a job's start until its worker must be there")
+    queue_timeout: float | None = Field(
+        None, gt=0, description="seconds for which a job may wait in Slurm's queue; default: as long as it can start"
+    )
     dashboard: bool = Field(False, description="show Dask's pages on what the cluster does")
     replace_timeout: float = Field(120.0, ge=0, description="seconds to wait for a lost worker's replacement")
     _from_site: str = PrivateAttr("")
