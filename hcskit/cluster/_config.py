@@ -60,6 +60,9 @@ class ClusterConfig(YamlFile):
 
     kind: Literal["local", "address", "slurm", "pbs", "lsf", "sge", "moab", "oar"] = "local"
     workers: int = Field(1, ge=1, description="Dask workers: nodes of a batch system, or processes on this machine")
+    placement: Literal["many_jobs", "one_job"] = Field(
+        "many_jobs", description="a job for each worker, or one of Slurm for all, which has its nodes at once"
+    )
     ranks_per_worker: int = Field(1, ge=1, description="ranks of a training in each worker")
     threads_per_rank: int | None = Field(None, ge=1, description="threads of a rank; default: one for each core it has")
     cores: int | None = Field(
@@ -135,6 +138,13 @@ class ClusterConfig(YamlFile):
             raise ValueError(f"is missing; a cluster of kind {kind} needs it")
         return value
 
+    @field_validator("placement")
+    @classmethod
+    def _is_known_there(cls, placement: str, info: ValidationInfo) -> str:
+        if placement == "one_job" and info.data.get("kind") not in ("slurm", None):
+            raise ValueError(f"found 'one_job'; only Slurm has it, and the kind is {info.data['kind']}")
+        return placement
+
     @field_validator("gpus_per_rank")
     @classmethod
     def _is_asked_for(cls, gpus: int | None, info: ValidationInfo) -> int | None:
@@ -162,6 +172,11 @@ class ClusterConfig(YamlFile):
     def asks_for_gpus(self) -> bool:
         """Whether the directives in the file ask for GPUs themselves."""
         return _ask_for_gpus(self.kind, self.job_extra)
+
+    @property
+    def nodes_of_job(self) -> int:
+        """How many workers a job of a batch system starts, one on each of its nodes."""
+        return self.workers if self.placement == "one_job" else 1
 
     @property
     def is_batch(self) -> bool:

@@ -113,7 +113,7 @@ class _Queue:
             self._ask(numbers)
         fates = {number: self._fate(number, self._places[number]) for number in numbers if number in self._places}
         self._teller.tell({number: self._places[number] for number in fates})
-        size = {job.job_id: len(job.worker_names) for job in jobs}
+        size = {job.job_id: len(set(job.worker_names) - self._came) for job in jobs}
         submissions = self.cluster.submissions
         return News(
             queued=sum(size[number] for number, fate in fates.items() if not fate),

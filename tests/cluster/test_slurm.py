@@ -82,26 +82,28 @@ def place(folder: Path, **options: Any) -> ClusterConfig:
     return ClusterConfig.model_validate({**PLACE, "local_directory": folder / "scratch", **options})
 
 
-def test_two_nodes_of_two_ranks_train_what_one_process_does(
-    slurm: Slurm, screen: Path, recipe: Recipe, assert_undisturbed: Check, tmp_path: Path, until: Until
+def test_one_job_of_two_nodes_trains_what_one_process_does_even_if_a_worker_dies(
+    slurm: Slurm, training: Any, assert_undisturbed: Check, until: Until
 ) -> None:
-    said, shown = [], []
-
-    def say(line: str) -> None:
-        said.append(line)
-        command = ["scontrol", "show", "job"]
-        shown.append([subprocess.run([*command, job], capture_output=True, text=True).stdout for job in slurm.jobs()])
-
-    config = place(tmp_path, ranks_per_worker=2)
-    assert_undisturbed(train(screen, recipe, tmp_path, cluster=config, say=say, progress=False).history, ROUNDED)
-    assert said[0] == "training with 4 ranks on 2 workers"
-    assert len(shown[0]) == 2
-    for job in shown[0]:
-        for asked in ("NumCPUs=2 ", "NumNodes=1 ", "TimeLimit=01:00:00", "Requeue=0", "MinMemoryNode=3G"):
-            assert asked in job
-    assert {path.name for path in (tmp_path / "logs").glob("rank-*")} == {f"rank-{rank}.log" for rank in range(4)}
-    until(lambda: not slurm.jobs())
-    assert not list((tmp_path / "logs").glob(".certificates-*"))
+    training.start(place(training.out, ranks_per_worker=2, placement="one_job"))
+    done = training.freeze(until)
+    (first,) = slurm.jobs()
+    shown = subprocess.run(["scontrol", "show", "job", first], capture_output=True, text=True).stdout
+    for asked in ("NumNodes=2 ", "NumCPUs=4 ", "TimeLimit=01:00:00", "Requeue=0", "MinMemoryNode=3G"):
+        assert asked in shown
+    worker = training.ranks()[-1].parent()
+    worker.parent().kill()  # its nanny, or it would be started anew
+    assert_undisturbed(training.result(), ROUNDED)
+    started = "training with 4 ranks on 2 workers"
+    told = [line for line in training.said if line.startswith("training") or "lost" in line]
+    assert told[0::2] == [started, started]
+    assert told[1].endswith(f"lost during training; resuming after epoch {done}")
+    logs = training.out / "logs"
+    assert {path.name for path in logs.glob("rank-*")} == {f"rank-{rank}.log" for rank in range(4)}
+    until(lambda: not slurm.jobs() and not training.ranks())
+    assert not list(logs.glob(".certificates-*"))
+    jobs = {path.stem.rpartition("-")[2] for path in logs.glob("hcskit-*.out")}
+    assert len(jobs) == 2, "all workers are replaced together"
 
 
 def test_a_training_goes_on_whenever_it_loses_a_node(
