@@ -17,9 +17,9 @@ __all__ = ["masking_pane"]
 
 def masking_pane(content: Content, selection: Selection, changed: Any) -> pn.viewable.Viewable:
     """Return what masks the selected wells, and tells which are masked, by whom and why."""
-    reason = pn.widgets.TextInput(name="", placeholder="Reason, such as: air bubble", width=220)
-    mask = pn.widgets.Button(name="Mask wells", button_type="warning", width=100)
-    unmask = pn.widgets.Button(name="Unmask", width=90)
+    reason = pn.widgets.TextInput(label="", placeholder="Reason, such as: air bubble", width=220)
+    mask = pn.widgets.Button(label="Mask wells", color="warning", width=100)
+    unmask = pn.widgets.Button(label="Unmask", width=90)
     said = pn.pane.HTML("", css_classes=["hint"])
     table = pn.pane.HTML(
         pn.bind(lambda *_: _told(content, selection), changed.param.version, selection.param.wells),

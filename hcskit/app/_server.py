@@ -117,6 +117,7 @@ def _application(folder: Path) -> Callable[[], pn.template.base.BasicTemplate]:
         return _Page(
             title=folder.resolve().name,
             main=[page(folder, selection)],
+            header=[_theme_button()],
             header_background="#1f2933",
             raw_css=[_FRAME],
             busy_indicator=None,
@@ -125,11 +126,23 @@ def _application(folder: Path) -> Callable[[], pn.template.base.BasicTemplate]:
     return session
 
 
+def _theme_button() -> pn.widgets.Button:
+    """Return what opens the page again, dark or light; what is selected stays in the address."""
+    other = "default" if pn.config.theme == "dark" else "dark"
+    button = pn.widgets.Button(
+        label="Light" if other == "default" else "Dark", color="light", variant="outline", width=70, height=30
+    )
+    button.js_on_click(
+        code=f"const to = new URL(location); to.searchParams.set('theme', '{other}'); location = to.href"
+    )
+    return button
+
+
 _FRAME = """
 #header { height: 44px; padding: 0 12px; }
 #main { padding: 4px; }
 :root { --bokeh-base-font: system-ui, sans-serif; }
-#header-items { width: auto; }
+#header-items { width: auto; margin-left: auto; }
 #app-title { flex: auto; min-width: 0; }
 a.title { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; unicode-bidi: plaintext; }
 """
