@@ -14,6 +14,7 @@ import xarray as xr
 
 from hcskit.app._content import Content
 from hcskit.app._figures import notice
+from hcskit.app._panes import html
 from hcskit.app._selection import Selection, known
 from hcskit.results import PLATES, PREDICTIONS
 from hcskit.screen import max_projection
@@ -43,7 +44,7 @@ def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
     for name, slider in sliders.items():
         slider.param.watch(lambda event, name=name: _set_contrast(selection, name, event.new), "value_throttled")
     seen = selection.param
-    images = pn.pane.HTML(
+    images = html(
         pn.bind(
             lambda *_: _page(content, selection, _SIZES[size.value]),
             seen.wells,

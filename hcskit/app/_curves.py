@@ -10,6 +10,7 @@ import panel as pn
 
 from hcskit.app._content import Content
 from hcskit.app._figures import notice
+from hcskit.app._panes import html
 from hcskit.app._selection import Selection
 from hcskit.results import CURVES, POINTS, RESPONSES
 from hcskit.views import PALETTE, Drawing, format_ec50, response_drawing
@@ -37,7 +38,7 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
 
     selection.param.watch(swap, ["compounds", "readout"])
     changed.param.watch(swap, "version")
-    legend = pn.pane.HTML(
+    legend = html(
         pn.bind(
             lambda *_: _legend(content, selection),
             selection.param.compounds,

@@ -11,6 +11,7 @@ import holoviews as hv
 import panel as pn
 from bokeh.models import ColorBar, TapTool
 
+from hcskit.app._panes import html
 from hcskit.errors import HcskitError
 from hcskit.names import safe_name
 from hcskit.views import picture_of
@@ -22,7 +23,7 @@ _KINDS = ("png", "svg")
 
 def notice(text: str) -> pn.viewable.Viewable:
     """Return a sentence that stands where a plot cannot; names in it are escaped."""
-    return pn.pane.HTML(f"<p class='notice'>{escape(text)}</p>", sizing_mode="stretch_width")
+    return html(f"<p class='notice'>{escape(text)}</p>", sizing_mode="stretch_width")
 
 
 def drawn(view: Any) -> Any:

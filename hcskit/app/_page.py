@@ -19,6 +19,7 @@ from hcskit.app._panes import pane, rows
 from hcskit.app._plate import plate_pane
 from hcskit.app._progress import progress_line
 from hcskit.app._quality import quality_page
+from hcskit.app._record import record_page
 from hcskit.app._screen import screen_page
 from hcskit.app._selection import Selection
 
@@ -57,7 +58,6 @@ def page(folder: str | Path, selection: Selection) -> pn.viewable.Viewable:
     content, fits = Content(folder), _Fits()
     tabs = pn.Tabs(
         *((title, pn.Column(sizing_mode="stretch_both")) for title in _PAGES),
-        dynamic=True,
         sizing_mode="stretch_both",
         stylesheets=[_TABS],
     )
@@ -112,8 +112,13 @@ def _screen(content: Content, selection: Selection, _: _Fits) -> pn.viewable.Vie
     return screen_page(content, selection)
 
 
+def _record(content: Content, *_: Any) -> pn.viewable.Viewable:
+    return record_page(content)
+
+
 _PAGES: dict[str, Callable[[Content, Selection, _Fits], pn.viewable.Viewable]] = {
     "Compounds": _compounds,
     "Screen": _screen,
     "Quality": _quality,
+    "Record": _record,
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import panel as pn
 
-__all__ = ["pane", "rows", "scrolled"]
+__all__ = ["html", "pane", "rows", "scrolled"]
 
 #: Style of what is inside the panes.
 _INSIDE = """
@@ -19,13 +19,15 @@ ul.legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3
 .scroll { overflow: auto; max-height: 330px; }
 table { border-collapse: collapse; }
 th, td { text-align: left; padding: 2px 12px 2px 0; border-bottom: 1px solid #8883; vertical-align: top; }
-td { overflow-wrap: anywhere; unicode-bidi: plaintext; }
+td { overflow-wrap: anywhere; unicode-bidi: plaintext; min-width: 4em; }
+a { color: inherit; }
 .strip { display: flex; gap: 8px; align-items: flex-start; }
 .strip figure { margin: 0; display: flex; flex-direction: column; gap: 4px; }
 .strip figure.pinned { border-bottom: 3px solid #0072b2; }
 .strip figcaption, .strip small { white-space: nowrap; font-size: 12px; }
 .strip img { display: block; border-radius: 3px; }
 .strip img:focus-visible { outline: 3px solid #0072b2; }
+h3 { font-size: 13px; margin: 10px 0 2px; }
 .wrap { flex-wrap: wrap; }
 """
 _PANE = {
@@ -36,13 +38,15 @@ _PANE = {
 }
 
 
+def html(text: Any, **options: Any) -> pn.pane.HTML:
+    """Return HTML in the style of the page; who writes it escapes the names in it."""
+    return pn.pane.HTML(text, stylesheets=[_INSIDE], **options)
+
+
 def pane(title: str, content: Any) -> pn.Column:
     """Return a pane with a title."""
-    head = pn.pane.HTML(f"<h2 style='font-size:15px;margin:0'>{title}</h2>")
-    whole = pn.Column(head, content, styles=_PANE, margin=5, sizing_mode="stretch_both")
-    for part in whole.select(pn.pane.HTML):
-        part.stylesheets = [*part.stylesheets, _INSIDE]
-    return whole
+    head = html(f"<h2 style='font-size:15px;margin:0'>{title}</h2>")
+    return pn.Column(head, content, styles=_PANE, margin=5, sizing_mode="stretch_both")
 
 
 def rows(*panes: list[Any]) -> pn.Column:

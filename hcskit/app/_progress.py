@@ -7,6 +7,7 @@ from html import escape
 import panel as pn
 
 from hcskit.app._content import Content
+from hcskit.app._panes import html
 
 __all__ = ["progress_line"]
 
@@ -21,7 +22,7 @@ _SAID = {
 
 def progress_line(content: Content) -> pn.pane.HTML:
     """Return a line that says how far the run is, and follows it; nothing of a run that is finished."""
-    line = pn.pane.HTML("", sizing_mode="stretch_width", margin=(2, 12))
+    line = html("", sizing_mode="stretch_width", margin=(2, 12))
 
     def look() -> None:
         text = progress(content)

@@ -14,7 +14,7 @@ import panel as pn
 from hcskit.app._cells import level_for, tile
 from hcskit.app._content import Content
 from hcskit.app._figures import drawn, figure_pane, notice, picture_buttons
-from hcskit.app._panes import pane, scrolled
+from hcskit.app._panes import html, pane, scrolled
 from hcskit.app._selection import Selection, known
 from hcskit.errors import InputError
 from hcskit.results import HELD_OUT, HISTORY, ILLUMINATION, PLATES, QUALITY, read_illumination
@@ -94,7 +94,7 @@ def _flagged(content: Content, selection: Selection) -> pn.viewable.Viewable:
     if fields.empty:
         return notice("No field was left out.")
     shown = pn.bind(lambda plate: _thumbnails(content, selection, fields, plate), selection.param.plate)
-    return pn.pane.HTML(shown, sizing_mode="stretch_both", styles={"overflow": "auto"})
+    return html(shown, sizing_mode="stretch_both", styles={"overflow": "auto"})
 
 
 def _thumbnails(content: Content, selection: Selection, fields: pd.DataFrame, plate: str) -> str:

@@ -10,7 +10,7 @@ import panel as pn
 
 from hcskit.app._content import Content
 from hcskit.app._figures import drawn, figure_pane, follow_taps, notice, picture_buttons
-from hcskit.app._panes import pane, scrolled
+from hcskit.app._panes import html, pane, scrolled
 from hcskit.app._quantities import chosen_quantity, label_of, limits_of, values_of
 from hcskit.app._selection import Selection, known, well_key
 from hcskit.assay import position_effects
@@ -51,7 +51,7 @@ def _plates(content: Content, selection: Selection) -> pn.viewable.Viewable:
     quantity = pn.widgets.Select(label="Quantity", options=content.quantities, width=190)
     quantity.value = chosen_quantity(content, selection)
     around = pn.widgets.Checkbox(label="from the mean of its treatment", align="end")
-    said = pn.pane.HTML("<p class='hint'>Click a well to select it.</p>", sizing_mode="stretch_width")
+    said = html("<p class='hint'>Click a well to select it.</p>", sizing_mode="stretch_width")
     figures: dict[bool, Any] = {}
     plot = pn.pane.Bokeh(None, sizing_mode="stretch_both", min_height=300)
 
@@ -117,7 +117,7 @@ def _positions(content: Content) -> pn.viewable.Viewable:
     said = f"{strong} of {len(tested)} tests have p &lt; {POSITION_MATTERS:g}; by chance one in a hundred has."
     head = "<tr><th>plate</th><th>readout</th><th>effect</th><th>size</th><th>p</th></tr>"
     table = "".join(_effect(row) for _, row in tested.head(_MOST_EFFECTS).iterrows())
-    return pn.pane.HTML(
+    return html(
         f"<p class='hint'>{said}</p><div class='scroll'><table>{head}{table}</table></div>", sizing_mode="stretch_both"
     )
 
@@ -148,7 +148,7 @@ def _potency(content: Content, selection: Selection) -> pn.viewable.Viewable:
     lacking = content.lacking(RESPONSES)
     if lacking:
         return notice(lacking)
-    said = pn.pane.HTML("<p class='hint'>Click a compound to select it.</p>", sizing_mode="stretch_width")
+    said = html("<p class='hint'>Click a compound to select it.</p>", sizing_mode="stretch_width")
 
     def chosen(row: dict[str, Any]) -> None:
         selection.param.update(compounds=[str(row["compound"])], wells=[])

@@ -15,6 +15,7 @@ from ._positions import POSITION_MATTERS, name_effects, position_drawing, positi
 from ._quality import controls_table, excluded_fields, illumination_map
 from ._saliency import overlay_saliency
 from ._screening import potency_drawing, potency_effect, replicate_pairs, z_prime_by_plate
+from ._sheet import compound_sheets
 from ._still import picture_of, still
 from ._style import (
     CATEGORY_COLOURS,
@@ -52,6 +53,7 @@ __all__ = [
     "category_colours",
     "channel_colours",
     "compare_responses",
+    "compound_sheets",
     "concentration_series",
     "confusion",
     "contrast_limits",
