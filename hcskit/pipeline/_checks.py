@@ -135,6 +135,7 @@ class _Outlook:
         reader: str | None,
         layout: str | None,
         plate: str | None,
+        time: int | str | None,
         allow_missing: bool,
         follow_links: bool,
     ) -> None:
@@ -142,7 +143,7 @@ class _Outlook:
         if source is None:  # the simulated plate of the run, which an earlier step makes
             return
         raw = []
-        for index in read_folder(source, layout or reader, plate, self.run, follow_links=follow_links):
+        for index in read_folder(source, layout or reader, plate, self.run, time=time, follow_links=follow_links):
             with self._noting():
                 index.check_absent(allow_missing)
             with self._noting():
