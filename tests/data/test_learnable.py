@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from hcskit.data import check_learnable, label_wells
+from hcskit.data._stand_ins import describe_stand_ins
 from hcskit.errors import InputError
 from hcskit.recipe import Recipe
 
@@ -86,6 +87,9 @@ def test_the_ends_of_dose_series_stand_in_for_controls_that_are_not_there(
         dose = None if pd.isna(row.concentration) else float(row.concentration)  # type: ignore[arg-type]
         found.setdefault(str(row.label), set()).add((str(row.compound), dose))
     assert found == expected
+    told = {own.doses: (own.compounds, own.wells) for own in describe_stand_ins(fields)}
+    ends = {"negative_control": "lowest", "positive_control": "highest"}
+    assert told == {end: (("x", "y"), 2) for role, end in ends.items() if len(expected[role]) == 2}
     if len(roles) < 2:
         with pytest.raises(InputError, match="at least two classes"):
             label_wells(table, recipe(data={"stand_ins": False}).data)
