@@ -85,10 +85,11 @@ def gather_distances(
     known = known_roles(features, plates, card)
     if known is None:
         return None
+    is_negative = known["role"] == NEGATIVE
     spread = np.mean([own.to_numpy() for own in unevenness.values()], axis=0)
     parts = []
     for plate, own in features.items():
-        negative = (known.loc[plate, "role"] == NEGATIVE).to_numpy()
+        negative = is_negative.to_numpy()[known.index.get_level_values("plate") == plate]
         if negative.sum() < _LEAST:
             continue
         found = distances(own, negative, spread)

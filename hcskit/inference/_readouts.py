@@ -43,7 +43,7 @@ def readouts(
     pandas.DataFrame
         As `readout_points` returns it. Of distances there is one row a well, whose ``readout`` is ``distance``.
     """
-    lacks_positive = any(own.doses == "highest" for own in card.stand_ins)
+    lacks_positive = any(own.doses != "lowest" for own in card.stand_ins)
     readout = card.recipe.prediction.readout or (_DISTANCE if lacks_positive else "strength")
     if readout != _DISTANCE or distances is None:
         return readout_points(plates, wells, card.negative_class, strengths if readout != "probability" else None)

@@ -27,7 +27,8 @@ class DataSection(Section):
     stand_ins: bool = Field(
         True,
         description="where no plate has negative controls, learn from the lowest dose of each series in their place; "
-        "where none has positive controls, from the highest (docs/readouts.md)",
+        "where none has positive controls, from the highest, or without a series from all treated wells "
+        "(docs/readouts.md)",
     )
     pattern: str | None = Field(
         None,
@@ -122,7 +123,7 @@ class PredictionSection(Section):
         description="strength: how far a well has come from the negative to the positive controls of a phenotype, in "
         "what the network sees; probability: how sure the network is of the class; distance: how far a well is from "
         "the negative controls, whatever the phenotype (docs/readouts.md). Default: strength, or distance where the "
-        "highest doses stood in for positive controls. Without controls on the plates: the probability",
+        "treated wells stood in for positive controls. Without controls on the plates: the probability",
     )
     standardise: bool = Field(
         True,

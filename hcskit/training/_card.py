@@ -116,8 +116,8 @@ class ModelCard(BaseModel):
         """What to bear in mind of the readings of this network, in sentences; empty if nothing speaks against them."""
         told = tuple(map(str, self.stand_ins))
         area = self.metrics.get("learned_auc", 1.0)
-        if area >= LEAST_AUC:
-            return told
+        if area >= LEAST_AUC or any(own.doses == "all" for own in self.stand_ins):
+            return told  # of wells that do nothing, and are called treated, none can be told apart
         return (
             *told,
             f"The network does not tell apart the control wells that it learned from (area under the ROC curve "

@@ -97,7 +97,7 @@ def plates() -> ScreenData:
 
 def _model(folder: Path, **prediction: str) -> TrainedModel:
     recipe = Recipe.model_validate({"data": {"crop": CROP}, "prediction": {"standardise": False} | prediction})
-    stand_in = StandIns(doses="highest", compounds=("clumps", "moves", "nothing"), wells=6)
+    stand_in = StandIns(doses="highest", compounds=("clumps", "moves", "nothing"), n_compounds=3, n_wells=6)
     light = Normalisation(centre=(200.0, 200.0), scale=(100.0, 100.0))
     own = {
         "dtype": "uint16",

@@ -122,7 +122,7 @@ def test_the_command_says_so_in_a_table_and_by_its_exit_code(screen: Path, model
     (name,) = data.plates
     write_plate(_brighter(data).plates[name], tmp_path)
     hcskit.assess(tmp_path, progress=False, say=lambda _: None)
-    told = StandIns(doses="highest", compounds=("x", "y"), wells=4)
+    told = StandIns(doses="highest", compounds=("x", "y"), n_compounds=2, n_wells=4)
     save_model(tmp_path / "model", model.network, model.card.model_copy(update={"stand_ins": (told,)}))
     command = ["predict", str(tmp_path / "model"), str(tmp_path)]
     done = CliRunner().invoke(main, command)
