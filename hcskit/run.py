@@ -14,6 +14,7 @@ import hcskit.training as training  # a model's part of it loads Keras: not befo
 from hcskit.errors import InputError, NotAScreenError
 from hcskit.results import (
     CURVES,
+    DISTANCES,
     FIELD_PREDICTIONS,
     FOLD_SCORES,
     HELD_OUT,
@@ -92,6 +93,7 @@ class Run:
     field_predictions = _TableOf(FIELD_PREDICTIONS)
     predictions = _TableOf(PREDICTIONS)
     strengths = _TableOf(STRENGTHS)
+    distances = _TableOf(DISTANCES)
     readouts = _TableOf(READOUTS)
     phenotype_controls = _TableOf(PHENOTYPE_CONTROLS)
     plate_drift = _TableOf(PLATE_DRIFT)

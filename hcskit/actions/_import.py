@@ -31,6 +31,7 @@ def import_plates(
     reader: str | Path | None = None,
     plate: str | None = None,
     channels: Sequence[str] | None = None,
+    time: int | str | None = None,
     wells: Collection[str] | None = None,
     allow_missing: bool = False,
     replace_plate_map: bool = False,
@@ -64,6 +65,8 @@ def import_plates(
         Of a folder of one plate: what to call it; by default as the export does.
     channels : sequence of str, optional
         Of a folder: import these channels only, such as those of one size.
+    time : int or str, optional
+        Of a folder: import one time point only, by its number, or the ``"last"``.
     wells : collection of str, optional
         Write only these wells now. The plate is complete when all its wells are there, whoever wrote them.
     allow_missing : bool
@@ -107,7 +110,7 @@ def import_plates(
     if folders := [one for one in given if not isinstance(one, ImageIndex)]:
         refused = aside if set_aside else None
         for export in read_folders(
-            folders, reader, plate, screen, channels, follow_links=follow_links, refused=refused
+            folders, reader, plate, screen, channels, time=time, follow_links=follow_links, refused=refused
         ):
             say(export.describe())
             indexes += export

@@ -159,6 +159,7 @@ class _Outlook:
         plate: str | None,
         allow_missing: bool,
         follow_links: bool,
+        time: int | str | None = None,
         set_aside: bool = False,
     ) -> None:
         self.plates = {}
@@ -167,6 +168,7 @@ class _Outlook:
         unread: dict[str, InputError] = {}
         exports = read_folders(
             *(named_paths(source), layout or reader, plate, self.run),
+            time=time,
             follow_links=follow_links,
             refused=unread if set_aside else None,
         )

@@ -19,6 +19,7 @@ def read_folders(
     screen: str | Path | None = None,
     channels: Sequence[str] | None = None,
     *,
+    time: int | str | None = None,
     follow_links: bool = False,
     refused: dict[str, InputError] | None = None,
 ) -> list[Export]:
@@ -28,7 +29,7 @@ def read_folders(
     ----------
     folders : iterable of path-like
         What a microscope exported.
-    reader, plate, screen, channels, follow_links
+    reader, plate, screen, channels, time, follow_links
         As `read_folder` takes them.
     refused : dict of str to InputError, optional
         Receives the folders that cannot be read, with the reason, if there are others. By default the first such
@@ -43,7 +44,8 @@ def read_folders(
     faults: dict[str, InputError] = {}
     for folder in folders:
         try:
-            exports.append(read_folder(folder, reader, plate, screen, channels, follow_links=follow_links))
+            found = read_folder(folder, reader, plate, screen, channels, time=time, follow_links=follow_links)
+            exports.append(found)
         except ReaderError as error:
             if refused is None:
                 raise

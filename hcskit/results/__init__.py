@@ -3,6 +3,7 @@
 from hcskit.results._catalogue import (
     CATALOGUE,
     CURVES,
+    DISTANCES,
     FIELD_PREDICTIONS,
     FOLD_SCORES,
     HELD_OUT,
@@ -52,6 +53,7 @@ __all__ = [
     "AS_IN_TRAINING",
     "CATALOGUE",
     "CURVES",
+    "DISTANCES",
     "FIELD_PREDICTIONS",
     "FOLD_SCORES",
     "HELD_OUT",
