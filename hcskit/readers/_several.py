@@ -44,8 +44,8 @@ def read_folders(
     faults: dict[str, InputError] = {}
     for folder in folders:
         try:
-            found = read_folder(folder, reader, plate, screen, channels, time=time, follow_links=follow_links)
-            exports.append(found)
+            export = read_folder(folder, reader, plate, screen, channels, time=time, follow_links=follow_links)
+            exports.append(export)
         except ReaderError as error:
             if refused is None:
                 raise

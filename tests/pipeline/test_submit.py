@@ -56,7 +56,8 @@ def until(holds: Callable[[], object], seconds: float = 240.0) -> None:
 def test_a_run_is_sent_to_the_queue_followed_ended_and_resumed(
     lab: Any, hcskit: Any, slurm: Path, tmp_path: Path
 ) -> None:
-    steps = [lab.notebook("01_first", "import os", "assert os.environ['MARK'] == 'prologue'"), lab.notebook("02_waits", "import time", WAIT)]
+    first = lab.notebook("01_first", "import os", "assert os.environ['MARK'] == 'prologue'")
+    steps = [first, lab.notebook("02_waits", "import time", WAIT)]
     pipeline, run, file = lab.pipeline(*steps), tmp_path / "run", tmp_path / "slurm.yaml"
     file.write_text("kind: slurm\ncores: 1\nmemory: 1GB\nwalltime: '01:00:00'\nprologue: [export MARK=prologue]\n")
     command = ["submit", pipeline, "--out", run, "--cluster", file, "--cores", "1", "--memory", "2GB"]
