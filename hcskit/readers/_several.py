@@ -40,7 +40,8 @@ def read_folders(
     ReaderError
         If a folder, or each of them, cannot be read, or a plate is in two of them.
     """
-    exports, faults = [], {}
+    exports: list[Export] = []
+    faults: dict[str, InputError] = {}
     for folder in folders:
         try:
             export = read_folder(folder, reader, plate, screen, channels, time=time, follow_links=follow_links)
