@@ -14,6 +14,7 @@ import hcskit.training as training  # a model's part of it loads Keras: not befo
 from hcskit.errors import InputError, NotAScreenError
 from hcskit.results import (
     CURVES,
+    DISTANCES,
     FIELD_PREDICTIONS,
     FOLD_SCORES,
     HELD_OUT,
@@ -35,6 +36,7 @@ from hcskit.results import (
     RESPONSES,
     SALIENCY_MAPS,
     SCORES,
+    SET_ASIDE,
     STRENGTHS,
     TRUTH,
     Part,
@@ -85,11 +87,13 @@ class Run:
         If there is no such folder, or nothing in it is part of a run.
     """
 
+    set_aside = _TableOf(SET_ASIDE)
     quality = _TableOf(QUALITY)
     image_controls = _TableOf(IMAGE_CONTROLS)
     field_predictions = _TableOf(FIELD_PREDICTIONS)
     predictions = _TableOf(PREDICTIONS)
     strengths = _TableOf(STRENGTHS)
+    distances = _TableOf(DISTANCES)
     readouts = _TableOf(READOUTS)
     phenotype_controls = _TableOf(PHENOTYPE_CONTROLS)
     plate_drift = _TableOf(PLATE_DRIFT)

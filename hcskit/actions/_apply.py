@@ -20,6 +20,7 @@ from hcskit.inference import (
     Predictions,
     compare_untreated,
     feature_network,
+    gather_distances,
     gather_features,
     gather_predictions,
     gather_profiles,
@@ -108,9 +109,11 @@ def predict(
             parts.append(_read(site, todo, examples=out is not None and min(fields["plate"]) in set(todo["plate"])))
     predictions = join_predictions(parts)
     if isinstance(images, ScreenData):
+        seen = predictions.features, predictions.unevenness, images.plates, trained.card
         predictions = replace(
             predictions,
-            strengths=gather_strengths(predictions.features, predictions.unevenness, images.plates, trained.card),
+            strengths=gather_strengths(*seen),
+            distances=gather_distances(*seen),
             drift=compare_untreated(predictions.features, predictions.light, trained.card),
         )
     if out is not None:

@@ -46,6 +46,7 @@ def _import_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command("import")
 @click.argument("source", type=FILE)
 @click.argument("screen", type=FILE)
+@click.option("--time", help="Import only one time point: its number, or last.")
 @_import_options
 def import_(source: Path, screen: Path, **options: Any) -> None:
     """Import the images of a SOURCE folder into a SCREEN, as OME-Zarr plates."""

@@ -12,10 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from hcskit.assay import control_statistics
 from hcskit.data import ImageFolder, LabelledData, ScreenData
 from hcskit.errors import InputError
+from hcskit.inference._readouts import phenotype_controls, readouts
 from hcskit.results import (
+    DISTANCES,
     FIELD_PREDICTIONS,
     PHENOTYPE_CONTROLS,
     PLATE_DRIFT,
@@ -25,15 +26,13 @@ from hcskit.results import (
     STRENGTHS,
     write_table,
 )
-from hcskit.screen import field_table, treated_fields
+from hcskit.screen import field_table
 from hcskit.training import ModelCard
 
 __all__ = [
     "Predictions",
     "gather_predictions",
-    "phenotype_controls",
     "predictable_fields",
-    "readout_points",
     "write_predictions",
 ]
 
@@ -58,6 +57,8 @@ class Predictions:
         By how much the crops of a well differ in that: as `gather_unevenness` returns it.
     strengths : pandas.DataFrame or None
         As `gather_strengths` returns it; None without controls.
+    distances : pandas.DataFrame or None
+        As `gather_distances` returns it; None without negative controls.
     light : mapping
         What the light of the negative controls is like, of each plate that has some: as `hcskit.data.gather_light`
         returns it.
@@ -73,6 +74,7 @@ class Predictions:
     features: Mapping[str, xr.DataArray] = field(default_factory=dict)
     unevenness: Mapping[str, xr.DataArray] = field(default_factory=dict)
     strengths: pd.DataFrame | None = None
+    distances: pd.DataFrame | None = None
     light: Mapping[str, xr.DataArray] = field(default_factory=dict)
     drift: pd.DataFrame | None = None
     maps: pd.DataFrame | None = None
@@ -144,60 +146,6 @@ def gather_predictions(
     return Predictions(_plain(by_field), _plain(by_well.join(wells[list(networks)].mean())))
 
 
-def readout_points(
-    plates: Mapping[str, xr.Dataset],
-    wells: pd.DataFrame,
-    negative_class: str | None,
-    strengths: pd.DataFrame | None = None,
-) -> pd.DataFrame:
-    """Join predictions with treatments: one row a well and readout, ready for a dose-response fit.
-
-    Parameters
-    ----------
-    plates : mapping
-        Plates by name.
-    wells : pandas.DataFrame
-        `Predictions.wells`.
-    negative_class : str or None
-        Left out: the probability of being untreated is one minus the others.
-    strengths : pandas.DataFrame, optional
-        `Predictions.strengths`: what is read of the phenotypes that it has, in place of the probability.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``plate, well, role, compound, concentration, concentration_unit, moa, readout, value, probability, sd,
-        n_fields``, what else the plate map has, and what each network of an ensemble reads.
-    """
-    treatments = treated_fields(plates)
-    treatments = treatments.drop(columns="field").drop_duplicates(["plate", "well"])
-    told = wells.assign(value=wells["probability"])
-    if strengths is not None:
-        own = strengths.rename(columns={"strength": "value"}).join(wells[["probability", "sd", "n_fields"]])
-        told = pd.concat([own, told[~told.index.isin(own.index.unique("phenotype"), level="phenotype")]])
-    values = told.reset_index().rename(columns={"phenotype": "readout"})
-    return treatments.merge(values[values["readout"] != negative_class], on=["plate", "well"])
-
-
-def phenotype_controls(points: pd.DataFrame, card: ModelCard) -> pd.DataFrame:
-    """Compare the controls in each phenotype's readout; a phenotype's positive controls are those of its class.
-
-    Parameters
-    ----------
-    points : pandas.DataFrame
-        As `readout_points` returns it.
-    card : ModelCard
-        Of the model that read them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `hcskit.assay.control_statistics` returns it.
-    """
-    own = points[card.recipe.data.classes].astype(str) == points["readout"]
-    return control_statistics(points[(points["role"] != "positive_control") | own])
-
-
 def write_predictions(
     folder: str | Path,
     plates: Mapping[str, xr.Dataset],
@@ -226,7 +174,8 @@ def write_predictions(
         The tables.
     """
     tables = [(FIELD_PREDICTIONS, predictions.fields), (PREDICTIONS, predictions.wells)]
-    optional = [(STRENGTHS, predictions.strengths), (PLATE_DRIFT, predictions.drift)]
+    known = (STRENGTHS, predictions.strengths), (DISTANCES, predictions.distances), (PLATE_DRIFT, predictions.drift)
+    optional = [*known]
     if predictions.maps is not None:  # else those that are there are of what is there
         optional.append((SALIENCY_MAPS, predictions.maps if len(predictions.maps) else None))
     for table, frame in optional:
@@ -236,9 +185,8 @@ def write_predictions(
             for suffix in (".parquet", ".csv"):
                 Path(folder, table.where).with_suffix(suffix).unlink(missing_ok=True)
     if all("role" in plate.coords for plate in plates.values()):
-        strengths = predictions.strengths if card.recipe.prediction.readout == "strength" else None
-        readouts = readout_points(plates, predictions.wells, card.negative_class, strengths)
-        tables += [(READOUTS, readouts), (PHENOTYPE_CONTROLS, phenotype_controls(readouts, card))]
+        told = readouts(plates, predictions.wells, predictions.strengths, predictions.distances, card)
+        tables += [(READOUTS, told), (PHENOTYPE_CONTROLS, phenotype_controls(told, card))]
     return [write_table(folder, table, frame, _own(made_from, frame)) for table, frame in tables]
 
 

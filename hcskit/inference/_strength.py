@@ -14,7 +14,7 @@ from hcskit.data import with_stand_ins
 from hcskit.screen import treated_fields
 from hcskit.training import ModelCard
 
-__all__ = ["gather_features", "gather_strengths", "gather_unevenness", "positions"]
+__all__ = ["gather_features", "gather_strengths", "gather_unevenness", "known_roles", "positions", "shrunk"]
 
 _KEY = "phenotype"
 _RIDGE = 0.05  # of a line's mean squared length
@@ -163,18 +163,10 @@ def gather_strengths(
         Index ``plate, well, phenotype``: ``strength``, and of an ensemble also what each network reads,
         ``network_1`` and so on. Only phenotypes of which there are controls; None if there are none.
     """
-    section = card.recipe.data
-    if not all("role" in plates[plate].coords for plate in features):
+    section, known = card.recipe.data, known_roles(features, plates, card)
+    if known is None or section.classes not in known:
         return None
-    treatments = treated_fields(plates).drop_duplicates(["plate", "well"]).set_index(["plate", "well"])
-    if section.classes not in treatments:
-        return None
-    index = [(plate, well) for plate, own in features.items() for well in own["well"].to_numpy()]
-    wells = pd.MultiIndex.from_tuples(index, names=["plate", "well"])
-    means = np.concatenate([own.to_numpy() for own in features.values()])
-    if set(features) <= set(card.data):  # what stood in for controls when these were learned from, does so here
-        treatments = with_stand_ins(treatments.reset_index(), section).set_index(["plate", "well"])
-    known = treatments.reindex(wells)
+    wells, means = known.index, np.concatenate([own.to_numpy() for own in features.values()])
     negative = (known["role"] == "negative_control").to_numpy()
     learned = known["role"].isin(section.roles).to_numpy() & ~negative
     own = {name: learned & (known[section.classes].astype(str) == name).to_numpy() for name in card.classes}
@@ -190,12 +182,31 @@ def gather_strengths(
     return table.assign(**networks) if len(networks) > 1 else table
 
 
-def _turned(lines: _Floats, unevenness: _Floats) -> _Floats:
-    """Return the directions ``S⁻¹(p - n)`` (network, phenotype, feature) in which wells on these lines are read."""
+def known_roles(
+    features: Mapping[str, xr.DataArray], plates: Mapping[str, xr.Dataset], card: ModelCard
+) -> pd.DataFrame | None:
+    """Return the treatments of the wells that features are of, index ``plate, well``; None without plate maps."""
+    if not all("role" in plates[plate].coords for plate in features):
+        return None
+    treatments = treated_fields(plates).drop_duplicates(["plate", "well"])
+    if set(features) <= set(card.data):  # what stood in for controls when these were learned from, does so here
+        treatments = with_stand_ins(treatments.reset_index(drop=True), card.recipe.data)
+    index = [(plate, well) for plate, own in features.items() for well in own["well"].to_numpy()]
+    wells = pd.MultiIndex.from_tuples(index, names=["plate", "well"])
+    return treatments.set_index(["plate", "well"]).reindex(wells)
+
+
+def shrunk(unevenness: _Floats) -> _Floats:
+    """Return ``S`` (network, feature, feature) with its correlations shrunk; a sphere where it is 0."""
     units = np.eye(unevenness.shape[-1])
     size = np.trace(unevenness, axis1=1, axis2=2)[:, np.newaxis, np.newaxis] / len(units)
-    shrunk = np.where(units, 1, 1 - _SHRINKAGE) * unevenness + _DEAD * size * units
-    turned = np.linalg.solve(np.where(size > 0, shrunk, units), np.moveaxis(lines, 1, 2))
+    own = np.where(units, 1, 1 - _SHRINKAGE) * unevenness + _DEAD * size * units
+    return np.asarray(np.where(size > 0, own, units), np.float64)
+
+
+def _turned(lines: _Floats, unevenness: _Floats) -> _Floats:
+    """Return the directions ``S⁻¹(p - n)`` (network, phenotype, feature) in which wells on these lines are read."""
+    turned = np.linalg.solve(shrunk(unevenness), np.moveaxis(lines, 1, 2))
     return np.asarray(np.moveaxis(turned, 1, 2), np.float64)
 
 

@@ -12,6 +12,7 @@ from hcskit.errors import ReaderError
 from hcskit.names import alike
 from hcskit.plugins import Plugins
 from hcskit.readers._formats import name_format
+from hcskit.readers._only import only_channels, only_time
 from hcskit.readers._presets import presets
 from hcskit.readers.toolkit import IMAGE_SUFFIXES, FilePattern, ImageIndex, Reader, check_unlisted, list_files
 
@@ -79,6 +80,7 @@ def read_folder(
     screen: str | Path | None = None,
     channels: Sequence[str] | None = None,
     *,
+    time: int | str | None = None,
     follow_links: bool = False,
 ) -> Export:
     """Index the images under a folder.
@@ -95,6 +97,8 @@ def read_folder(
         Folder that the plates go to; those that are there already are no part of the export, if it lies below.
     channels : sequence of str, optional
         Take the images of these channels only, such as those of one size.
+    time : int or str, optional
+        Take the images of one time point only: its number, or ``"last"``.
     follow_links : bool
         Follow symbolic links that lead out of the folder. Those that stay inside are always followed.
 
@@ -125,7 +129,9 @@ def read_folder(
         why = "; ".join(note for index in named for note in index.notes) or _advice(files)
         raise ReaderError(f"{folder}: the reader {name} finds no image; {why}")
     if channels is not None:
-        plates = [index.only_channels(channels) for index in plates]
+        plates = [only_channels(index, channels) for index in plates]
+    if time is not None:
+        plates = [only_time(index, time) for index in plates]
     if plate is not None:
         if len(plates) > 1:
             names = ", ".join(index.plate for index in plates)

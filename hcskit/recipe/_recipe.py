@@ -27,7 +27,8 @@ class DataSection(Section):
     stand_ins: bool = Field(
         True,
         description="where no plate has negative controls, learn from the lowest dose of each series in their place; "
-        "where none has positive controls, from the highest (docs/readouts.md)",
+        "where none has positive controls, from the highest, or without a series from all treated wells "
+        "(docs/readouts.md)",
     )
     pattern: str | None = Field(
         None,
@@ -117,11 +118,12 @@ class PredictionSection(Section):
     views: Literal[1, 4, 8] = Field(
         1, description="average over flips and half turns (4), and quarter turns of square crops (8): as much longer"
     )
-    readout: Literal["strength", "probability"] = Field(
-        "strength",
-        description="what is read of a phenotype: how far a well has come from the negative to the positive controls, "
-        "in what the network sees, or how sure the network is of the class (docs/readouts.md). Without controls of it "
-        "on the plates: the probability",
+    readout: Literal["strength", "probability", "distance"] | None = Field(
+        None,
+        description="strength: how far a well has come from the negative to the positive controls of a phenotype, in "
+        "what the network sees; probability: how sure the network is of the class; distance: how far a well is from "
+        "the negative controls, whatever the phenotype (docs/readouts.md). Default: strength, or distance where the "
+        "treated wells stood in for positive controls. Without controls on the plates: the probability",
     )
     standardise: bool = Field(
         True,

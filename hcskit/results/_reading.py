@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from hcskit.results._table import Column, Table
 
-__all__ = ["AS_IN_TRAINING", "NOT_THIS_ASSAY", "PLATE_DRIFT", "SALIENCY_MAPS"]
+__all__ = ["AS_IN_TRAINING", "DISTANCES", "NOT_THIS_ASSAY", "PLATE_DRIFT", "SALIENCY_MAPS"]
 
 #: Verdicts on a plate; the third one begins with "shifted".
 AS_IN_TRAINING, NOT_THIS_ASSAY = "as in training", "not this assay"
 
+DISTANCES = Table(
+    "distances",
+    "How far each well lies from the negative controls of its plate, whatever the phenotype",
+    "hcskit predict",
+    always=False,
+    index=(
+        Column("plate", "text", "name of the plate"),
+        Column("well", "text", "name of the well: B07"),
+    ),
+    columns=(
+        Column("distance", "number", "0: as near as negative controls; 1: as far again as these lie apart"),
+        Column("network_1, network_2 …", "number", "what each of an ensemble gives", pattern=r"network_[1-9]\d*"),
+    ),
+)
 PLATE_DRIFT = Table(
     "plate_drift",
     "How the negative controls of each plate compare with those that the network learned from",

@@ -181,10 +181,11 @@ def max_projection(plate: xr.Dataset) -> xr.Dataset:
     field_table : wants such a plate.
     """
     if "time" in plate.dims:
-        times = ", ".join(map(str, plate["time"].to_numpy()[:6]))
+        times, last = ", ".join(map(str, plate["time"].to_numpy()[:6])), plate["time"].to_numpy()[-1]
         raise InputError(
             f"plate {plate.attrs['plate']} has {plate.sizes['time']} time points ({times} …), and this looks at one; "
-            f"choose it: plate.sel(time={plate['time'].to_numpy()[-1]})"
+            f"choose it when it is imported (hcskit import --time {last}, hcskit run -p time={last}), or in Python: "
+            f"plate.sel(time={last})"
         )
     if "z" not in plate.dims:
         return plate

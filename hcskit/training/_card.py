@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from hcskit.data._fields import Normalisation
+from hcskit.data._stand_ins import StandIns
 from hcskit.errors import InputError, NotAScreenError, what_is_wrong
 from hcskit.files import make_folder, replacing, write_text
 from hcskit.inputs import file_sha256, read_json
@@ -82,6 +83,8 @@ class ModelCard(BaseModel):
     untreated : Untreated or None
         What the negative controls look like that it learned from. None if there were none, and in the cards of before
         it was kept.
+    stand_ins : tuple of StandIns
+        Which treated wells it learned from because there were no controls of a kind.
     parent : Parent or None
         The model that it was adapted from; see `hcskit.finetune`.
     weights_sha256 : str
@@ -104,16 +107,19 @@ class ModelCard(BaseModel):
     metrics: dict[str, float]
     hcskit_version: str
     untreated: Untreated | None = None
+    stand_ins: tuple[StandIns, ...] = ()
     parent: Parent | None = None
     weights_sha256: str = ""
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why the readings of this network should not be believed, in sentences; empty if nothing speaks against it."""
+        """What to bear in mind of the readings of this network, in sentences; empty if nothing speaks against them."""
+        told = tuple(map(str, self.stand_ins))
         area = self.metrics.get("learned_auc", 1.0)
-        if area >= LEAST_AUC:
-            return ()
+        if area >= LEAST_AUC or any(own.doses == "all" for own in self.stand_ins):
+            return told  # of wells that do nothing, and are called treated, none can be told apart
         return (
+            *told,
             f"The network does not tell apart the control wells that it learned from (area under the ROC curve "
             f"{area:.2f}; 1 is perfect, 0.5 is chance), so what it reads of other wells means nothing, and "
             '"inactive" least of all. Look at the controls\' images and roles, and at the training curve; train for '

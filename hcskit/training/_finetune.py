@@ -14,6 +14,7 @@ from hcskit.data._batches import RandomCrops, Tiles
 from hcskit.data._fields import TrainingFields, survey
 from hcskit.data._labelled import LabelledData
 from hcskit.data._sources import KeptSource
+from hcskit.data._stand_ins import describe_stand_ins
 from hcskit.errors import InputError
 from hcskit.models.backend import keras
 from hcskit.recipe._recipe import FinetuneSection
@@ -70,6 +71,7 @@ def finetune(
             "normalisation": images.normalisation,
             "data": {str(plate): int(count) for plate, count in fields["plate"].value_counts().items()},
             "fingerprint": fingerprint,
+            "stand_ins": describe_stand_ins(fields),
             "metrics": check_learned(said[0], truth),
             "hcskit_version": __version__,
             "parent": Parent(

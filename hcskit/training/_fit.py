@@ -19,6 +19,7 @@ from hcskit.data._labelled import LabelledData
 from hcskit.data._learnable import crop_of
 from hcskit.data._sources import KeptSource
 from hcskit.data._split import split_folds, split_groups
+from hcskit.data._stand_ins import describe_stand_ins
 from hcskit.models.backend import keras, tf
 from hcskit.parallel import KeepTogether, data_parallel, decided, device, over_ranks, ranks
 from hcskit.recipe import last_steps, learning_rates, stages
@@ -168,6 +169,7 @@ def _prepare(
         dtype=np.dtype(data.dtype).name,
         fingerprint=_fingerprint(fields, source.shape, pixels),
         metrics={},
+        stand_ins=describe_stand_ins(fields),
         hcskit_version=__version__,
     )
     return images, fields, card

@@ -20,8 +20,9 @@ from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
 from hcskit.results import PROFILES, QUALITY, read_illumination, read_table
 from hcskit.store import open_plates
-from hcskit.training import ModelCard, save_model
+from hcskit.training import save_model
 from hcskit.training._ensemble import finish
+from tests.untrained import card_of
 
 CLASSES = ("negative_control", "active", "other")
 HIDDEN = 8
@@ -37,20 +38,8 @@ def _save(folder: Path, networks: list[keras.Model], views: int = 1) -> Path:
     recipe = Recipe.model_validate({"prediction": {"views": views}})
     fields = TrainingFields.from_arrays(np.zeros((1, 32, 32, 2)), np.zeros(1, int), CLASSES)
     model, _ = finish(networks, recipe.prediction, Tiles(fields, (32, 32), 1))
-    card = ModelCard(
-        classes=CLASSES,
-        negative_class=CLASSES[0],
-        channels=("DNA", "GFP"),
-        crop=(32, 32),
-        binning=1,
-        pixel_size_um=None,
-        normalisation=Normalisation(centre=(100.0, 100.0), scale=(50.0, 50.0)),
-        recipe=recipe,
-        data={},
-        fingerprint="",
-        metrics={},
-        hcskit_version="",
-    )
+    light = Normalisation(centre=(100.0, 100.0), scale=(50.0, 50.0))
+    card = card_of(("DNA", "GFP"), (32, 32), recipe, classes=CLASSES, normalisation=light)
     return save_model(folder, model, card)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from hcskit.data import check_learnable, label_wells
+from hcskit.data._stand_ins import describe_stand_ins
 from hcskit.errors import InputError
 from hcskit.recipe import Recipe
 
@@ -86,9 +87,25 @@ def test_the_ends_of_dose_series_stand_in_for_controls_that_are_not_there(
         dose = None if pd.isna(row.concentration) else float(row.concentration)  # type: ignore[arg-type]
         found.setdefault(str(row.label), set()).add((str(row.compound), dose))
     assert found == expected
+    told = {own.doses: (own.compounds, own.n_wells) for own in describe_stand_ins(fields)}
+    ends = {"negative_control": "lowest", "positive_control": "highest"}
+    assert told == {end: (("x", "y"), 2) for role, end in ends.items() if len(expected[role]) == 2}
     if len(roles) < 2:
         with pytest.raises(InputError, match="at least two classes"):
             label_wells(table, recipe(data={"stand_ins": False}).data)
+
+
+def test_without_series_or_positive_controls_all_treated_wells_are_learned_against() -> None:
+    table = series(a="negative_control").assign(concentration=5.0)
+    table["compound"] = [f"x{number}" if not number % 9 else f"y{number}" for number in range(len(table))]
+    fields = label_wells(table, recipe().data)
+    assert fields["label"].value_counts().to_dict() == {"positive_control": 9, "negative_control": 1}
+    (told,) = describe_stand_ins(fields)
+    assert str(told).startswith(
+        "No positive controls or series: learned against all wells of x0, y1, y2, y3, y4 and 4 more (9 wells)."
+    )
+    with pytest.raises(InputError, match="at least two classes"):  # against what?
+        label_wells(table[table["role"] == "treatment"], recipe().data)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 import hcskit
 from hcskit.actions import embed, predict
 from hcskit.cli import main
-from hcskit.data import Normalisation, ScreenData
+from hcskit.data import ScreenData
+from hcskit.data._stand_ins import StandIns
 from hcskit.errors import DriftError, InputError
 from hcskit.inference import compare_untreated
 from hcskit.models import mcnn
@@ -23,7 +24,8 @@ from hcskit.recipe import FinetuneSection, Recipe
 from hcskit.results import AS_IN_TRAINING, NOT_THIS_ASSAY, PLATE_DRIFT, SALIENCY_MAPS, read_illumination, read_table
 from hcskit.simulation import Compound, PlateDesign, simulate
 from hcskit.store import open_plates, write_plate
-from hcskit.training import ModelCard, TrainedModel, describe_untreated, each_reading, open_model, save_model
+from hcskit.training import TrainedModel, open_model, save_model
+from tests.untrained import described_model
 
 GAIN, BACKGROUND = 1.7, 60
 
@@ -52,26 +54,7 @@ def model(screen: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedMode
     recipe = Recipe.model_validate({"data": {"crop": 32}})
     network = mcnn((32, 32, 2), 2, head="pool", scales=2, features=8, hidden=8)
     data = ScreenData(open_plates(screen), read_illumination(screen))
-    fields = data.label(recipe.data)
-    source = data.source(fields, data.channels, 1)
-    card = ModelCard(
-        classes=("negative_control", "positive_control"),
-        negative_class="negative_control",
-        channels=data.channels,
-        crop=(32, 32),
-        binning=1,
-        pixel_size_um=source.pixel_size_um,
-        normalisation=Normalisation(centre=(200.0, 200.0), scale=(100.0, 100.0)),
-        recipe=recipe,
-        data={},
-        dtype="uint16",
-        fingerprint="",
-        metrics={},
-        hcskit_version="",
-    )
-    untreated = describe_untreated(each_reading(network, 1, 1.0), source, fields, card)
-    own = card.model_copy(update={"untreated": untreated})
-    return open_model(save_model(tmp_path_factory.mktemp("model"), network, own))
+    return described_model(tmp_path_factory.mktemp("model"), network, data, recipe)
 
 
 def _brighter(data: ScreenData) -> ScreenData:
@@ -139,9 +122,13 @@ def test_the_command_says_so_in_a_table_and_by_its_exit_code(screen: Path, model
     (name,) = data.plates
     write_plate(_brighter(data).plates[name], tmp_path)
     hcskit.assess(tmp_path, progress=False, say=lambda _: None)
-    command = ["predict", str(model.folder), str(tmp_path)]
+    told = StandIns(doses="highest", compounds=("x", "y"), n_compounds=2, n_wells=4)
+    save_model(tmp_path / "model", model.network, model.card.model_copy(update={"stand_ins": (told,)}))
+    command = ["predict", str(tmp_path / "model"), str(tmp_path)]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
+    lack = "No positive controls: learned against the highest doses of x, y (4 wells)."
+    assert lack in done.stdout
     assert f"plate {name} is shifted: DNA background" in done.stdout
     again = CliRunner().invoke(main, [*command, "--strict"])
     assert again.exit_code == 3
@@ -153,6 +140,7 @@ def test_the_command_says_so_in_a_table_and_by_its_exit_code(screen: Path, model
     )
     page = hcskit.report(tmp_path).read_text(encoding="utf-8")
     assert f"{name} is unlike the plates that the network learned from: shifted: DNA background" in page
+    assert lack in page.partition('<section id="quality"')[0]  # on the first screen
     assert '<section id="looks">' in page
     maps = read_table(tmp_path, SALIENCY_MAPS)
     roles = data.plates[name]["role"].to_series()

@@ -10,33 +10,19 @@ import xarray as xr
 from PIL import Image
 
 from hcskit.actions import predict
-from hcskit.data import ImageFolder, Normalisation, ScreenData
+from hcskit.data import ImageFolder, ScreenData
 from hcskit.errors import InputError
 from hcskit.inference import predictable_fields
 from hcskit.models.backend import keras
-from hcskit.recipe import Recipe
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.training import ModelCard, save_model
+from tests.untrained import card_of
 
 SHAPE = (8, 8)
 
 
 def _card(dtype: str | None) -> ModelCard:
-    return ModelCard(
-        classes=("a", "b"),
-        negative_class=None,
-        channels=("grey",),
-        crop=SHAPE,
-        binning=1,
-        pixel_size_um=None,
-        normalisation=Normalisation(centre=(0.0,), scale=(1.0,)),
-        recipe=Recipe(),
-        data={},
-        dtype=dtype,
-        fingerprint="",
-        metrics={},
-        hcskit_version="",
-    )
+    return card_of(("grey",), SHAPE, classes=("a", "b"), negative_class=None, dtype=dtype)
 
 
 def _plate(dtype: str) -> xr.Dataset:

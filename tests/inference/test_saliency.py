@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 import hcskit
-from hcskit.data import Normalisation, ScreenData
+from hcskit.data import ScreenData
 from hcskit.errors import InputError
 from hcskit.inference import positions
 from hcskit.models.backend import keras
@@ -20,8 +20,9 @@ from hcskit.recipe import Recipe
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.simulation import CHANNELS, PlateDesign, simulate_field
 from hcskit.simulation._cells import grow
-from hcskit.training import ModelCard, TrainedModel, describe_untreated, each_reading, open_model, save_model
+from hcskit.training import TrainedModel
 from hcskit.views import overlay_saliency
+from tests.untrained import described_model
 
 EDGE, CROP = 160, 80
 DESIGN = PlateDesign(all_or_none=True, vignetting=0.0, image_size=(EDGE, EDGE), pixel_size=1.2, cell_density=500.0)
@@ -64,27 +65,7 @@ def _network() -> keras.Model:
 @pytest.fixture(scope="module")
 def model(data: ScreenData, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     recipe = Recipe.model_validate({"data": {"crop": CROP}, "prediction": {"standardise": False}})
-    network = _network()
-    fields = data.label(recipe.data)
-    source = data.source(fields, CHANNELS, 1)
-    card = ModelCard(
-        classes=("negative_control", "positive_control"),
-        negative_class="negative_control",
-        channels=CHANNELS,
-        crop=(CROP, CROP),
-        binning=1,
-        pixel_size_um=DESIGN.pixel_size,
-        normalisation=Normalisation(centre=(200.0, 200.0), scale=(100.0, 100.0)),
-        recipe=recipe,
-        data={},
-        dtype="uint16",
-        fingerprint="",
-        metrics={},
-        hcskit_version="",
-    )
-    untreated = describe_untreated(each_reading(network, 1, 1.0), source, fields, card)
-    own = card.model_copy(update={"untreated": untreated})
-    return open_model(save_model(tmp_path_factory.mktemp("model"), network, own))
+    return described_model(tmp_path_factory.mktemp("model"), _network(), data, recipe)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hcskit import training
 from hcskit.actions import predict
-from hcskit.data import Normalisation, ScreenData
+from hcskit.data import ScreenData
 from hcskit.inference import (
     gather_features,
     gather_predictions,
@@ -26,6 +26,7 @@ from hcskit.platemap import check_plate_map
 from hcskit.recipe import Recipe
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.training import ModelCard
+from tests.untrained import card_of
 
 UNITS = 40
 
@@ -112,20 +113,8 @@ def test_what_differs_between_the_crops_of_a_well_does_not_hide_how_far_it_has_c
 
 
 def _card(classes: str) -> ModelCard:
-    return ModelCard(
-        classes=("negative_control", "round", "long", "green"),
-        negative_class="negative_control",
-        channels=("grey",),
-        crop=(8, 8),
-        binning=1,
-        pixel_size_um=None,
-        normalisation=Normalisation(centre=(0.0,), scale=(1.0,)),
-        recipe=Recipe.model_validate({"data": {"classes": classes}}),
-        data={},
-        fingerprint="",
-        metrics={},
-        hcskit_version="",
-    )
+    recipe = Recipe.model_validate({"data": {"classes": classes}})
+    return card_of(("grey",), (8, 8), recipe, classes=("negative_control", "round", "long", "green"))
 
 
 def test_strengths_join_the_treatments_and_what_has_none_keeps_its_probability() -> None:

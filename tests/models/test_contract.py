@@ -9,12 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from hcskit.data import Normalisation
 from hcskit.errors import InputError
 from hcskit.models import Network, get_model
 from hcskit.models.backend import keras
-from hcskit.recipe import Recipe
-from hcskit.training import ModelCard, load_model, save_model
+from hcskit.training import load_model, save_model
+from tests.untrained import card_of
 
 layers = keras.layers
 SHAPE = (12, 10, 2)
@@ -127,20 +126,7 @@ def test_a_network_is_made_by_name_with_options_that_are_checked() -> None:
 def test_a_model_file_runs_no_code(tmp_path: Path) -> None:
     image, trace = keras.Input(SHAPE), str(tmp_path / "trace")
     run = layers.Lambda(lambda x: (x, open(trace, "w"))[0], output_shape=SHAPE)  # noqa: PTH123, SIM115
-    card = ModelCard(
-        classes=("a", "b", "c"),
-        negative_class=None,
-        channels=("x", "y"),
-        crop=SHAPE[:2],
-        binning=1,
-        pixel_size_um=None,
-        normalisation=Normalisation(centre=(0.0, 0.0), scale=(1.0, 1.0)),
-        recipe=Recipe(),
-        data={},
-        fingerprint="",
-        metrics={},
-        hcskit_version="",
-    )
+    card = card_of(("x", "y"), SHAPE[:2], classes=("a", "b", "c"), negative_class=None)
     save_model(tmp_path / "model", keras.Model(image, head(run(image))), card)
     (tmp_path / "trace").unlink(missing_ok=True)
     with pytest.raises(InputError, match="a layer Lambda, which would run code"):

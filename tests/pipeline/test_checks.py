@@ -115,6 +115,22 @@ def _treated(export: SimulatedPlate, names: list[str]) -> list[str]:
 
 
 @pytest.mark.slow
+def test_a_series_of_times_is_told_and_one_of_them_is_taken(
+    faults: Callable[..., list[str]], export: SimulatedPlate, tmp_path: Path
+) -> None:
+    for time in (0, 6):
+        shutil.copytree(export.images, tmp_path / "series" / f"T{time}")
+    layout = tmp_path / "layout.yaml"
+    names = r"T(?P<time>\d+)/[^/]*_(?P<well>[A-Z]\d\d)_f(?P<field>\d+)_(?P<channel>\w+)\.tif"
+    layout.write_text(f"name: series\npattern: '{names}'\none_plate: true\n", encoding="utf-8")
+    (fault,) = faults(source=tmp_path / "series", layout=layout)
+    assert "has 2 time points (0, 6 …)" in fault
+    assert "hcskit run -p time=6" in fault
+    ready = {"source": tmp_path / "series", "layout": layout, "time": 6, "plate_map": export.plate_map}
+    bound = Pipeline.open("dose_response").bind({**ready, "recipe": tmp_path / "recipe.yaml"}, tmp_path / "run")
+    check_steps(bound, tmp_path / "run")
+
+
 def test_a_training_that_needs_more_memory_than_there_is_is_told_now(
     faults: Callable[..., list[str]], tmp_path: Path
 ) -> None:

@@ -86,7 +86,7 @@ def test_strips_that_were_never_written(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "options", "message"),
     [
-        (np.zeros((16, 24, 3), np.uint8), {"photometric": "rgb"}, "is in colour (RGB), so nothing says which"),
+        (np.stack([IMAGE, IMAGE[::-1], IMAGE], axis=-1), {"photometric": "rgb"}, "is in colour (RGB), and its red"),
         (IMAGE.astype(np.float32), {}, "is 16×24 float32; the plate's other images are 16×24 uint16"),
         (IMAGE.astype(np.int16), {}, "type int16; expected 2-D images of unsigned integers"),
         (IMAGE.astype(np.float64), {}, "type float64; expected 2-D images of unsigned integers"),
@@ -170,7 +170,7 @@ def test_grey_pictures_are_images(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"Channel1-07-A-07{suffix}"
     np.testing.assert_array_equal(read_image(path), grey)
     assert (read_header(path).shape, read_header(path).dtype) == ((16, 24), np.dtype("uint8"))
-    Image.fromarray(np.stack([grey, 0 * grey, grey], axis=-1)).save(path)
+    Image.fromarray(np.stack([grey[::-1], 0 * grey, grey], axis=-1)).save(path)
     with pytest.raises(ReaderError, match=r"is in colour \(RGB\), .* YAML pattern with sample: 0"):
         read_image(path)
     np.testing.assert_array_equal(read_image(path, sample=2), grey)

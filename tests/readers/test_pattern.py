@@ -1,6 +1,7 @@
 """File-name layouts: which names are read as what, and what is refused."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -241,8 +242,9 @@ def test_wells_that_their_names_do_not_tell_apart(tmp_path: Path) -> None:
     assert index.notes == ("well A01 has several running numbers, so the wells are those of the numbers",)
 
 
-def test_grey_images_that_were_saved_as_rgb(tmp_path: Path) -> None:
-    image = np.stack([np.full((4, 5), value, np.uint8) for value in (1, 2, 3)], axis=-1)
+def test_one_value_of_images_in_colour(tmp_path: Path) -> None:
+    values = np.array([[[1, 2, 3], [2, 1, 3], [1, 3, 3], [1, 2, 4]]], np.uint8)
+    image = np.broadcast_to(values.transpose(1, 0, 2), (4, 5, 3))
     tifffile.imwrite(tmp_path / "A01.tif", image, photometric="rgb")
     pattern = {"name": "mine", "pattern": r"(?P<well>\w+)\.tif"}
     for options, expected in (
@@ -256,6 +258,38 @@ def test_grey_images_that_were_saved_as_rgb(tmp_path: Path) -> None:
     (index,) = FilePattern(**pattern).index(tmp_path, [tmp_path / "A01.tif"])
     with pytest.raises(ReaderError, match="is in colour"):
         index.info()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    "colours",
+    [
+        lambda grey: [grey, grey, grey],
+        lambda grey: [0 * grey, grey, 0 * grey],
+        lambda grey: [grey // 3, grey, 7 + 0 * grey],  # a false colour, as that of a green lamp with a hint of red
+    ],
+)
+def test_a_grey_image_that_was_saved_in_colour_is_grey(
+    colours: Callable[[np.ndarray], list[np.ndarray]], dtype: type, tmp_path: Path
+) -> None:
+    """The same pixels are read from it as from the image in grey beside it, whatever the pattern says of neither."""
+    grey = np.random.default_rng(0).permutation(252).reshape(14, 18).astype(dtype)
+    tifffile.imwrite(tmp_path / "A01.tif", np.stack(colours(grey), axis=-1).astype(dtype), photometric="rgb")
+    tifffile.imwrite(tmp_path / "A02.tif", grey, photometric="minisblack")
+    (index,) = FilePattern(name="mine", pattern=r"(?P<well>\w+)\.tif").index(tmp_path, sorted(tmp_path.iterdir()))
+    info = index.info()
+    image = file_images(index, info).variable(info.dims).to_numpy()
+    np.testing.assert_array_equal(image[:, 0, 0], [grey, grey])
+
+
+def test_organoids_are_read_in_green_and_in_grey(tmp_path: Path) -> None:
+    """In green as the authors' images are, and in grey as other programs save them."""
+    green = np.random.default_rng(0).integers(0, 255, (14, 18), np.uint8)
+    name = "plate--fsk--0.32--W{:04d}--P001--T0006--C00.tif"
+    tifffile.imwrite(tmp_path / name.format(1), np.stack([0 * green, green, green // 5], -1), photometric="rgb")
+    tifffile.imwrite(tmp_path / name.format(2), green, photometric="minisblack")
+    (plate,) = (child.to_dataset() for child in open_screen(tmp_path).children.values())
+    np.testing.assert_array_equal(plate["image"].squeeze().to_numpy(), [green, green])
 
 
 @pytest.mark.parametrize(("pages", "axis"), [("channel", "channel"), ("z", "z"), ("time", "time")])

@@ -14,6 +14,7 @@ from hcskit import plugins
 from hcskit.actions import import_plates
 from hcskit.errors import ReaderError
 from hcskit.readers import Claim, ImageIndex, Reader, _registry, read_folder, readers
+from hcskit.store import open_plate
 
 
 class Named:
@@ -158,3 +159,20 @@ def test_a_screen_below_its_own_images_is_no_part_of_them(tmp_path: Path) -> Non
             assert found.reader == "bbbc013"
             import_plates(found, screen)
         shutil.rmtree(screen / f"{tmp_path.name}.zarr")
+
+
+def test_one_time_point_of_a_series(tmp_path: Path) -> None:
+    export = tmp_path / "export"
+    export.mkdir()
+    for time in (0, 6):
+        name = f"plate--fsk--0.32--W0001--P001--T{time:04d}--C00.tif"
+        tifffile.imwrite(export / name, np.full((4, 5), time, np.uint8), photometric="minisblack")
+    for wanted, time in (("last", 6), ("6", 6), (0, 0)):
+        (path,) = import_plates(export, tmp_path / f"screen-{wanted}", time=wanted, progress=False)
+        plate = open_plate(path)
+        assert "time" not in plate.dims
+        assert plate["image"].max() == time
+    told = read_folder(export, time="last").describe()
+    assert "left out: 1 of a time point that was not asked for" in told
+    with pytest.raises(ReaderError, match="plate plate has no time point 5; it has 0, 6: give one of these, or last"):
+        read_folder(export, time=5)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from hcskit.errors import ReaderError
-from hcskit.readers.toolkit._files import check_alone, describe_samples, read_header
+from hcskit.readers.toolkit._files import check_alone, describe_samples, read_header, read_image
 from hcskit.readers.toolkit._header import Header
 
 __all__ = ["describe_bad_files", "find_bad_files", "try_header", "usual_header"]
@@ -69,18 +69,21 @@ def find_bad_files(headers: _Headers, table: pd.DataFrame, plate: str) -> dict[s
             continue
         if last >= header.pages:
             bad[str(path)] = f"{path} holds {header.pages} image(s), but image {last + 1} of it is wanted"
-        elif (header.samples > 1) != in_colour:
+        elif in_colour and header.samples == 1:
             bad[str(path)] = f"{path} {describe_samples(header.samples)}"
-        elif last == 0 and (fault := _alone(str(path), header)):
+        elif fault := _fault(str(path), header, int(last), in_colour):
             bad[str(path)] = fault
         elif (header.shape, header.dtype) != (usual.shape, usual.dtype):
             bad[str(path)] = f"{path} is {header.describe()}; the plate's other images are {usual.describe()}"
     return bad
 
 
-def _alone(path: str, header: Header) -> str:
+def _fault(path: str, header: Header, last: int, in_colour: bool) -> str:
     try:
-        check_alone(path, header.pages)
+        if last == 0:
+            check_alone(path, header.pages)
+        if header.samples > 1 and not in_colour:
+            read_image(path, last)  # only the pixels tell a false colour from several stains
     except ReaderError as error:
         return str(error)
     return ""

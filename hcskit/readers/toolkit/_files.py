@@ -81,12 +81,13 @@ def read_image(path: str | Path, page: int | None = None, sample: int = WHOLE) -
     page : int, optional
         Which of the file's images, counted from zero; by default the only one.
     sample : int
-        Where a grey image was saved as RGB, which of its values: 0 is red, 1 green and 2 blue.
+        Of an image in colour, which of its values: 0 is red, 1 green and 2 blue. By default it must be a grey one that
+        was saved in colour: one of its values tells the others, as in a false colour or in three equal copies.
 
     Raises
     ------
     ReaderError
-        If it cannot be decoded, or is not the only one.
+        If it cannot be decoded, is not the only one, or has several values where one is expected.
     """
     return _one_sample(path, read_pixels(path, page), sample)
 
@@ -159,13 +160,29 @@ def _is_storable(dtype: np.dtype[Any]) -> bool:
 
 
 def _one_sample(path: str | Path, image: npt.NDArray[Any], sample: int) -> npt.NDArray[Any]:
-    """Return the wanted sample of an image; an image of several is refused if none is."""
+    """Return the wanted sample of an image; of one in colour, where none is, that which tells the others."""
+    samples = image.shape[2] if image.ndim == 3 else 1
     if image.ndim == 2 and sample == WHOLE:
         return image
-    samples = image.shape[2] if image.ndim == 3 else 1
+    if samples > 1 and sample == WHOLE and (grey := _telling(image)) is not None:
+        return grey
     if not 0 <= sample < samples:
         raise ReaderError(f"{path} {describe_samples(samples)}")
     return np.ascontiguousarray(image[..., sample])
+
+
+def _telling(image: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    """Return the sample of a colour image (y, x, sample) that the others are functions of; None if there is none."""
+    if image.dtype.kind != "u" or image.dtype.itemsize > 2:
+        return None
+    samples = [np.ascontiguousarray(image[..., number]) for number in range(image.shape[2])]
+    grey = max(samples, key=lambda own: (np.count_nonzero(np.bincount(own.ravel())), own.sum(dtype=np.uint64)))
+    for other in samples:
+        told = np.zeros(int(grey.max()) + 1, image.dtype)
+        told[grey] = other
+        if (told[grey] != other).any():
+            return None
+    return grey
 
 
 def describe_samples(samples: int) -> str:
@@ -173,8 +190,9 @@ def describe_samples(samples: int) -> str:
     if samples == 1:
         return "is a grey image, not RGB; expected no sample to be chosen"
     return (
-        "is in colour (RGB), so nothing says which of its values is the image; describe the names in a YAML pattern "
-        "with sample: 0 (red), 1 (green) or 2 (blue), or with samples: for one channel each"
+        "is in colour (RGB), and its red, green and blue differ in more than a false colour, so nothing says which is "
+        "the image; describe the names in a YAML pattern with sample: 0 (red), 1 (green) or 2 (blue), or with samples: "
+        "for one channel each"
     )
 
 

@@ -32,7 +32,7 @@ class Header:
     pixel_size : float or None
         Edge of a pixel in micrometre, if the file says it in pixels per centimetre or as MetaXpress does.
     samples : int
-        Values of a pixel: 1 where it is grey, 3 where a grey image was saved as RGB.
+        Values of a pixel: 1 where it is grey, 3 or 4 where it is in colour.
     """
 
     shape: tuple[int, int]

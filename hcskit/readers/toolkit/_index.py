@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -39,7 +39,7 @@ class ImageIndex:
     table : pandas.DataFrame
         One row an image: ``well`` (``A01``), ``field``, ``channel`` (its name) and ``path``; ``time`` and ``z`` where
         they are told apart, as the export numbers them, ``page`` (from 0) where a file holds several images, and
-        ``rgb`` (0, 1 or 2) where grey images were saved as RGB.
+        ``rgb`` (0, 1 or 2) where one value of images in colour is meant.
     channels : tuple of str
         Channel names in order.
     source : str
@@ -118,23 +118,6 @@ class ImageIndex:
         # On a share, to read all headers again takes minutes.
         good.__dict__["_headers"] = {path: header for path, header in self._headers.items() if path not in found}
         return good
-
-    def only_channels(self, names: Sequence[str]) -> ImageIndex:
-        """Keep the images of these channels.
-
-        Raises
-        ------
-        ReaderError
-            If the plate has no channel of a name.
-        """
-        if unknown := [name for name in names if name not in self.channels]:
-            raise ReaderError(
-                f"plate {self.plate} has no channel {', '.join(unknown)}; it has {', '.join(self.channels)}"
-            )
-        chosen = self.table.channel.isin(names)
-        other = {"of a channel that was not asked for": tuple(self.table.path[~chosen].unique())}
-        kept = tuple(name for name in self.channels if name in names)
-        return replace(self, table=self.table[chosen], channels=kept, left_out={**self.left_out, **other})
 
     def bad_files(self) -> dict[str, str]:
         """Read the header of every file; return what is wrong with those that are not fit to be read.
