@@ -57,6 +57,28 @@ SHIFTS: dict[str, tuple[Shift, Callable[[ScreenData], ScreenData]]] = {
         Shift(), _changed(lambda image: xr.where(image["channel"] == "GFP", _blurred(image), image)
                           .transpose(*image.dims))),
 }  # fmt: skip
+OTHERS: dict[str, tuple[Shift, Callable[[ScreenData], ScreenData]]] = {
+    "half the magnification": (Shift(magnification=0.5), lambda data: data),
+    "twice the magnification": (Shift(magnification=2.0), lambda data: data),
+    "a reporter that is in the nucleus at rest": (Shift(at_rest="translocation"), lambda data: data),
+    "cells that are round at rest": (Shift(at_rest="condensation"), lambda data: data),
+    "the same stain in both channels": (Shift(), _changed(lambda image: _copied(image, "DNA"))),
+    "a reporter in spots": (Shift(), _changed(lambda image: _spotted(image))),
+    "no cells": (Shift(density=0.001), lambda data: data),
+}  # fmt: skip
+
+
+def _copied(image: xr.DataArray, channel: str) -> xr.DataArray:
+    return image.sel(channel=[channel] * image.sizes["channel"]).assign_coords(channel=image["channel"])
+
+
+def _spotted(image: xr.DataArray) -> xr.DataArray:
+    """Return the reporter in spots of some pixels, in place of the whole cell."""
+    noise = np.random.default_rng(0).standard_normal(image.sizes["y"] * image.sizes["x"])
+    spots = gaussian_filter(noise.reshape(image.sizes["y"], image.sizes["x"]), 1.5)
+    bright = np.where(spots > np.quantile(spots, 0.9), 10.0, 0.0)
+    own = 100 + (image - 100) * xr.DataArray(bright, dims=("y", "x"))
+    return xr.where(image["channel"] == "GFP", own, image).transpose(*image.dims)
 
 
 def _blurred(image: xr.DataArray) -> xr.DataArray:
