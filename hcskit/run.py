@@ -36,6 +36,7 @@ from hcskit.results import (
     RESPONSES,
     SALIENCY_MAPS,
     SCORES,
+    SET_ASIDE,
     STRENGTHS,
     TRUTH,
     Part,
@@ -86,6 +87,7 @@ class Run:
         If there is no such folder, or nothing in it is part of a run.
     """
 
+    set_aside = _TableOf(SET_ASIDE)
     quality = _TableOf(QUALITY)
     image_controls = _TableOf(IMAGE_CONTROLS)
     field_predictions = _TableOf(FIELD_PREDICTIONS)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 from tqdm import tqdm
 
 from hcskit.cluster import AnyCluster, job_runner
+from hcskit.errors import InputError
 from hcskit.files import write_text
 from hcskit.platemap import describe_columns, read_plate_map
-from hcskit.readers import ImageIndex, describe_summary, read_folder, summarise
-from hcskit.store import convert_plates
+from hcskit.readers import ImageIndex, describe_summary, read_folders, summarise
+from hcskit.results import SET_ASIDE, remove_table, write_table
+from hcskit.store import convert_plates, finished_plates
 
 __all__ = ["import_plates"]
 
+_Maps: TypeAlias = pd.DataFrame | Mapping[str, pd.DataFrame | None] | None
+_PlateMap: TypeAlias = str | Path | _Maps
+
 
 def import_plates(
-    data: str | Path | Iterable[ImageIndex],
+    data: str | Path | Iterable[str | Path] | Iterable[ImageIndex],
     screen: str | Path,
-    plate_map: str | Path | pd.DataFrame | Mapping[str, pd.DataFrame | None] | None = None,
+    plate_map: _PlateMap = None,
     *,
     reader: str | Path | None = None,
     plate: str | None = None,
@@ -30,6 +36,8 @@ def import_plates(
     allow_missing: bool = False,
     replace_plate_map: bool = False,
     follow_links: bool = False,
+    set_aside: bool = False,
+    alone: bool = False,
     summary: str | Path | None = None,
     cluster: AnyCluster | None = None,
     say: Callable[[str], object] = tqdm.write,
@@ -44,8 +52,8 @@ def import_plates(
 
     Parameters
     ----------
-    data : path-like or iterable of ImageIndex
-        Folder that a microscope exported, or what `hcskit.readers.read_folder` found there.
+    data : path-like, iterable of path-like, or iterable of ImageIndex
+        Folder that a microscope exported, or several; or what `hcskit.readers.read_folder` found there.
     screen : path-like
         Folder of the screen; made if need be. Workers of a cluster must see both.
     plate_map : path-like, pandas.DataFrame or mapping of str to DataFrame, optional
@@ -67,6 +75,11 @@ def import_plates(
         Replace the plate map that a plate already has.
     follow_links : bool
         Of a folder: follow symbolic links that lead out of it.
+    set_aside : bool
+        Import the other plates where one is at fault, and write the table ``set_aside`` with the reasons. By default,
+        a plate that is at fault is an error. If all are, it is an error in any case.
+    alone : bool
+        Refuse a screen that has other plates already, as all of its plates are analysed together.
     summary : path-like, optional
         Write the table of found and missing images as JSON, with the reasons.
     cluster : Cluster, ClusterConfig or path-like, optional
@@ -84,40 +97,95 @@ def import_plates(
     Raises
     ------
     InputError
-        If the images or the map are invalid, or a different plate of that name exists already.
+        If the images or the map are invalid; a different plate of that name exists already; or a plate that is at fault
+        now was imported before, and so cannot be set aside.
     RunError
         If no worker is left, or the same wells kill worker after worker.
     StoreError
         If the disk is full or cannot be written; completed wells are kept.
     """
-    if isinstance(data, str | Path):
-        found = read_folder(data, reader, plate, screen, channels, time=time, follow_links=follow_links)
-        say(found.describe())
-        data = found
-    indexes = list(data)
-    if isinstance(plate_map, str | Path):
-        maps = {index.plate: read_plate_map(plate_map, index.plate) for index in indexes}
-        for taken in filter(None, dict.fromkeys(map(describe_columns, maps.values()))):
-            say(f"plate map: {taken}")
-        plate_map = maps
+    aside: dict[str, InputError] = {}
+    given = [data] if isinstance(data, str | Path) else list(data)
+    indexes = [one for one in given if isinstance(one, ImageIndex)]
+    if folders := [one for one in given if not isinstance(one, ImageIndex)]:
+        refused = aside if set_aside else None
+        for export in read_folders(
+            folders, reader, plate, screen, channels, time=time, follow_links=follow_links, refused=refused
+        ):
+            say(export.describe())
+            indexes += export
+    if alone:
+        _refuse_others(screen, indexes)
+    paths: list[Path] = []
     try:
         with job_runner(cluster) as run:
-            paths = convert_plates(
-                indexes,
-                screen if cluster is None else Path(screen).resolve(),
-                plate_map,
-                allow_missing=allow_missing,
-                wells=wells,
-                replace_plate_map=replace_plate_map,
-                run=run,
-                say=say,
-                progress=progress,
-            )
+            for batch in [[index] for index in indexes] if set_aside else [indexes]:
+                try:
+                    paths += convert_plates(
+                        batch,
+                        screen if cluster is None else Path(screen).resolve(),
+                        _maps(batch, plate_map, say),
+                        allow_missing=allow_missing,
+                        wells=wells,
+                        replace_plate_map=replace_plate_map,
+                        run=run,
+                        say=say,
+                        progress=progress,
+                    )
+                except InputError as error:
+                    if not set_aside:
+                        raise
+                    aside[batch[0].plate] = error
+        _tell_aside(screen, aside, paths)
         for path in paths:
             say(f"imported {path}")
+        for name, error in aside.items():
+            say(f"set aside {name}: {error}")
     finally:
         table = summarise(indexes)
         say(f"\n{describe_summary(table)}")
         if summary is not None:
             write_text(summary, table.reset_index().to_json(orient="records", indent=1))
     return paths
+
+
+def _refuse_others(screen: str | Path, indexes: Sequence[ImageIndex]) -> None:
+    others = {path.stem for path in Path(screen).glob("*.zarr")} - {index.plate for index in indexes}
+    if others:
+        raise InputError(
+            f"{screen} holds {', '.join(sorted(others))}, which the source does not; choose a new run folder"
+        )
+
+
+def _maps(indexes: Sequence[ImageIndex], plate_map: _PlateMap, say: Callable[[str], object]) -> _Maps:
+    """Return the plate map of each plate, if they are in a file."""
+    if not isinstance(plate_map, str | Path):
+        return plate_map
+    maps = {index.plate: read_plate_map(plate_map, index.plate) for index in indexes}
+    for taken in filter(None, dict.fromkeys(map(describe_columns, maps.values()))):
+        say(f"plate map: {taken}")
+    return maps
+
+
+def _tell_aside(screen: str | Path, aside: Mapping[str, InputError], imported: Sequence[Path]) -> None:
+    """Write the table of the plates that are set aside, or remove it where there is none.
+
+    Raises
+    ------
+    InputError
+        If no plate is left, or one was imported before it was at fault: it would be analysed as it was.
+    """
+    if not aside:
+        remove_table(screen, SET_ASIDE)
+        return
+    if len(aside) == 1 and not imported:
+        raise next(iter(aside.values()))
+    if not imported:
+        raise InputError("no plate can be imported:\n" + "\n".join(map(str, aside.values())))
+    for name in aside.keys() & finished_plates(screen):
+        raise InputError(
+            f"{aside[name]}\nThe plate {name} was imported before, and {screen} holds it as it was then: repair the "
+            f"export, or remove {Path(screen) / name}.zarr to leave the plate out"
+        )
+    reasons = pd.DataFrame({"reason": map(str, aside.values())}, index=pd.Index(aside, name="plate"))
+    write_table(screen, SET_ASIDE, reasons)

@@ -13,13 +13,15 @@ import panel as pn
 import xarray as xr
 
 from hcskit.app._content import Content
+from hcskit.app._figures import notice
+from hcskit.app._panes import html
 from hcskit.app._selection import Selection, known
 from hcskit.results import PLATES, PREDICTIONS
 from hcskit.screen import max_projection
 from hcskit.units import convert
 from hcskit.views import base_unit, field_rgb, format_number, format_si, jpeg
 
-__all__ = ["cell_pane"]
+__all__ = ["cell_pane", "level_for", "tile"]
 
 _MOST = 24  # wells that are shown at once
 _SIZES = {"small": 110, "medium": 190, "large": 380, "full resolution": 0}
@@ -32,17 +34,17 @@ def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
     """Return the images with the choice of channels and contrast. Only what is shown is read."""
     lacking = content.lacking(PLATES)
     if lacking:
-        return pn.pane.Alert(lacking, alert_type="warning")
+        return notice(lacking)
     names = [str(name) for name in next(iter(content.plates.values()))["channel"].to_numpy()]
-    channels = pn.widgets.CheckButtonGroup(name="Channels", options=names, button_type="default")
+    channels = pn.widgets.CheckButtonGroup(label="Channels", options=names, color="default")
     channels.value = known(selection.channels, names) or names
-    size = pn.widgets.Select(name="", options=list(_SIZES), value="medium", width=110)
+    size = pn.widgets.Select(label="", options=list(_SIZES), value="medium", width=110)
     sliders = {name: _slider(content, selection, name) for name in names}
     channels.link(selection, value="channels")
     for name, slider in sliders.items():
         slider.param.watch(lambda event, name=name: _set_contrast(selection, name, event.new), "value_throttled")
     seen = selection.param
-    images = pn.pane.HTML(
+    images = html(
         pn.bind(
             lambda *_: _page(content, selection, _SIZES[size.value]),
             seen.wells,
@@ -66,7 +68,7 @@ def _slider(content: Content, selection: Selection, channel: str) -> pn.widgets.
     end = max(2, round(high * 2))
     given = _ends(selection.contrast.get(channel)) or (low, high)
     chosen = tuple(int(np.clip(value, 0, end)) for value in given)
-    return pn.widgets.IntRangeSlider(name=channel, start=0, end=end, value=chosen, width=150)
+    return pn.widgets.IntRangeSlider(label=channel, start=0, end=end, value=chosen, width=150)
 
 
 def _set_contrast(selection: Selection, channel: str, ends: tuple[int, int]) -> None:
@@ -132,12 +134,12 @@ def _column(content: Content, selection: Selection, place: Place, edge: int, *, 
     treatment = _treatment(content, place)
     compound = str(treatment.get("compound") or "")
     head = f"<b>{escape(str(treatment.get('dose', '')))}</b> {escape(name)} {well}"
-    level = _level(content.plates[name], edge)
+    level = level_for(content.plates[name], edge)
     plate = content.level(level)[name]
     present = plate["present"].sel(well=well)
     present = present.any([dim for dim in present.dims if dim != "field"])
     fields = [int(field) for field in present["field"].to_numpy()[present.to_numpy()]]
-    tiles = [_tile(content, selection, plate, place, field, edge) for field in fields]
+    tiles = [tile(content, selection, level, place, field, edge) for field in fields]
     told = _readings(content, place, selection)
     return (
         f"<figure class='{'pinned' if pinned else 'well'}'><figcaption title='{escape(compound, quote=True)}'>{head}"
@@ -145,13 +147,15 @@ def _column(content: Content, selection: Selection, place: Place, edge: int, *, 
     )
 
 
-def _level(plate: xr.Dataset, edge: int) -> int:
+def level_for(plate: xr.Dataset, edge: int) -> int:
     """Return the level of the pyramid whose images are just larger than they are shown."""
     larger = max(plate.sizes["y"], plate.sizes["x"]) / edge if edge else 1.0
     return max(0, int(np.floor(np.log2(max(larger, 1.0)))))
 
 
-def _tile(content: Content, selection: Selection, plate: xr.Dataset, place: Place, field: int, edge: int) -> str:
+def tile(content: Content, selection: Selection, level: int, place: Place, field: int, edge: int) -> str:
+    """Return the image of a field as HTML; `edge`, its longest in pixels, is 0 for all there are."""
+    plate = content.level(level)[place[0]]
     one = plate.sel(well=[place[1]], field=[field])
     if "time" in one.dims:
         one = one.isel(time=-1)

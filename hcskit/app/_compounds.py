@@ -11,6 +11,7 @@ import panel as pn
 from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
 
 from hcskit.app._content import Content
+from hcskit.app._figures import notice
 from hcskit.app._selection import Selection, known
 from hcskit.response import EFFECTS
 from hcskit.results import HITS, RESPONSES
@@ -97,9 +98,9 @@ def compound_pane(content: Content, selection: Selection, changed: Any) -> pn.vi
     """Return the table, linked with the selection; `changed` is an event of new fits."""
     lacking = content.lacking(RESPONSES)
     if lacking:
-        return pn.pane.Alert(lacking, alert_type="warning")
+        return notice(lacking)
     readout = pn.widgets.Select(
-        name="Readout", options={"each compound's lead": "", **{name: name for name in content.readouts}}, width=190
+        label="Readout", options={"each compound's lead": "", **{name: name for name in content.readouts}}, width=190
     )
     readout.value = next(iter(known([selection.readout], content.readouts)), "")
     table = _tabulator(hit_table(content, readout.value))
@@ -121,7 +122,7 @@ def compound_pane(content: Content, selection: Selection, changed: Any) -> pn.vi
             callback=lambda kind=kind: _export(table, kind),
             filename=f"compounds.{kind}",
             label=f"Export {kind.upper()}",
-            button_type="light",
+            color="light",
             width=110,
             align="end",
         )

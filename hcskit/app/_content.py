@@ -12,7 +12,20 @@ from hcskit.actions import read_masks
 from hcskit.app._selection import Selection, known, place_of
 from hcskit.errors import HcskitError
 from hcskit.response import lead_readouts
-from hcskit.results import CURVES, PLATES, POINTS, PREDICTIONS, QUALITY, READOUTS, RESPONSES, Part, Table, read_table
+from hcskit.results import (
+    CURVES,
+    PLATES,
+    POINTS,
+    PREDICTIONS,
+    QUALITY,
+    READOUTS,
+    RECORD,
+    RESPONSES,
+    Part,
+    RunRecord,
+    Table,
+    read_table,
+)
 from hcskit.store import lazy_plates
 from hcskit.views import contrast_limits
 
@@ -76,6 +89,14 @@ class Content:
     def leads(self) -> dict[str, str]:
         """Lead readout of each compound."""
         return {str(name): str(readout) for name, readout in lead_readouts(self.table(RESPONSES)).items()}
+
+    @property
+    def record(self) -> RunRecord | None:
+        """What was run, and how far it is; None where there is no record, or none that can be read."""
+        try:
+            return RunRecord.read(self.folder) if RECORD.there(self.folder) else None
+        except HcskitError:
+            return None
 
     @property
     def masks(self) -> pd.DataFrame:

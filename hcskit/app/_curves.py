@@ -9,6 +9,8 @@ import holoviews as hv
 import panel as pn
 
 from hcskit.app._content import Content
+from hcskit.app._figures import notice
+from hcskit.app._panes import html
 from hcskit.app._selection import Selection
 from hcskit.results import CURVES, POINTS, RESPONSES
 from hcskit.views import PALETTE, Drawing, format_ec50, response_drawing
@@ -22,7 +24,7 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
     """Return the plot and its legend. It is built once; a new selection swaps its data."""
     lacking = content.lacking(RESPONSES, POINTS, CURVES)
     if lacking:
-        return pn.pane.Alert(lacking, alert_type="warning")
+        return notice(lacking)
 
     def drawing() -> Drawing:
         tables = content.table(RESPONSES), content.table(POINTS), content.table(CURVES)
@@ -36,7 +38,7 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
 
     selection.param.watch(swap, ["compounds", "readout"])
     changed.param.watch(swap, "version")
-    legend = pn.pane.HTML(
+    legend = html(
         pn.bind(
             lambda *_: _legend(content, selection),
             selection.param.compounds,

@@ -9,6 +9,7 @@ import panel as pn
 
 from hcskit.actions import mask_wells, unmask_wells
 from hcskit.app._content import Content
+from hcskit.app._panes import html
 from hcskit.app._selection import Selection, place_of
 from hcskit.errors import HcskitError
 
@@ -17,11 +18,11 @@ __all__ = ["masking_pane"]
 
 def masking_pane(content: Content, selection: Selection, changed: Any) -> pn.viewable.Viewable:
     """Return what masks the selected wells, and tells which are masked, by whom and why."""
-    reason = pn.widgets.TextInput(name="", placeholder="Reason, such as: air bubble", width=220)
-    mask = pn.widgets.Button(name="Mask wells", button_type="warning", width=100)
-    unmask = pn.widgets.Button(name="Unmask", width=90)
-    said = pn.pane.HTML("", css_classes=["hint"])
-    table = pn.pane.HTML(
+    reason = pn.widgets.TextInput(label="", placeholder="Reason, such as: air bubble", width=220)
+    mask = pn.widgets.Button(label="Mask wells", color="warning", width=100)
+    unmask = pn.widgets.Button(label="Unmask", width=90)
+    said = html("", css_classes=["hint"])
+    table = html(
         pn.bind(lambda *_: _told(content, selection), changed.param.version, selection.param.wells),
         sizing_mode="stretch_width",
     )

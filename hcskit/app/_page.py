@@ -1,7 +1,8 @@
-"""The page: compounds and curves above, the plate and its cells below."""
+"""The pages of a run. The first has compounds and curves above, the plate and its cells below."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +13,20 @@ from hcskit.app._cells import cell_pane
 from hcskit.app._compounds import compound_pane
 from hcskit.app._content import Content
 from hcskit.app._curves import curve_pane
+from hcskit.app._figures import notice
 from hcskit.app._masking import masking_pane
+from hcskit.app._panes import pane, rows
 from hcskit.app._plate import plate_pane
+from hcskit.app._progress import progress_line
+from hcskit.app._quality import quality_page
+from hcskit.app._record import record_page
+from hcskit.app._screen import screen_page
 from hcskit.app._selection import Selection
 
 __all__ = ["explore", "page"]
 
-#: Style of what is inside the panes.
-_INSIDE = """
-:host { font-size: 13px; }
-ul.legend, ul.masks { list-style: none; margin: 0; padding: 0; max-height: 84px; overflow-y: auto; }
-ul.legend li, ul.masks li { overflow-wrap: anywhere; unicode-bidi: plaintext; margin: 1px 0; }
-ul.legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; }
-.hint, p { margin: 4px 0; opacity: 0.85; overflow-wrap: anywhere; }
-.strip { display: flex; gap: 8px; align-items: flex-start; }
-.strip figure { margin: 0; display: flex; flex-direction: column; gap: 4px; }
-.strip figure.pinned { border-bottom: 3px solid #0072b2; }
-.strip figcaption, .strip small { white-space: nowrap; font-size: 12px; }
-.strip img { display: block; border-radius: 3px; }
-.strip img:focus-visible { outline: 3px solid #0072b2; }
-"""
-_PANE = {
-    "border": "1px solid #8885",
-    "border-radius": "6px",
-    "padding": "6px 10px",
-    "overflow": "hidden",
-}
+
+_TABS = ":host(.bk-above) .bk-header .bk-tab.bk-active { color: inherit; font-weight: 600; }"
 
 
 class _Fits(param.Parameterized):
@@ -65,25 +54,71 @@ def explore(folder: str | Path, selection: Selection | None = None) -> pn.viewab
 
 
 def page(folder: str | Path, selection: Selection) -> pn.viewable.Viewable:
-    """Return the four linked panes of a run."""
+    """Return the pages of a run, each made when it is first opened, and anew when the fits have changed since."""
     content, fits = Content(folder), _Fits()
-    upper = pn.Row(
-        _pane("Compounds", compound_pane(content, selection, fits)),
-        _pane("Curves", curve_pane(content, selection, fits)),
+    tabs = pn.Tabs(
+        *((title, pn.Column(sizing_mode="stretch_both")) for title in _PAGES),
         sizing_mode="stretch_both",
-        min_height=380,
+        stylesheets=[_TABS],
     )
+    made: dict[str, int] = {}
+
+    def fill(place: int) -> None:
+        title = list(_PAGES)[place]
+        tabs[place].objects = [_PAGES[title](content, selection, fits)]
+        made[title] = fits.version
+
+    def show(*_: Any) -> None:
+        place = tabs.active
+        title = list(_PAGES)[place]
+        selection.page = title if place else ""
+        # The first page follows the fits itself: it is where they are changed.
+        if title in made and (made[title] == fits.version or not place):
+            return
+        if pn.state.curdoc is None or not made:
+            fill(place)
+        else:  # what is said now is seen before the work begins
+            tabs[place].objects = [notice("Loading …")]
+            pn.state.curdoc.add_next_tick_callback(lambda: fill(place))
+
+    def follow(*_: Any) -> None:
+        tabs.active = list(_PAGES).index(selection.page) if selection.page in _PAGES else 0
+
+    follow()
+    show()
+    tabs.param.watch(show, "active")
+    selection.param.watch(follow, "page")
+    return pn.Column(progress_line(content), tabs, sizing_mode="stretch_both")
+
+
+def _compounds(content: Content, selection: Selection, fits: _Fits) -> pn.viewable.Viewable:
     plate = pn.Column(
         plate_pane(content, selection, fits), masking_pane(content, selection, fits), sizing_mode="stretch_both"
     )
-    lower = pn.Row(
-        _pane("Plate", plate), _pane("Cells", cell_pane(content, selection)), sizing_mode="stretch_both", min_height=380
+    return rows(
+        [
+            pane("Compounds", compound_pane(content, selection, fits)),
+            pane("Curves", curve_pane(content, selection, fits)),
+        ],
+        [pane("Plate", plate), pane("Cells", cell_pane(content, selection))],
     )
-    return pn.Column(upper, lower, sizing_mode="stretch_both")
 
 
-def _pane(title: str, content: Any) -> pn.Column:
-    for part in content.select(pn.pane.HTML):
-        part.stylesheets = [*part.stylesheets, _INSIDE]
-    head = pn.pane.HTML(f"<h2 style='font-size:15px;margin:0'>{title}</h2>")
-    return pn.Column(head, content, styles=_PANE, margin=5, sizing_mode="stretch_both")
+def _quality(content: Content, selection: Selection, _: _Fits) -> pn.viewable.Viewable:
+    return quality_page(content, selection)
+
+
+def _screen(content: Content, selection: Selection, _: _Fits) -> pn.viewable.Viewable:
+    return screen_page(content, selection)
+
+
+def _record(content: Content, *_: Any) -> pn.viewable.Viewable:
+    return record_page(content)
+
+
+_PAGES: dict[str, Callable[[Content, Selection, _Fits], pn.viewable.Viewable]] = {
+    "Compounds": _compounds,
+    "Screen": _screen,
+    "Quality": _quality,
+    "Record": _record,
+}

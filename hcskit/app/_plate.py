@@ -11,47 +11,43 @@ import pandas as pd
 import panel as pn
 
 from hcskit.app._content import Content
-from hcskit.app._selection import Selection, known, place_of, well_key
+from hcskit.app._figures import notice
+from hcskit.app._quantities import chosen_quantity, label_of, limits_of, values_of
+from hcskit.app._selection import Selection, place_of, well_key
 from hcskit.plate import FORMATS, PlateFormat, format_for, parse_well, row_name
-from hcskit.results import POINTS, QUALITY, READOUTS
-from hcskit.units import convert
-from hcskit.views import base_unit, plate_axes, plate_heatmap, response_label, style
+from hcskit.results import POINTS
+from hcskit.views import plate_axes, plate_heatmap, style
 
 __all__ = ["plate_pane"]
 
 _EDGES = ["x0", "y0", "x1", "y1"]
-#: What a measure is called, by its column.
-_LABELS = {
-    "concentration": "log10 of the concentration in M or g/L",
-    "focus_z": "focus (robust z-score; only low is bad)",
-    "saturation": "saturated pixels (fraction)",
-    "mean": "mean brightness (counts)",
-}
 
 
 def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewable.Viewable:
     """Return the heat map of a plate with its choice of plate and quantity."""
     names, quantities = content.plate_names, content.quantities
     if not (names and quantities):
-        return pn.pane.Alert(content.lacking(POINTS), alert_type="warning")
-    plate = pn.widgets.Select(name="Plate", options=names, value=content.plate(selection), width=150)
-    quantity = pn.widgets.Select(name="Quantity", options=quantities, width=170)
-    quantity.value = _quantity(content, selection)
+        return notice(content.lacking(POINTS))
+    plate = pn.widgets.Select(label="Plate", options=names, value=content.plate(selection), width=150)
+    quantity = pn.widgets.Select(label="Quantity", options=quantities, width=170)
+    quantity.value = chosen_quantity(content, selection)
     plate.link(selection, value="plate")
     quantity.link(selection, value="quantity")
     selection.param.watch(lambda _: plate.param.update(value=content.plate(selection)), "plate")
-    selection.param.watch(lambda _: quantity.param.update(value=_quantity(content, selection)), ["quantity", "readout"])
+    selection.param.watch(
+        lambda _: quantity.param.update(value=chosen_quantity(content, selection)), ["quantity", "readout"]
+    )
 
     def draw(**_: Any) -> hv.Overlay:
-        shown = _quantity(content, selection)
-        values = _values(content, shown)
+        shown = chosen_quantity(content, selection)
+        values = values_of(content, shown)
         name = content.plate(selection)
         own = values[values.index.get_level_values("plate") == name].droplevel("plate")
         view = plate_heatmap(
             own if len(own) else pd.Series({"A01": np.nan}),
             plate=content.plates.get(name),
-            label=_label(content, shown),
-            limits=_limits(content, shown, values),
+            label=label_of(content, shown),
+            limits=limits_of(content, shown, values),
         )
         return view.opts(backend="bokeh", clone=True)
 
@@ -66,9 +62,9 @@ def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
         **plate_axes(_format(content)),
         responsive=True,
         default_tools=["box_select", "save", "reset"],
-        min_height=230,
+        min_height=170,
     )
-    plot = pn.pane.HoloViews(whole, sizing_mode="stretch_both", min_height=230)
+    plot = pn.pane.HoloViews(whole, sizing_mode="stretch_both", min_height=170)
     del changed  # a readout does not change when its fit does
     return pn.Column(pn.Row(plate, quantity), plot, sizing_mode="stretch_both")
 
@@ -79,48 +75,6 @@ def _format(content: Content) -> PlateFormat:
     if sizes:
         return FORMATS[max(sizes)]
     return format_for([parse_well(str(well)) for well in content.table(POINTS)["well"].unique()])
-
-
-def _quantity(content: Content, selection: Selection) -> str:
-    wanted = [selection.quantity, selection.readout, *(readout for _, readout in content.fits(selection))]
-    return next(iter(known(wanted, content.quantities)), content.quantities[0])
-
-
-def _values(content: Content, quantity: str) -> pd.Series[Any]:
-    """Return a quantity of each well, index plate and well."""
-    if quantity in content.readouts:
-        table = content.table(POINTS) if content.lacking(READOUTS) else content.table(READOUTS)
-        rows = table[table["readout"] == quantity]
-        values: pd.Series[Any] = rows.drop_duplicates(["plate", "well"]).set_index(["plate", "well"])["value"]
-        return values
-    if quantity == "concentration":
-        plates = {name: _log_concentration(plate) for name, plate in content.plates.items()}
-        logs: pd.Series[Any] = pd.concat(plates, names=["plate"])
-        return logs
-    return content.table(QUALITY)[quantity].groupby(level=["plate", "well"]).mean()
-
-
-def _log_concentration(plate: Any) -> pd.Series[Any]:
-    wells = plate[["concentration", "concentration_unit"]].to_dataframe()
-    known_units = {str(unit) for unit in wells["concentration_unit"].dropna() if unit}
-    factors = {unit: convert(1.0, unit, base_unit(unit)) for unit in known_units}
-    values = wells["concentration"] * wells["concentration_unit"].map(factors).astype(float)
-    positive: pd.Series[Any] = values.where(values > 0)
-    return pd.Series(np.log10(positive.to_numpy(float)), index=positive.index).rename_axis("well")
-
-
-def _label(content: Content, quantity: str) -> str:
-    if quantity in _LABELS:
-        return _LABELS[quantity]
-    return response_label(content.table(POINTS), [quantity]) if quantity in content.readouts else quantity
-
-
-def _limits(content: Content, quantity: str, values: pd.Series[Any]) -> tuple[float, float]:
-    """Return the ends of the colour scale, the same for all plates."""
-    if content.is_probability(quantity):
-        return 0.0, 1.0
-    low, high = (0.0, 1.0) if values.notna().sum() == 0 else (float(values.min()), float(values.max()))
-    return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
 def _outline(content: Content, selection: Selection) -> hv.Rectangles:

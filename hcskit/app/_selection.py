@@ -11,6 +11,7 @@ __all__ = ["Selection", "place_of", "well_key"]
 
 #: Names in the page's address, by parameter.
 _ADDRESS = {
+    "page": "page",
     "compounds": "compounds",
     "readout": "readout",
     "wells": "wells",
@@ -27,6 +28,7 @@ class Selection(param.Parameterized):
     An address may hold anything: who follows the selection leaves out what the run does not have.
     """
 
+    page = param.String(default="", doc="Page that is open, by its title; empty for the first.")
     compounds = param.List(default=[], item_type=str, doc="Names of compounds, in the order of their colours.")
     readout = param.String(default="", doc="Name of a readout; empty for the lead readout of each compound.")
     wells = param.List(default=[], item_type=str, doc="Wells as plate/well.")

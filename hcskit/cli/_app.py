@@ -21,8 +21,8 @@ from hcskit.plate import parse_well
 @click.option("--origin", "origins", multiple=True, metavar="HOST:PORT", help="As browsers know a proxy in front.")
 @debug_option
 def dashboard(runs: tuple[Path, ...], address: str, port: int, token: str | None, origins: tuple[str, ...]) -> None:
-    """Show RUNS in the browser: compounds, curves, plates and cells."""
-    hcskit.app.serve(runs, address=address, port=port, token=token, origins=origins, say=click.echo)
+    """Show RUNS in the browser, or the runs in a folder: compounds, curves, plates, cells, and what changed."""
+    hcskit.server.serve(runs, address=address, port=port, token=token, origins=origins, say=click.echo)
 
 
 @example('hcskit mask runs/plate7 plate7/B02 plate7/B03 --reason "air bubble"')

@@ -16,9 +16,21 @@ import click
 from hcskit.errors import DriftError, HcskitError, InputError
 from hcskit.version import __version__
 
-__all__ = ["FILE", "cluster_option", "debug_option", "example", "main", "pairs", "say_aside", "say_where"]
+__all__ = [
+    "FILE",
+    "PLATES_SET_ASIDE",
+    "cluster_option",
+    "debug_option",
+    "example",
+    "main",
+    "pairs",
+    "say_aside",
+    "say_where",
+]
 
 FILE = click.Path(path_type=Path)
+#: Exit code of a run that is done, but for plates that were set aside.
+PLATES_SET_ASIDE = 4
 _DEBUG = "hcskit.debug"
 _RESUMED = ("run", "rerun", "watch", "import", "join", "fetch", "train", "cross-validate")
 
@@ -80,17 +92,15 @@ def say_where(report: Path) -> None:
     click.echo(f"Report: {report}\nOpen it with:  {opener} {shlex.quote(str(report))}")
 
 
-def pairs(parameters: tuple[str, ...]) -> dict[str, str]:
-    """Take apart what was given with -p."""
-    found: dict[str, str] = {}
+def pairs(parameters: tuple[str, ...]) -> dict[str, Any]:
+    """Take apart what was given with -p; what is given several times is a list."""
+    found: dict[str, list[str]] = {}
     for text in parameters:
         name, _, value = text.partition("=")
         if not (name and value):
             raise InputError(f"-p {text!r} is not NAME=VALUE")
-        if name in found:
-            raise InputError(f"parameter {name} is given twice")
-        found[name] = value
-    return found
+        found.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 
 def example(text: str) -> Callable[..., Any]:

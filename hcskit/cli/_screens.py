@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import hcskit
-from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, pairs, say_where
+from hcskit.cli._main import FILE, PLATES_SET_ASIDE, cluster_option, debug_option, example, main, pairs, say_where
 from hcskit.errors import InputError
 
 
@@ -52,6 +52,10 @@ def run(
     if report.exists() and not dry_run:
         click.echo()
         say_where(report)
+    if not dry_run and (aside := hcskit.pipeline.set_aside(out)):
+        names = ", ".join(aside)
+        click.echo(f"Not in this run: {names}. Repair what is said above, and give the same command again.", err=True)
+        raise click.exceptions.Exit(PLATES_SET_ASIDE)
 
 
 @example("hcskit new screening")

@@ -17,9 +17,12 @@ import dask
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._dashboard import LOOPBACK, dashboard_options
 from hcskit.cluster._gpus import gpu_directives
+from hcskit.cluster._one_job import one_job
+from hcskit.cluster._queue import watched_queue
 from hcskit.cluster._security import make_certificates
+from hcskit.cluster._slurm import ask_slurm
 from hcskit.cluster._submissions import Submissions, queued
-from hcskit.errors import InputError, RunError
+from hcskit.errors import InputError
 
 __all__ = ["open_batch"]
 
@@ -40,7 +43,7 @@ def open_batch(config: ClusterConfig, folder: Path, secret: str, say: Callable[[
     secret : str
         In the address of the dashboard; empty: there is none.
     say : callable
-        Receives a line for each job that the batch system refuses.
+        Receives a line for each job that the batch system refuses, and whenever jobs in its queue are elsewhere.
 
     Raises
     ------
@@ -52,15 +55,17 @@ def open_batch(config: ClusterConfig, folder: Path, secret: str, say: Callable[[
     cancel = ("scancel", "--name", name) if config.kind == "slurm" else ()
     submissions = Submissions(config.kind, config.start_timeout, say)
     options = job_options(config, name, folder, certificates, secret)
-    options["job_cls"] = queued(cluster_class.job_cls, submissions)
+    options["job_cls"] = job_class(config, cluster_class.job_cls, submissions)
     settings = dask.config.set(config.site_settings)  # over the defaults that dask-jobqueue has brought
     with settings, _janitor(certificates, cancel), _start(cluster_class, options) as cluster:
         if config.kind == "slurm":
-            _ask_slurm(cluster.job_script())
-        cluster.submissions = submissions  # for those who wait for workers
-        # Not scale(): that does not restart a lost job.
-        cluster.adapt(minimum_jobs=config.workers, maximum_jobs=config.workers)
-        yield cluster
+            ask_slurm(cluster.job_script())
+        cluster.submissions = submissions
+        with watched_queue(cluster, config, name, folder, say):
+            # Not scale(): that does not restart a lost job.
+            jobs = config.workers // config.nodes_of_job
+            cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
+            yield cluster
 
 
 def _start(cluster_class: Any, options: dict[str, Any]) -> Any:
@@ -81,6 +86,12 @@ def _jobqueue_class(kind: str) -> Any:
     return getattr(dask_jobqueue, names[kind])
 
 
+def job_class(config: ClusterConfig, plain: type[Any], submissions: Submissions) -> type[Any]:
+    """Return the class of the jobs: dask-jobqueue's, but submitted one after another, and as the file places them."""
+    found = queued(plain, submissions)
+    return one_job(found, config.nodes_of_job) if config.nodes_of_job > 1 else found
+
+
 def job_options(config: ClusterConfig, name: str, folder: Path, certificates: Path, secret: str = "") -> dict[str, Any]:
     """Return the arguments of dask-jobqueue's cluster.
 
@@ -95,6 +106,8 @@ def job_options(config: ClusterConfig, name: str, folder: Path, certificates: Pa
             raise InputError(f"job scripts cannot hold a path with a space, such as {path!r}; choose another one")
     # A job that the batch system requeues would come back under an id that dask-jobqueue has given up.
     requeue = ["--no-requeue"] if config.kind == "slurm" else []
+    nodes = config.nodes_of_job
+    several = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"] if nodes > 1 else []
     pays = "project" if config.kind in ("lsf", "oar", "sge") else "account"
     account = {} if config.account is None else {pays: config.account}
     return {
@@ -109,7 +122,7 @@ def job_options(config: ClusterConfig, name: str, folder: Path, certificates: Pa
         "log_directory": str(folder),
         "local_directory": config.local_directory and str(config.local_directory),
         "job_script_prologue": list(config.prologue),
-        "job_extra_directives": [*requeue, *gpu_directives(config), *config.job_extra],
+        "job_extra_directives": [*requeue, *several, *gpu_directives(config), *config.job_extra],
         "job_directives_skip": list(config.job_directives_skip),
         "death_timeout": _ORPHANED,
         "python": python,
@@ -137,26 +150,3 @@ def _janitor(folder: Path, cancel: tuple[str, ...]) -> Iterator[None]:
     finally:
         with suppress(subprocess.TimeoutExpired):
             process.communicate("goodbye", timeout=60)
-
-
-def _ask_slurm(script: str) -> None:
-    """Ask Slurm now whether it would accept the job: later its message would only be in a log."""
-    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
-        file.write(script)
-        file.flush()
-        try:
-            asked = subprocess.run(  # noqa: S603
-                ["sbatch", "--test-only", file.name],  # noqa: S607 - the cluster's own command
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=60,
-            )
-        except subprocess.TimeoutExpired:
-            raise RunError("Slurm does not answer (sbatch --test-only, 60 s); try again later") from None
-        except FileNotFoundError:
-            raise InputError(
-                "there is no sbatch on this machine; start from a node of the Slurm cluster, or choose another kind"
-            ) from None
-    if asked.returncode:
-        raise InputError(f"Slurm refuses the job: {asked.stderr.strip()}")

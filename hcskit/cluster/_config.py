@@ -60,6 +60,9 @@ class ClusterConfig(YamlFile):
 
     kind: Literal["local", "address", "slurm", "pbs", "lsf", "sge", "moab", "oar"] = "local"
     workers: int = Field(1, ge=1, description="Dask workers: nodes of a batch system, or processes on this machine")
+    placement: Literal["many_jobs", "one_job"] = Field(
+        "many_jobs", description="a job for each worker, or one of Slurm for all, which has its nodes at once"
+    )
     ranks_per_worker: int = Field(1, ge=1, description="ranks of a training in each worker")
     threads_per_rank: int | None = Field(None, ge=1, description="threads of a rank; default: one for each core it has")
     cores: int | None = Field(
@@ -83,7 +86,10 @@ class ClusterConfig(YamlFile):
     )
     log_directory: Path | None = Field(None, description="where the jobs' own output goes")
     local_directory: Path | None = Field(None, description="scratch of a worker")
-    start_timeout: float = Field(300.0, gt=0, description="seconds until all workers must be there")
+    start_timeout: float = Field(300.0, gt=0, description="seconds from a job's start until its worker must be there")
+    queue_timeout: float | None = Field(
+        None, gt=0, description="seconds for which a job may wait in Slurm's queue; default: as long as it can start"
+    )
     dashboard: bool = Field(False, description="show Dask's pages on what the cluster does")
     replace_timeout: float = Field(120.0, ge=0, description="seconds to wait for a lost worker's replacement")
     _from_site: str = PrivateAttr("")
@@ -132,6 +138,13 @@ class ClusterConfig(YamlFile):
             raise ValueError(f"is missing; a cluster of kind {kind} needs it")
         return value
 
+    @field_validator("placement")
+    @classmethod
+    def _is_known_there(cls, placement: str, info: ValidationInfo) -> str:
+        if placement == "one_job" and info.data.get("kind") not in ("slurm", None):
+            raise ValueError(f"found 'one_job'; only Slurm has it, and the kind is {info.data['kind']}")
+        return placement
+
     @field_validator("gpus_per_rank")
     @classmethod
     def _is_asked_for(cls, gpus: int | None, info: ValidationInfo) -> int | None:
@@ -159,6 +172,11 @@ class ClusterConfig(YamlFile):
     def asks_for_gpus(self) -> bool:
         """Whether the directives in the file ask for GPUs themselves."""
         return _ask_for_gpus(self.kind, self.job_extra)
+
+    @property
+    def nodes_of_job(self) -> int:
+        """How many workers a job of a batch system starts, one on each of its nodes."""
+        return self.workers if self.placement == "one_job" else 1
 
     @property
     def is_batch(self) -> bool:

@@ -17,8 +17,8 @@ __all__ = ["Handover", "hand_over"]
 _TLS = "DASK_DISTRIBUTED__COMM__TLS__"
 # What only concerns how the workers were started.
 _OURS = {
-    "kind", "address", "queue", "account", "python", "prologue", "job_extra", "job_directives_skip", "walltime",
-    "log_directory", "local_directory", "dashboard",
+    "kind", "placement", "address", "queue", "account", "python", "prologue", "job_extra", "job_directives_skip",
+    "walltime", "log_directory", "local_directory", "dashboard",
 }  # fmt: skip
 
 

@@ -76,8 +76,8 @@ def open_cluster(
         Of the jobs' own output, and of Dask's warnings (``dask.log``); all nodes must see it. By default the
         configuration's, or else the current one; on this machine alone, none.
     say : callable
-        Receives what was taken from the site's own files, where the dashboard is, and each job that the batch system
-        refuses; by default, it is printed to standard error.
+        Receives what was taken from the site's own files, where the dashboard is, each job that the batch system
+        refuses, and where jobs are that wait in its queue; by default, it is printed to standard error.
 
     Raises
     ------

@@ -9,8 +9,6 @@ from typing import Any
 
 from distributed.core import Status
 
-from hcskit.errors import InputError
-
 __all__ = ["Submissions", "queued"]
 
 _TRIES = 5
@@ -36,24 +34,15 @@ class Submissions:
     ----------
     words : str
         What the batch system said of the last job that it refused; empty since it accepted one.
+    accepted : int
+        How many it has accepted.
     """
 
     def __init__(self, kind: str, patience: float, say: Callable[[str], object]) -> None:
         self.system, self.say, self.words = _NAMES.get(kind, kind.upper()), say, ""
         self._waits: list[float] = [patience * 2**turn / (2**_TRIES - 1) for turn in range(_TRIES)]
-        self._accepted = self._refused = 0  # the latter in a row
+        self.accepted = self._refused = 0  # the latter in a row
         self._turn = asyncio.Lock()
-
-    def check(self) -> None:
-        """Check whether any job was accepted, if one was refused.
-
-        Raises
-        ------
-        InputError
-            If none was; in the batch system's words.
-        """
-        if self.words and not self._accepted:
-            raise InputError(f"{self.system} refuses the job: {self.words}")
 
     async def submit(self, job: Any) -> None:
         """Submit a job when those before it are, unless it is refused too often or is not wanted any more."""
@@ -69,15 +58,15 @@ class Submissions:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(job.unwanted.wait(), wait)
                 else:
-                    self._accepted, self._refused, self.words = self._accepted + 1, 0, ""
+                    self.accepted, self._refused, self.words = self.accepted + 1, 0, ""
                     return
 
     def _after_refusal(self) -> float | None:
         """Return how long to wait until the next attempt; None: do not try again."""
         self._refused += 1
-        if not self._accepted:
+        if not self.accepted:
             return None
-        told = f"{self.system} refuses a further job: {self.words}; accepted so far: {self._accepted}"
+        told = f"{self.system} refuses a further job: {self.words}; accepted so far: {self.accepted}"
         if self._refused <= _TRIES:
             wait = self._waits[self._refused - 1]
             self.say(f"{told}; trying again in {wait:.0f} s ({self._refused} of {_TRIES})")
@@ -96,6 +85,11 @@ class _Queued:
         super().__init__(*arguments, **options)
         self.unwanted = asyncio.Event()
         self._submission: Any = None
+
+    @property
+    def worker_names(self) -> tuple[str, ...]:
+        """The names of the workers that it starts."""
+        return (str(self.name),)  # type: ignore[attr-defined]
 
     async def start(self) -> None:
         self._submission = asyncio.ensure_future(self.queue.submit(self))

@@ -131,11 +131,11 @@ def _count(number: int, name: str) -> str:
 def _left_or_replaced(client: Client, config: ClusterConfig, check: Callable[[int], None]) -> list[str]:
     """Return the workers once replacements have started, or once their time is up and the rest can do the work."""
     with suppress(RunError):
-        return wait_for_workers(client, config.workers, config.replace_timeout)
+        return wait_for_workers(client, config.workers, config.replace_timeout, queue=False)
     with suppress(RunError, InputError):
         left = len(workers_there(client))
         check(max(1, left))
-        return wait_for_workers(client, max(1, left), config.replace_timeout)
+        return wait_for_workers(client, max(1, left), config.replace_timeout, queue=False)
     return wait_for_workers(client, config.workers, config.start_timeout)
 
 

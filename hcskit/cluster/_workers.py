@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from distributed import Client
 from distributed.comm.core import CommClosedError
 
-from hcskit.errors import RunError
+from hcskit.cluster._queue import NEWS, News
+from hcskit.errors import InputError, RunError
 
 __all__ = ["Patience", "WorkerLostError", "ask", "wait_for_workers", "workers_there"]
 
@@ -22,24 +23,44 @@ class WorkerLostError(RunError):
     """A worker left while its ranks were running; what was checkpointed is still there."""
 
 
-def wait_for_workers(client: Client, count: int, timeout: float) -> list[str]:
+def wait_for_workers(client: Client, count: int, timeout: float, *, queue: bool = True) -> list[str]:
     """Return the addresses of the given number of workers, host by host, once all have started.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Client of the cluster.
+    count : int
+        How many workers.
+    timeout : float
+        Seconds to wait.
+    queue : bool
+        Do not count the time for which jobs wait in the batch system's queue.
 
     Raises
     ------
     InputError
         If the batch system accepts none of the jobs.
     RunError
-        If they have not within `timeout` seconds; the message names those that have not.
+        If they have not within `timeout` seconds, or some can no longer come; the message names those that have not.
     """
     ends = time.monotonic() + timeout
-    while len(workers := workers_there(client)) < count:
-        check_submissions(client)
+    while True:
+        news, workers = news_of(client), workers_there(client)  # in this order none is missed that comes between
+        if len(workers) >= count:
+            break
+        if news.lost and len(workers) + news.queued + news.unknown < count:
+            raise RunError(
+                f"{len(workers)} of {count} workers are there, and too few others can come: {_why(news)}; remedy that, "
+                "and start again"
+            )
+        if queue and news.queued:
+            ends = time.monotonic() + timeout
         if time.monotonic() > ends:
             raise RunError(
-                f"{len(workers)} of {count} workers were there after {timeout:g} s; {_missing(client, workers)}look at "
-                "the batch system's queue and at the jobs' output (all nodes must see its folder), or give them more "
-                "time (start_timeout in the cluster's file)"
+                f"{len(workers)} of {count} workers were there after {timeout:g} s; {_told(news)}look at the batch "
+                "system's queue and at the jobs' output (all nodes must see its folder), or give them more time "
+                "(start_timeout in the cluster's file)"
             )
         time.sleep(_OFTEN)
     return sorted(workers, key=lambda address: (workers[address]["host"], str(workers[address]["name"])))[:count]
@@ -56,36 +77,48 @@ def workers_there(client: Client) -> dict[str, Any]:
     # Not `Client.scheduler_info`: the client's own poll every two seconds, which asks for no worker, may
     # overwrite the answer before it is returned, and all workers would seem lost.
     scheduler: Any = client.scheduler
+    workers: dict[str, Any] = _answer(client, lambda: scheduler.identity(n_workers=-1))["workers"]
+    return workers
+
+
+def news_of(client: Client) -> News:
+    """Ask the scheduler for the news of the batch system's queue.
+
+    Raises
+    ------
+    InputError
+        If the batch system has refused the first job, and none will come.
+    RunError
+        If the scheduler does not answer for half a minute.
+    """
+    scheduler: Any = client.scheduler
+    news = News(**_answer(client, lambda: scheduler.get_metadata(keys=[NEWS], default={})))
+    if news.refused and not news.accepted:
+        raise InputError(f"{news.system} refuses the job: {news.refused}")
+    return news
+
+
+def _answer(client: Client, question: Callable[[], Any]) -> Any:
     ends = time.monotonic() + _SILENCE
     while True:
         try:
-            workers: dict[str, Any] = client.sync(scheduler.identity, n_workers=-1)["workers"]  # type: ignore[no-untyped-call]
+            return client.sync(question)  # type: ignore[no-untyped-call]
         except OSError as error:
             if time.monotonic() > ends:
                 raise RunError(f"the scheduler has not answered for {_SILENCE:g} s ({error}); is it there?") from error
             time.sleep(_POLL)
-        else:
-            return workers
 
 
-def _missing(client: Client, workers: Mapping[str, Any]) -> str:
-    """Name the workers that did not start, and their jobs, if the cluster is our own."""
-    started = getattr(client.cluster, "workers", {})
-    there = {worker["name"] for worker in workers.values()}
-    jobs = [
-        f"{name} (job {job.job_id})" if getattr(job, "job_id", None) else str(name)
-        for name, job in started.items()
-        if name not in there
-    ]
-    words = getattr(getattr(client.cluster, "submissions", None), "words", "")
-    refused = f"the last submission was refused: {words}; " if words else ""
-    return f"missing: {', '.join(jobs)}; {refused}" if jobs else refused
+def _told(news: News) -> str:
+    """Name the workers that did not start."""
+    missing = f"missing: {', '.join(news.missing)}; " if news.missing else ""
+    refused = f"the last submission was refused: {news.refused}; " if news.refused else ""
+    return missing + refused
 
 
-def check_submissions(client: Client) -> None:
-    """Raise `InputError` if the batch system has refused the first job, and none will come."""
-    if (submissions := getattr(client.cluster, "submissions", None)) is not None:
-        submissions.check()
+def _why(news: News) -> str:
+    """Say what has become of one job: of several, it is mostly the same."""
+    return news.lost[0] + (f" (the first of {len(news.lost)} such jobs)" if news.lost[1:] else "")
 
 
 class Patience:
@@ -109,14 +142,15 @@ class Patience:
         Raises
         ------
         RunError
-            If there has been none for so long.
+            If there has been none for so long, apart from the time in the batch system's queue, or none can come.
         InputError
             If the batch system accepts none of the jobs.
         """
-        check_submissions(self.client)
-        workers = workers_there(self.client)
-        if workers:
+        news, workers = news_of(self.client), workers_there(self.client)
+        if workers or news.queued:
             self.ends = time.monotonic() + self.seconds
+        elif news.lost and not news.unknown:
+            raise RunError(f"there is no worker, and none can come: {_why(news)}; remedy that, and start again")
         elif time.monotonic() > self.ends:
             raise RunError(
                 f"there has been no worker for {self.seconds:g} s; look at the batch system's queue and at the jobs' "

@@ -1,8 +1,8 @@
 """Pipelines: notebooks executed in order by papermill, and the record of what was done."""
 
 from hcskit.pipeline._find import list_pipelines
-from hcskit.pipeline._notebook import StepNotebook
-from hcskit.pipeline._run import run_pipeline
+from hcskit.pipeline._notebook import StepNotebook, named_paths
+from hcskit.pipeline._run import run_pipeline, set_aside
 from hcskit.pipeline._shipped import copy_shipped
 from hcskit.pipeline._spec import Pipeline
 from hcskit.results import RunRecord, StepRecord
@@ -14,5 +14,7 @@ __all__ = [
     "StepRecord",
     "copy_shipped",
     "list_pipelines",
+    "named_paths",
     "run_pipeline",
+    "set_aside",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hcskit.digests import Digests, digest_of_list, is_hidden, stamp, walk
-from hcskit.pipeline._notebook import StepNotebook
+from hcskit.digests import Digest, Digests, digest_of_list, is_hidden, stamp, walk
+from hcskit.pipeline._notebook import StepNotebook, named_paths
 from hcskit.results import RECORD, InputRecord, OutputRecord, StepRecord
 
 __all__ = ["claim", "find_inputs", "inside_run", "read_by", "there", "what_is_there"]
@@ -19,27 +20,47 @@ _NOTEBOOKS = "notebooks"
 def inside_run(notebook: StepNotebook, values: Mapping[str, Any], run: Path) -> dict[str, Any]:
     """Return a step's parameters as they are recorded: paths inside the run start there, so that it may be moved."""
     return {
-        name: _from(run, Path(value)) if name in notebook.paths and value is not None else value
+        name: _inside(run, value) if name in notebook.paths and value is not None else value
         for name, value in values.items()
     }
+
+
+def _inside(run: Path, value: Any) -> str | list[str]:
+    paths = [_from(run, path) for path in named_paths(value)]
+    return paths if isinstance(value, list) else paths[0]
 
 
 def find_inputs(
     notebook: StepNotebook, values: Mapping[str, Any], run: Path, others: list[StepRecord], digests: Digests
 ) -> list[InputRecord]:
-    """Describe what a step's parameters name, but for what is a step's output: that is known as such."""
+    """Describe what a step's parameters name, but for what is a step's output: that is known as such.
+
+    Several folders of one parameter are described together, by the folder that holds them all.
+    """
     written = {output.path for step in others for output in step.outputs}
     found = []
     for name in notebook.paths:
-        path = Path(values[name]) if values[name] is not None else run
-        own = _from(run, path)
-        is_written = any(part in written for part in (own, *map(str, Path(own).parents)))
-        if path == run or is_written or (run / _NOTEBOOKS) in path.parents:
-            continue
-        digest = digests.of(path, leave_out=run, remember=True)
-        if digest is not None:
-            found.append(InputRecord(parameter=name, path=own, **vars(digest)))
+        known = {}
+        for path in named_paths(values[name]):
+            own = _from(run, path)
+            is_written = any(part in written for part in (own, *map(str, Path(own).parents)))
+            if path == run or is_written or (run / _NOTEBOOKS) in path.parents:
+                continue
+            digest = digests.of(path, leave_out=run, remember=True)
+            if digest is not None:
+                known[own] = digest
+        if known:
+            found.append(InputRecord(parameter=name, path=os.path.commonpath(known), **vars(_together(known))))
     return found
+
+
+def _together(known: Mapping[str, Digest]) -> Digest:
+    """Return one digest for all folders; they may be moved together."""
+    if len(known) == 1:
+        return next(iter(known.values()))
+    shared = os.path.commonpath(known)
+    sha256 = digest_of_list({os.path.relpath(path, shared): digest.sha256 for path, digest in known.items()})
+    return Digest(sha256, sum(one.files for one in known.values()), sum(one.bytes for one in known.values()))
 
 
 def read_by(step: StepRecord) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ from dask.utils import format_bytes
 from hcskit import planning, training
 from hcskit.cluster import AnyCluster, ClusterConfig, check_training, config_of
 from hcskit.data import ScreenData
-from hcskit.errors import HcskitError, InputError
+from hcskit.errors import HcskitError, InputError, ReaderError
 from hcskit.inference import predictable_fields
 from hcskit.pipeline._apart import call_apart
-from hcskit.pipeline._notebook import StepNotebook
+from hcskit.pipeline._notebook import StepNotebook, named_paths
 from hcskit.platemap import read_plate_map
-from hcskit.readers import ImageIndex, file_images, read_folder
+from hcskit.readers import ImageIndex, file_images, read_folders
 from hcskit.recipe import Recipe
 from hcskit.screen import make_plate, match_plate_map, max_projection, treated_fields
 from hcskit.store import open_plates, stored_bytes
@@ -29,7 +30,7 @@ from hcskit.store import open_plates, stored_bytes
 __all__ = ["check_steps"]
 
 
-def check_steps(steps: Sequence[tuple[StepNotebook, Mapping[str, Any]]], run: Path) -> None:
+def check_steps(steps: Sequence[tuple[StepNotebook, Mapping[str, Any]]], run: Path) -> list[str]:
     """Refuse steps that cannot succeed, before the first of them runs; reads labels and headers, and writes nothing.
 
     The steps that come with hcskit are checked, by their names and parameters; what a step of your own needs is its
@@ -41,6 +42,11 @@ def check_steps(steps: Sequence[tuple[StepNotebook, Mapping[str, Any]]], run: Pa
         The steps that are to run, with all of their parameters.
     run : pathlib.Path
         Folder of the run.
+
+    Returns
+    -------
+    list of str
+        What is wrong with plates that the import will set aside.
 
     Raises
     ------
@@ -59,6 +65,16 @@ def check_steps(steps: Sequence[tuple[StepNotebook, Mapping[str, Any]]], run: Pa
     if faults:
         listed = "".join("\n  - " + fault.replace("\n", "\n    ") for fault in faults)
         raise InputError(f"{len(faults)} faults were found, and nothing was run:{listed}")
+    return list(outlook.aside)
+
+
+@dataclass
+class _Foreseen:
+    """What is known of a plate before it is imported: its labels, the bytes that it takes, and what is wrong."""
+
+    plate: xr.Dataset | None = None
+    room: int = 0
+    faults: dict[str, None] = field(default_factory=dict)
 
 
 class _Outlook:
@@ -70,12 +86,15 @@ class _Outlook:
         The plates as they will be; empty as long as they are not known.
     faults : dict of str to None
         Sentences, each once.
+    aside : dict of str to None
+        Faults of plates that will be set aside.
     """
 
     def __init__(self, run: Path) -> None:
         self.run = run
         self.plates: dict[str, xr.Dataset] = {}
         self.faults: dict[str, None] = {}
+        self.aside: dict[str, None] = {}
         self._room = 0
         if next(run.glob("*.zarr"), None) is not None:
             with self._noting():
@@ -90,9 +109,12 @@ class _Outlook:
             "response": self._fit,
         }
         known = notebook.name in checks or notebook.name in ("quality", "report")
-        missing = {name for name in notebook.paths if known and self._lacks(values[name])}
-        for name in missing:
-            self.faults[f"there is no file or folder {values[name]} (parameter {name})"] = None
+        missing = {}
+        for name in notebook.paths if known else ():
+            if gone := [path for path in named_paths(values[name]) if self._lacks(path)]:
+                missing[name] = gone
+        for name, gone in missing.items():
+            self.faults |= {f"there is no file or folder {path} (parameter {name})": None for path in gone}
         usable = {name: value for name, value in values.items() if name not in missing}
         if usable.get("cluster") is not None:
             with self._noting():
@@ -110,58 +132,74 @@ class _Outlook:
                 f"has {format_bytes(free)} free; make room, or choose another folder with --out"
             ] = None
 
-    def _lacks(self, path: Any) -> bool:
+    def _lacks(self, path: Path) -> bool:
         """Whether there is nothing at a path, nor will a step make it."""
-        return isinstance(path, str) and not Path(path).exists() and self.run not in (Path(path), *Path(path).parents)
+        return not path.exists() and self.run not in (path, *path.parents)
 
     def _call(self, check: Callable[..., None], values: Mapping[str, Any]) -> None:
         """Call a check if the step has what it looks at: a lab's own step of that name may not."""
-        wanted = list(inspect.signature(check).parameters)
-        if all(name in values for name in wanted):
+        wanted = inspect.signature(check).parameters
+        if all(name in values or one.default is not one.empty for name, one in wanted.items()):
             with self._noting():
-                check(*(values[name] for name in wanted))
+                check(**{name: values[name] for name in wanted if name in values})
 
     @contextmanager
-    def _noting(self) -> Iterator[None]:
+    def _noting(self, faults: dict[str, None] | None = None) -> Iterator[None]:
         try:
             yield
         except (HcskitError, OSError) as error:
-            self.faults[str(error)] = None
+            (self.faults if faults is None else faults)[str(error)] = None
 
     def _import(
         self,
-        source: str | None,
+        source: str | list[str] | None,
         plate_map: str | None,
         reader: str | None,
         layout: str | None,
         plate: str | None,
-        time: int | str | None,
         allow_missing: bool,
         follow_links: bool,
+        time: int | str | None = None,
+        set_aside: bool = False,
     ) -> None:
         self.plates = {}
         if source is None:  # the simulated plate of the run, which an earlier step makes
             return
-        raw = []
-        for index in read_folder(source, layout or reader, plate, self.run, time=time, follow_links=follow_links):
-            with self._noting():
-                index.check_absent(allow_missing)
-            with self._noting():
-                raw.append(self._foresee(index, plate_map, allow_missing))
+        unread: dict[str, ReaderError] = {}
+        exports = read_folders(
+            *(named_paths(source), layout or reader, plate, self.run),
+            time=time,
+            follow_links=follow_links,
+            refused=unread if set_aside else None,
+        )
+        foreseen = [self._foresee(index, plate_map, allow_missing) for export in exports for index in export]
+        faults = dict.fromkeys(map(str, unread.values())) | {fault: None for one in foreseen for fault in one.faults}
+        good = [one for one in foreseen if not one.faults]
+        if set_aside and good:
+            self.aside |= faults
+        else:
+            self.faults |= faults
+            good = foreseen
         if next(self.run.glob("*.zarr"), None) is None:  # an import that was stopped had the room
-            with self._noting():
-                self._room += stored_bytes(raw)
+            self._room += sum(one.room for one in good)
+        raw = [one.plate for one in good if one.plate is not None]
         self.plates = {str(plate.attrs["plate"]): max_projection(plate) for plate in raw}
 
-    def _foresee(self, index: ImageIndex, plate_map: str | None, allow_missing: bool) -> xr.Dataset:
-        """Return the plate that an index will become."""
-        info = index.info(check=False)
-        images = file_images(index, info)
-        table = index.plate_map if plate_map is None else read_plate_map(plate_map, index.plate)
-        if table is not None:
-            with self._noting():
-                table = match_plate_map(info.wells, table, plate=info.name, allow_missing=allow_missing)
-        return make_plate(info, images.chunked(info.dims), images.present, table)
+    def _foresee(self, index: ImageIndex, plate_map: str | None, allow_missing: bool) -> _Foreseen:
+        """Look at the plate that an index will become."""
+        found = _Foreseen()
+        with self._noting(found.faults):
+            index.check_absent(allow_missing)
+        with self._noting(found.faults):
+            info = index.info(check=False)
+            images = file_images(index, info)
+            table = index.plate_map if plate_map is None else read_plate_map(plate_map, index.plate)
+            if table is not None:
+                with self._noting(found.faults):
+                    table = match_plate_map(info.wells, table, plate=info.name, allow_missing=allow_missing)
+            found.plate = make_plate(info, images.chunked(info.dims), images.present, table)
+            found.room = stored_bytes([found.plate])
+        return found
 
     def _train(self, recipe: str, cluster: AnyCluster | None) -> None:
         how, config = Recipe.of(recipe), config_of(cluster)

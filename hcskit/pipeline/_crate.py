@@ -78,7 +78,11 @@ def _action(crate: ROCrate, step: StepRecord, run: Path, program: Entity) -> Ent
 
 
 def _parameter(crate: ROCrate, step: StepRecord, name: str, value: Any) -> Entity:
-    properties = {"@type": "PropertyValue", "name": name, "value": str(value)}
+    properties = {
+        "@type": "PropertyValue",
+        "name": name,
+        "value": ", ".join(value) if isinstance(value, list) else str(value),
+    }
     return crate.add(ContextEntity(crate, f"#{Path(step.output).stem}-{name}", properties=properties))
 
 

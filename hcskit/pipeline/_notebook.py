@@ -6,16 +6,19 @@
     run: Path = Path("../runs/notebooks")  # folder of the run
     focus_z: float = -5.0                  # robust z-score below which a field is out of focus
 
-The cell is parsed, never executed: values are literals, or ``Path("…")``. A parameter without a value is required.
+The cell is parsed, never executed: values are literals, or ``Path("…")``. A parameter without a value is required. One
+of the type ``list[Path]`` takes one path, several, or patterns such as ``exports/*``.
 """
 
 from __future__ import annotations
 
 import ast
+import glob
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args
 
 import nbformat
@@ -24,10 +27,30 @@ from pydantic import TypeAdapter, ValidationError
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.inputs import file_sha256
 
-__all__ = ["Parameter", "StepNotebook"]
+__all__ = ["Parameter", "StepNotebook", "named_paths"]
 
-_TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path, "None": type(None)}
+_TYPES: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "Path": Path,
+    "list[Path]": list[Path],
+    "None": type(None),
+}
 _REQUIRED = object()
+
+
+def named_paths(value: Any) -> list[Path]:
+    """Return the paths that the value of a parameter names: none, one, or those of a list.
+
+    Examples
+    --------
+    >>> named_paths(None), len(named_paths("/data/a")), len(named_paths(["/data/a", "/data/b"]))
+    ([], 1, 2)
+    """
+    every = value if isinstance(value, list | tuple) else [value]
+    return [Path(one) for one in every if one is not None]
 
 
 @dataclass(frozen=True)
@@ -39,7 +62,7 @@ class Parameter:
     name : str
         Its name.
     type : type
-        ``str``, ``int``, ``float``, ``bool``, ``Path``, or one of these or ``None``.
+        ``str``, ``int``, ``float``, ``bool``, ``Path``, ``list[Path]``, or one of these or ``None``.
     default : object
         Its value where none is given.
     """
@@ -57,23 +80,49 @@ class Parameter:
     def type_name(self) -> str:
         """The type as it is written in the cell: ``Path | None``."""
         names = {type: name for name, type in _TYPES.items()}
-        return " | ".join(names[type] for type in get_args(self.type) or [self.type])
+        return " | ".join(names[kind] for kind in self._kinds)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a file or a folder, or several."""
+        return bool({Path, list[Path]}.intersection(self._kinds))
+
+    @property
+    def _kinds(self) -> tuple[Any, ...]:
+        return get_args(self.type) if isinstance(self.type, UnionType) else (self.type,)
 
     def convert(self, value: Any, base: Path) -> Any:
         """Convert a value to the parameter's type; a path is taken from `base` and becomes absolute text.
 
+        In a list of paths, a pattern stands for what it matches, sorted by name.
+
         Raises
         ------
         InputError
-            If the value is not of that type.
+            If the value is not of that type, or a pattern matches nothing.
         """
         if isinstance(value, date):
             value = str(value)  # YAML makes a date of 2026-01-31
+        if list[Path] in self._kinds and isinstance(value, str | Path):
+            value = [value]
+        if isinstance(value, list) and list[Path] not in self._kinds:
+            raise InputError(f"parameter {self.name} is given twice; it takes one value")
         try:
             checked = TypeAdapter(self.type).validate_python(value)
         except ValidationError:
             raise InputError(f"parameter {self.name} is {value!r}; expected {self.type_name}") from None
+        if isinstance(checked, list):
+            return list(dict.fromkeys(path for one in checked for path in self._matches(base / one)))
         return str((base / checked).resolve()) if isinstance(checked, Path) else checked
+
+    def _matches(self, pattern: Path) -> list[str]:
+        """Return the paths that a pattern matches, or the path itself."""
+        if pattern.exists() or not glob.has_magic(str(pattern)):
+            return [str(pattern.resolve())]
+        found = sorted(glob.glob(str(pattern)))  # noqa: PTH207 - the pattern is absolute
+        if not found:
+            raise InputError(f"parameter {self.name}: nothing matches {pattern}")
+        return [str(Path(path).resolve()) for path in found]
 
 
 @dataclass(frozen=True)
@@ -123,9 +172,7 @@ class StepNotebook:
     @property
     def paths(self) -> list[str]:
         """Names of the parameters that are files or folders."""
-        return [
-            name for name, parameter in self.parameters.items() if Path in (parameter.type, *get_args(parameter.type))
-        ]
+        return [name for name, parameter in self.parameters.items() if parameter.is_path]
 
     def _source(self) -> str:
         try:

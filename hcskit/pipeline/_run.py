@@ -20,14 +20,14 @@ from hcskit.pipeline._cluster import RunCluster
 from hcskit.pipeline._crate import write_crate
 from hcskit.pipeline._faults import how_it_ended, raise_told
 from hcskit.pipeline._kernel import execute
-from hcskit.pipeline._notebook import StepNotebook
+from hcskit.pipeline._notebook import StepNotebook, named_paths
 from hcskit.pipeline._plan import Choice, pair, why
 from hcskit.pipeline._spec import Pipeline
-from hcskit.results import RunRecord, StepRecord
+from hcskit.results import SET_ASIDE, RunRecord, StepRecord, has_table, read_table
 from hcskit.results._record import now
 from hcskit.software import batch_job, code_digest, commit, versions
 
-__all__ = ["run_pipeline"]
+__all__ = ["run_pipeline", "set_aside"]
 
 _Bound = list[tuple[StepNotebook, dict[str, Any]]]
 
@@ -99,7 +99,8 @@ def run_pipeline(
     choice.check([notebook.name for notebook, _ in bound])
     record = _record(pipeline, bound, run)  # refuses a folder that holds something else, before the lock is put there
     shared = RunCluster(cluster, run / "logs", say)
-    check_steps([shared.described(*step) for step in _due(bound, record, choice, run)], run)
+    for fault in check_steps([shared.described(*step) for step in _due(bound, record, choice, run)], run):
+        say(f"will be set aside: {fault}")
     if dry_run:
         _Pass(bound, record, run, choice, say, progress, shared).foresee()
         return record
@@ -112,7 +113,16 @@ def run_pipeline(
             record.finish()
             record.write(run)
             write_crate(record, run)
+    for plate, reason in set_aside(run).items():
+        say(f"set aside, and not in this run: {plate}: {reason}")
     return record
+
+
+def set_aside(run: str | Path) -> dict[str, str]:
+    """Return the plates that the import of a run set aside, each with its reason."""
+    if not has_table(run, SET_ASIDE):
+        return {}
+    return {str(plate): str(reason) for plate, reason in read_table(run, SET_ASIDE)["reason"].items()}
 
 
 def _record(pipeline: Pipeline, bound: _Bound, run: Path) -> RunRecord:
@@ -159,7 +169,7 @@ def _due(bound: _Bound, record: RunRecord, choice: Choice, run: Path) -> _Bound:
         if choice.forced(number, names)
         or not record.steps[number].is_whole
         or record.steps[number].parameters != inside_run(notebook, values, run)
-        or not all(Path(values[name]).exists() for name in notebook.paths if values[name] is not None)
+        or not all(path.exists() for name in notebook.paths for path in named_paths(values[name]))
     ]
 
 

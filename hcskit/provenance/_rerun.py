@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hcskit.names import child
-from hcskit.pipeline import Pipeline, run_pipeline
+from hcskit.pipeline import Pipeline, named_paths, run_pipeline
 from hcskit.provenance._compare import Comparison, compare_runs
 from hcskit.run import open_run
 
@@ -55,6 +55,7 @@ def rerun(
     given: dict[str, Any] = {name: value for name, value in record.parameters.items() if name in known}
     for name in paths & given.keys():
         if given[name] is not None:  # a path inside the run starts there
-            given[name] = target / given[name]
+            paths_there = [target / path for path in named_paths(given[name])]
+            given[name] = paths_there if isinstance(given[name], list) else paths_there[0]
     run_pipeline(pipeline, given, target, say=say, progress=progress)
     return compare_runs(folder, target)

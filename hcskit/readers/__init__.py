@@ -8,6 +8,7 @@ from hcskit.readers._join import JoinBy, join_measurements
 from hcskit.readers._lazy import FileImages, file_images
 from hcskit.readers._presets import presets
 from hcskit.readers._registry import Export, read_folder, readers
+from hcskit.readers._several import read_folders
 from hcskit.readers._summary import describe_summary, summarise
 from hcskit.readers.toolkit import Claim, FilePattern, ImageIndex, Reader, inside, list_files, read_image
 
@@ -26,6 +27,7 @@ __all__ = [
     "list_files",
     "presets",
     "read_folder",
+    "read_folders",
     "read_image",
     "readers",
     "summarise",

@@ -11,7 +11,7 @@ from hcskit.reporting._findings import Findings
 from hcskit.reporting._summary import misses_truth
 from hcskit.reporting._text import count, some
 from hcskit.response import EFFECTS
-from hcskit.results import AS_IN_TRAINING, HISTORY, HITS, MASKS, MODEL, PHENOTYPE_CONTROLS, PLATE_DRIFT
+from hcskit.results import AS_IN_TRAINING, HISTORY, HITS, MASKS, MODEL, PHENOTYPE_CONTROLS, PLATE_DRIFT, SET_ASIDE
 from hcskit.views import format_ec50, format_number
 
 __all__ = ["attention", "headline", "numbers"]
@@ -106,6 +106,7 @@ def _of_truth(findings: Findings) -> list[tuple[str, str, str]]:
 def attention(findings: Findings) -> list[tuple[str, str]]:
     """Return what a scientist should look at before believing the numbers, each with the section that shows it."""
     return [
+        *_about_plates(findings),
         *_about_network(findings),
         *_about_fields(findings),
         *_about_controls(findings),
@@ -113,6 +114,14 @@ def attention(findings: Findings) -> list[tuple[str, str]]:
         *_about_fits(findings),
         *_about_truth(findings),
     ]
+
+
+def _about_plates(findings: Findings) -> list[tuple[str, str]]:
+    aside = findings.get(SET_ASIDE)
+    if aside is None:
+        return []
+    return [(f"{plate} is not in this run: it was set aside. {reason}", "record")
+            for plate, reason in aside["reason"].items()]  # fmt: skip
 
 
 def _about_network(findings: Findings) -> list[tuple[str, str]]:

@@ -27,11 +27,21 @@ from hcskit.results._catalogue import (
     RESPONSES,
     SALIENCY_MAPS,
     SCORES,
+    SET_ASIDE,
     STRENGTHS,
     TRUTH,
     WELLS,
 )
-from hcskit.results._files import find_table, found_tables, has_table, made_from, read_table, write_csv, write_table
+from hcskit.results._files import (
+    find_table,
+    found_tables,
+    has_table,
+    made_from,
+    read_table,
+    remove_table,
+    write_csv,
+    write_table,
+)
 from hcskit.results._illumination import illumination_digest, read_illumination, write_illumination
 from hcskit.results._reading import AS_IN_TRAINING, NOT_THIS_ASSAY
 from hcskit.results._record import InputRecord, OutputRecord, RunRecord, StepRecord
@@ -68,6 +78,7 @@ __all__ = [
     "RESPONSES",
     "SALIENCY_MAPS",
     "SCORES",
+    "SET_ASIDE",
     "STRENGTHS",
     "TRUTH",
     "WELLS",
@@ -85,6 +96,7 @@ __all__ = [
     "made_from",
     "read_illumination",
     "read_table",
+    "remove_table",
     "run_schema",
     "spell",
     "write_csv",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hcskit.results._hits import COMPOUND, HITS, READOUT, SPLIT
+from hcskit.results._import import SET_ASIDE
 from hcskit.results._parts import HISTORY, ILLUMINATION, MODEL, PLATES, RECORD, TRUTH
 from hcskit.results._reading import DISTANCES, PLATE_DRIFT, SALIENCY_MAPS
 from hcskit.results._table import Column, Part, Table
@@ -34,6 +35,7 @@ __all__ = [
     "RESPONSES",
     "SALIENCY_MAPS",
     "SCORES",
+    "SET_ASIDE",
     "STRENGTHS",
     "TRUTH",
     "WELLS",
@@ -284,6 +286,7 @@ WELLS = Table(
 CATALOGUE: dict[str, Table] = {
     table.name: table
     for table in (
+        SET_ASIDE,
         *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, STRENGTHS, DISTANCES, READOUTS, PHENOTYPE_CONTROLS),
         *(PROFILES, PLATE_DRIFT, SALIENCY_MAPS, MASKS, RESPONSES, POINTS, CURVES, HITS),
         *(HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),

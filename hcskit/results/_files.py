@@ -22,7 +22,16 @@ from hcskit.results._catalogue import CATALOGUE
 from hcskit.results._table import Table
 from hcskit.spreadsheet import to_csv
 
-__all__ = ["find_table", "found_tables", "has_table", "made_from", "read_table", "write_csv", "write_table"]
+__all__ = [
+    "find_table",
+    "found_tables",
+    "has_table",
+    "made_from",
+    "read_table",
+    "remove_table",
+    "write_csv",
+    "write_table",
+]
 
 #: Key of the Parquet metadata that says which table a file holds, and in which version.
 _KEY = b"hcskit"
@@ -106,6 +115,19 @@ def made_from(folder: str | Path, table: Table) -> dict[str, str]:
         if own["version"] == table.version:
             return dict(own.get("made_from", {}))
     return {}
+
+
+def remove_table(folder: str | Path, table: Table) -> None:
+    """Remove a table from the results of a screen or a run, if it is there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be removed.
+    """
+    path = Path(folder) / table.where
+    for file in (path, path.with_suffix(".csv")):
+        file.unlink(missing_ok=True)
 
 
 def read_table(folder: str | Path, table: Table) -> pd.DataFrame:

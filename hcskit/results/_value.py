@@ -28,6 +28,8 @@ def spell(value: Any) -> Any:
 def _read(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {_FLOAT}:
         value = float(value[_FLOAT])
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return value
     if value is not None and not isinstance(value, str | int | float | bool):
         raise ValueError(f"{value!r} is not the value of a parameter")
     return value
@@ -36,6 +38,7 @@ def _read(value: Any) -> Any:
 _SCHEMA = {
     "anyOf": [
         {"type": ["string", "integer", "number", "boolean", "null"]},
+        {"type": "array", "items": {"type": "string"}},
         {
             "type": "object",
             "properties": {_FLOAT: {"enum": ["inf", "-inf", "nan"]}},
@@ -44,5 +47,5 @@ _SCHEMA = {
         },
     ]
 }
-#: A parameter's value: text, a number, a truth value or None.
+#: A parameter's value: text, a number, a truth value, a list of paths or None.
 Value: TypeAlias = Annotated[Any, BeforeValidator(_read), PlainSerializer(spell), WithJsonSchema(_SCHEMA)]

@@ -22,7 +22,7 @@ from hcskit.screen import PlateInfo, make_plate, max_projection, screen_tree
 from hcskit.store import _layout
 from hcskit.store._shard import read_image_of_shard
 
-__all__ = ["chunked", "lazy_plates", "open_plate", "open_plates", "plate_folders", "with_results"]
+__all__ = ["chunked", "finished_plates", "lazy_plates", "open_plate", "open_plates", "plate_folders", "with_results"]
 
 #: Results that have a row for each label of a plate.
 _PLATE_RESULTS = (QUALITY, PREDICTIONS, STRENGTHS, PROFILES)
@@ -140,6 +140,11 @@ def plate_folders(path: str | Path) -> list[Path]:
     if not folders:
         raise NotAScreenError(f"{path} holds no plate (a folder <name>.zarr); import one first")
     return folders
+
+
+def finished_plates(path: str | Path) -> set[str]:
+    """Return the names of the plates of a screen whose import was finished."""
+    return {folder.stem for folder in Path(path).glob("*.zarr") if _layout.read_attributes(folder).get("complete")}
 
 
 def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame], level: int = 0) -> xr.Dataset:

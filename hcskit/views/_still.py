@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import holoviews as hv
@@ -14,7 +16,7 @@ from matplotlib.figure import Figure
 from hcskit.errors import InputError
 from hcskit.views._still_axes import draw_figure
 
-__all__ = ["KINDS", "picture_of", "still"]
+__all__ = ["KINDS", "picture_of", "still", "still_look"]
 
 #: Kinds of pictures that `still` makes, with their media types.
 KINDS = {"png": "image/png", "jpg": "image/jpeg", "svg": "image/svg+xml", "pdf": "application/pdf"}
@@ -25,6 +27,7 @@ _MARGIN = (110, 60)  # around a plot whose frame has the given size
 _LOOK: Any = {
     "text.parse_math": False,  # a name may hold a dollar
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # text can be searched
     "svg.hashsalt": "hcskit",  # the same plot makes the same file
     "font.family": "sans-serif",
     "font.sans-serif": ["Liberation Sans", "Arial", "Helvetica", "DejaVu Sans"],
@@ -58,15 +61,22 @@ def still(view: Any, kind: str = "png") -> bytes:
 
 def picture_of(model: Any, kind: str) -> tuple[bytes, int]:
     """Draw a rendered view as `still` does, and return the picture and its width on the screen, in pixels."""
-    with mpl.rc_context(_LOOK), warnings.catch_warnings():
-        # A name may hold letters that the font does not have: they are drawn as boxes.
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+    with still_look():
         picture = _draw(_placed(model))
         buffer = io.BytesIO()
         dpi = _DPI if kind in ("svg", "pdf") else _DPI * _SHARP
         options = {"pil_kwargs": {"quality": 85}} if kind == "jpg" else {"metadata": _dateless(kind)}
         picture.savefig(buffer, format=kind, dpi=dpi, **options)
     return buffer.getvalue(), round(picture.get_figwidth() * _DPI)
+
+
+@contextmanager
+def still_look() -> Iterator[None]:
+    """Give what Matplotlib draws the look of our pictures."""
+    with mpl.rc_context(_LOOK), warnings.catch_warnings():
+        # A name may hold letters that the font does not have: they are drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        yield
 
 
 def _placed(model: Any) -> list[tuple[Any, int, int]]:

@@ -8,6 +8,7 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 
+from hcskit.errors import InputError
 from hcskit.units import convert
 from hcskit.views._style import (
     INK,
@@ -21,7 +22,10 @@ from hcskit.views._style import (
     style,
 )
 
-__all__ = ["parity", "training_curves"]
+__all__ = ["pace_curves", "parity", "training_curves"]
+
+#: Columns of a history that tell how it went on, and what they are called.
+_PACE = {"learning_rate": "learning rate", "images_per_second": "images a second"}
 
 
 def training_curves(history: pd.DataFrame) -> hv.Layout:
@@ -58,6 +62,35 @@ def _learning(history: pd.DataFrame, measure: str, best: float | None) -> hv.Ove
         show_grid=True,
         gridstyle={"xgrid_line_color": None, "ygrid_line_color": "#e6e9ec"},
     )
+
+
+def pace_curves(history: pd.DataFrame) -> hv.Layout:
+    """Draw the learning rate and the images a second by epoch; those of them that the history has.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        Columns ``epoch`` and ``learning_rate``, ``images_per_second``, or one of them.
+
+    Raises
+    ------
+    InputError
+        If it has neither.
+    """
+    known = [name for name in _PACE if name in history and history[name].notna().any()]
+    if not known:
+        raise InputError("the history has neither a learning rate nor images a second")
+    look = {"backend": "bokeh", "color": PALETTE[0]}
+    views = []
+    for name in known:
+        table = history[["epoch", name]].rename(columns={name: "value"})
+        layers = [
+            hv.Curve(table, "epoch", "value").opts(line_width=2, **look),
+            hv.Scatter(table, "epoch", "value").opts(size=5, tools=["hover"], **look),
+        ]
+        options = {"title": _PACE[name], "ylabel": _PACE[name], "xlabel": "epoch", "ylim": (0, None)}
+        views.append(style(hv.Overlay(layers), width=460, height=280, show_grid=True, show_legend=False, **options))
+    return hv.Layout(views).cols(2)
 
 
 def parity(matched: pd.DataFrame) -> hv.Overlay:

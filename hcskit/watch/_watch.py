@@ -14,7 +14,7 @@ from hcskit.errors import InputError
 from hcskit.files import make_folder
 from hcskit.locks import locked
 from hcskit.names import alike, child, safe_name
-from hcskit.pipeline import Pipeline, run_pipeline
+from hcskit.pipeline import Pipeline, named_paths, run_pipeline
 from hcskit.results._record import now
 from hcskit.watch._arrival import Contents, look_into, what_lacks
 from hcskit.watch._ledger import Entry
@@ -197,8 +197,8 @@ class _Watch:
     def _others(self, parameters: Mapping[str, str], run: Path) -> list[Path]:
         """List what else a run reads, such as a plate map and a model."""
         bound = self.pipeline.bind(parameters, run)
-        named = {values[name] for notebook, values in bound for name in notebook.paths if name != "source"}
-        paths = {Path(value).resolve() for value in named if value is not None}
+        named = [values[name] for notebook, values in bound for name in notebook.paths if name != "source"]
+        paths = {path.resolve() for value in named for path in named_paths(value)}
         return sorted(path for path in paths if run not in (path, *path.parents))
 
     def _is_settled(self, name: str, entry: Entry | None, stamp: str) -> bool:

@@ -214,3 +214,48 @@ def test_nothing_is_shown_without_the_token(address: str, path: str) -> None:
 def test_no_file_of_the_run_is_served(opened: Page, address: str) -> None:
     for path in ("/results/responses.csv", "/static/%2e%2e/results/responses.csv", "/P1.zarr/zarr.json"):
         assert opened.request.get(address + path).status == 404
+
+
+def test_the_further_pages_open_when_they_are_asked_for_and_stand_in_the_address(opened: Page) -> None:
+    opened.get_by_text("Screen", exact=True).click()
+    expect(opened.get_by_text("1st principal")).to_have_count(0)
+    expect(opened.get_by_text("run hcskit embed first")).to_be_visible()
+    expect(opened.get_by_text("tests have p <")).to_be_visible()
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="SVG").first.click()
+    assert "<svg" in Path(download.value.path()).read_text()
+    opened.mouse.click(*_compound(opened, "potent"))
+    expect(opened.get_by_text("Selected: potent")).to_be_visible()
+    opened.wait_for_url("**page=Screen*")
+    assert selection(opened)["compounds"] == ["potent"]
+    opened.get_by_text("Quality", exact=True).click()
+    expect(opened.get_by_text("run hcskit train first").first).to_be_visible()
+    opened.get_by_text("Compounds", exact=True).first.click()
+    expect(opened.locator("ul.legend li")).to_contain_text(["potent"])
+
+
+def _compound(page: Page, name: str) -> tuple[float, float]:
+    """Where a compound is in the plot of potency and effect; it is scrolled into view."""
+    page.get_by_text("Potency and effect").scroll_into_view_if_needed()
+    page.get_by_text("Click a compound to select it").scroll_into_view_if_needed()
+    place = page.evaluate(
+        """(name) => {
+          for (const view of Object.values(Bokeh.index.roots ?? Bokeh.index)) {
+            for (const child of walk(view)) {
+              const model = child.model
+              for (const renderer of child.frame ? model.renderers : []) {
+                const data = renderer.data_source.data
+                if (data.effect && data.ec50) {
+                  const row = Array.from(data.compound).indexOf(name)
+                  const box = child.canvas_view.el.getBoundingClientRect()
+                  return [box.x + child.frame.x_scale.compute(data.ec50[row]),
+                          box.y + child.frame.y_scale.compute(data.effect[row])]
+                }
+              }
+            }
+          }
+          function* walk(view) { yield view; for (const one of view.child_views ?? []) yield* walk(one) }
+        }""",
+        name,
+    )
+    return place[0], place[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,7 +13,8 @@ import dask
 import pytest
 
 from hcskit.cluster import ClusterConfig, open_cluster
-from hcskit.cluster._batch import _jobqueue_class, job_options
+from hcskit.cluster._batch import _jobqueue_class, job_class, job_options
+from hcskit.cluster._submissions import Submissions
 from hcskit.errors import InputError, StoreError
 
 SLURM = ClusterConfig(
@@ -35,6 +37,7 @@ def job_script(config: ClusterConfig, folder: Path) -> str:
     certificates.mkdir()
     cluster_class = _jobqueue_class(config.kind)
     options = job_options(config, "hcskit-0", folder, certificates)
+    options["job_cls"] = job_class(config, cluster_class.job_cls, Submissions(config.kind, 1.0, print))
     with dask.config.set(config.site_settings), cluster_class(**options) as cluster:
         return str(cluster.job_script())
 
@@ -61,6 +64,22 @@ def test_a_job_asks_for_what_the_file_says(tmp_path: Path) -> None:
     assert command[3].startswith("tls://127.0.0.1:")
     assert (options["--nthreads"], options["--memory-limit"], options["--interface"]) == ("40", "64.00GiB", "lo")
     assert (options["--local-directory"], options["--death-timeout"]) == ("/scratch", "60")
+
+
+def test_one_job_starts_a_worker_on_each_of_its_nodes(tmp_path: Path) -> None:
+    config = SLURM.model_copy(update={"placement": "one_job", "workers": 3})
+    lines = job_script(config, tmp_path).splitlines()
+    assert {"#SBATCH --nodes=3", "#SBATCH --ntasks=3", "#SBATCH --ntasks-per-node=1", "#SBATCH --mem=64G"} <= set(lines)
+    *step, task = shlex.split(lines[-1])
+    assert step[0] == "srun"
+    assert {"--kill-on-bad-exit=1", "--ntasks-per-node=1", "--cpus-per-task=40"} <= set(step)
+    names = []
+    for number in ("0", "1", "10"):
+        shown = task.replace("exec ", "echo ")
+        environment = {"SLURM_PROCID": number}
+        told = subprocess.run(["sh", "-c", shown], env=environment, capture_output=True, text=True, check=True).stdout
+        names.append(dict(pairwise(told.split()))["--name"])
+    assert names == ["dummy-name", "dummy-name.1", "dummy-name.10"]
 
 
 def test_a_job_script_holds_no_secret(tmp_path: Path) -> None:
@@ -107,6 +126,7 @@ JOB = "kind: slurm\ncores: 2\nmemory: 3GB\nwalltime: '1:00'\n"
         ("nodelist: 2", "nodelist: there is no such field; it can be account, address"),
         ("workers: 0", "workers: found 0; it must be greater than or equal to 1"),
         ("workers: two", "workers: found 'two'; it must be a valid integer"),
+        ("placement: one_job", "placement: found 'one_job'; only Slurm has it, and the kind is local"),
         (f"{JOB}gpus_per_rank: 2", "gpus_per_rank: found 2; it must be 0 or 1"),
         (f"{JOB}log_directory: 3", "log_directory: found 3; it is not a valid path"),
         (f"{JOB.replace('3GB', 'lots')}", "memory: found 'lots'; it must be a size with its unit, such as 64GiB"),

@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-
-from hcskit.cli import main
-
-
-@pytest.fixture
-def hcskit() -> Iterator[Any]:
-    def hcskit(*arguments: str | Path) -> Result:
-        return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield hcskit
-    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_failing_step_exits_1_and_names_step_error_and_notebook(lab: Any, hcskit: Any, tmp_path: Path) -> None:
@@ -54,7 +39,7 @@ def test_bad_input_exits_2_with_one_sentence_and_a_traceback_only_for_debug(
     [
         (["epochs"], "-p 'epochs' is not NAME=VALUE"),
         (["epochs="], "-p 'epochs=' is not NAME=VALUE"),  # as from an unset variable in a script
-        (["epochs=1", "epochs=2"], "parameter epochs is given twice"),
+        (["epochs=1", "epochs=2"], "parameter epochs is given twice; it takes one value"),
     ],
 )
 def test_parameters_that_are_no_pairs_are_refused(

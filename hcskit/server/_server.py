@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import panel as pn
+from panel.io.resources import LOCAL_DIST
 
-from hcskit.app._page import page
-from hcskit.app._selection import Selection
-from hcskit.app._token import TokenAuth
+from hcskit.app import Selection, html, page
 from hcskit.errors import InputError, NotAScreenError
+from hcskit.provenance import list_runs
 from hcskit.results import PARTS
+from hcskit.server._index import Pair, index_page
+from hcskit.server._token import TokenAuth
 
 __all__ = ["make_server", "serve"]
 
@@ -36,7 +39,7 @@ def serve(
     Parameters
     ----------
     runs : sequence of path-like
-        Folders of runs.
+        Folders of runs, or folders that hold runs. Several runs have an index, and a page each.
     address : str
         Address to listen on. Beyond this machine's own, whoever has the token and reaches the address sees the runs and
         can mask wells, and the connection is not encrypted.
@@ -52,7 +55,7 @@ def serve(
     Raises
     ------
     InputError
-        If a folder is no run, or the address is none.
+        If a folder is no run and holds none, or the address is none.
     """
     server, url = make_server(runs, address=address, port=port, token=token, origins=origins)
     if not _is_loopback(address):
@@ -77,7 +80,8 @@ def make_server(
     url : str
         With the token.
     """
-    folders = {_slug(Path(run), place): _checked(Path(run)) for place, run in enumerate(runs)}
+    found = [folder for given in runs for folder in _runs(Path(given))]
+    folders = {_slug(folder, place): folder for place, folder in enumerate(dict.fromkeys(found))}
     if not folders:
         raise InputError("no run is given; name at least one folder of a run")
     _is_loopback(address)
@@ -86,7 +90,7 @@ def make_server(
     key = token or secrets.token_urlsafe(24)
     if len(key) < 8:
         raise InputError(f"a token of {len(key)} characters is easily guessed; expected 8 or more")
-    paths: dict[str, Any] = {"/" if len(folders) == 1 else slug: _application(own) for slug, own in folders.items()}
+    paths = _applications(folders)
     server = pn.io.server.get_server(
         paths,
         address=address,
@@ -108,39 +112,83 @@ class _Page(pn.template.VanillaTemplate):
     _resources: ClassVar[Any] = {"css": {}}
 
 
-def _application(folder: Path) -> Callable[[], pn.template.base.BasicTemplate]:
-    """Return what makes the page of a session: each has a selection of its own."""
+def _applications(folders: Mapping[str, Path]) -> dict[str, Callable[[], Any]]:
+    """Return what makes the page of each session, by path: each session has a selection of its own."""
+    several = len(folders) > 1
+    pages: dict[str, Callable[[], Any]] = {  # Panel takes functions, and shows partial ones as they are
+        slug if several else "/": lambda folder=folder: _run_page(folder, index=several)
+        for slug, folder in folders.items()
+    }
+    return pages | ({"/": lambda: _index(folders)} if several else {})
 
-    def session() -> pn.template.base.BasicTemplate:
-        selection = Selection()
-        selection.follow_address()
-        return _Page(
-            title=folder.resolve().name,
-            main=[page(folder, selection)],
-            header_background="#1f2933",
-            raw_css=[_FRAME],
-            busy_indicator=None,
-        )
 
-    return session
+def _run_page(folder: Path, *, index: bool) -> pn.template.base.BasicTemplate:
+    selection = Selection()
+    selection.follow_address()
+    back = [html("<a href='./' style='color: inherit'>All runs</a>", align="center")] if index else []
+    return _framed(folder.resolve().name, page(folder, selection), *back)
+
+
+def _index(folders: Mapping[str, Path]) -> pn.template.base.BasicTemplate:
+    pair = Pair()
+    if pn.state.location is not None:
+        pn.state.location.sync(pair, ["first", "second"])
+    return _framed("Runs", index_page(folders, _names(folders), pair))
+
+
+def _names(folders: Mapping[str, Path]) -> dict[str, str]:
+    """Return the names of runs: paths from the folder that they share, so that no two are alike."""
+    paths = [folder.resolve() for folder in folders.values()]
+    shared = Path(os.path.commonpath([path.parent for path in paths]))
+    return {slug: str(path.relative_to(shared)) for slug, path in zip(folders, paths, strict=True)}
+
+
+def _framed(title: str, content: Any, *header: Any) -> pn.template.base.BasicTemplate:
+    if pn.state.curdoc is not None:
+        # Panel's own templates forget it, and what is drawn later would ask another server for its styles.
+        pn.state.curdoc.template_variables["dist_url"] = LOCAL_DIST
+    return _Page(
+        title=title,
+        main=[content],
+        header=[*header, _theme_button()],
+        header_background="#1f2933",
+        raw_css=[_FRAME],
+        busy_indicator=None,
+    )
+
+
+def _theme_button() -> pn.widgets.Button:
+    """Return what opens the page again, dark or light; what is selected stays in the address."""
+    other = "default" if pn.config.theme == "dark" else "dark"
+    button = pn.widgets.Button(
+        label="Light" if other == "default" else "Dark", color="light", variant="outline", width=70, height=30
+    )
+    button.js_on_click(
+        code=f"const to = new URL(location); to.searchParams.set('theme', '{other}'); location = to.href"
+    )
+    return button
 
 
 _FRAME = """
 #header { height: 44px; padding: 0 12px; }
 #main { padding: 4px; }
 :root { --bokeh-base-font: system-ui, sans-serif; }
-#header-items { width: auto; }
+#header-items { width: auto; margin-left: auto; }
 #app-title { flex: auto; min-width: 0; }
 a.title { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; unicode-bidi: plaintext; }
 """
 
 
-def _checked(folder: Path) -> Path:
+def _runs(folder: Path) -> list[Path]:
+    """Return a run, or the runs that a folder holds."""
     if not folder.is_dir():
         raise NotAScreenError(f"there is no folder {folder}")
-    if not any(part.there(folder) for part in PARTS):
-        raise NotAScreenError(f"{folder} holds no part of a run or a screen; import a plate first")
-    return folder
+    if any(part.there(folder) for part in PARTS):
+        return [folder]
+    found = [folder / name for name in list_runs(folder).index]
+    if not found:
+        raise NotAScreenError(f"{folder} holds no part of a run or a screen, and no run; import a plate first")
+    return found
 
 
 def _slug(folder: Path, place: int) -> str:

@@ -1,0 +1,66 @@
+"""The frame of a page: panes with a title, in rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+
+__all__ = ["html", "pane", "rows", "scrolled"]
+
+#: Style of what is inside the panes.
+_INSIDE = """
+:host { font-size: 13px; }
+ul.legend, ul.masks { list-style: none; margin: 0; padding: 0; max-height: 84px; overflow-y: auto; }
+ul.legend li, ul.masks li { overflow-wrap: anywhere; unicode-bidi: plaintext; margin: 1px 0; }
+ul.legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; }
+.hint, p { margin: 4px 0; opacity: 0.85; overflow-wrap: anywhere; }
+.notice { border-left: 3px solid #e69f00; padding-left: 8px; }
+.scroll { overflow: auto; max-height: 330px; }
+table { border-collapse: collapse; }
+th, td { text-align: left; padding: 2px 12px 2px 0; border-bottom: 1px solid #8883; vertical-align: top; }
+td { overflow-wrap: anywhere; unicode-bidi: plaintext; min-width: 4em; }
+a { color: inherit; }
+.strip { display: flex; gap: 8px; align-items: flex-start; }
+.strip figure { margin: 0; display: flex; flex-direction: column; gap: 4px; }
+.strip figure.pinned { border-bottom: 3px solid #0072b2; }
+.strip figcaption, .strip small { white-space: nowrap; font-size: 12px; }
+.strip img { display: block; border-radius: 3px; }
+.strip img:focus-visible { outline: 3px solid #0072b2; }
+h3 { font-size: 13px; margin: 10px 0 2px; }
+.wrap { flex-wrap: wrap; }
+"""
+_PANE = {
+    "border": "1px solid #8885",
+    "border-radius": "6px",
+    "padding": "6px 10px",
+    "overflow": "hidden",
+}
+
+
+def html(text: Any, **options: Any) -> pn.pane.HTML:
+    """Return HTML in the style of the page; who writes it escapes the names in it."""
+    return pn.pane.HTML(text, stylesheets=[_INSIDE], **options)
+
+
+def pane(title: str, content: Any) -> pn.Column:
+    """Return a pane with a title."""
+    head = html(f"<h2 style='font-size:15px;margin:0'>{title}</h2>")
+    return pn.Column(head, content, styles=_PANE, margin=5, sizing_mode="stretch_both")
+
+
+def rows(*panes: list[Any]) -> pn.Column:
+    """Return panes in rows that share the room."""
+    return pn.Column(
+        *(pn.Row(*row, sizing_mode="stretch_both", min_height=380) for row in panes), sizing_mode="stretch_both"
+    )
+
+
+def scrolled(*panes: list[Any]) -> pn.Column:
+    """Return panes in rows of nearly half the height of the window, which is scrolled."""
+    height = {"height": "max(380px, 46vh)", "flex": "none"}
+    return pn.Column(
+        *(pn.Row(*row, sizing_mode="stretch_both", styles=height) for row in panes),
+        sizing_mode="stretch_both",
+        styles={"overflow-y": "auto"},
+    )

@@ -1,0 +1,16 @@
+"""What an import says of the plates that it could not take in."""
+
+from __future__ import annotations
+
+from hcskit.results._table import Column, Table
+
+__all__ = ["SET_ASIDE"]
+
+SET_ASIDE = Table(
+    "set_aside",
+    "Plates that could not be imported, and are not in this run",
+    "hcskit import",
+    always=False,
+    index=(Column("plate", "text", "name of the plate; of an export that could not be read, its folder"),),
+    columns=(Column("reason", "text", "what is wrong with it, and what to do"),),
+)

@@ -1,0 +1,5 @@
+"""The server of dashboards: of one run, or of many with an index that tells what changed between two."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,3 @@
+from ._server import make_server, serve
+
+__all__ = ["make_server", "serve"]
