@@ -24,6 +24,7 @@ from hcskit.results import (
     IMAGE_CONTROLS,
     MASKS,
     MODEL,
+    NOTES,
     PARTS,
     PHENOTYPE_CONTROLS,
     PLATE_DRIFT,
@@ -104,6 +105,7 @@ class Run:
     points = _TableOf(POINTS)
     curves = _TableOf(CURVES)
     hits = _TableOf(HITS)
+    compound_notes = _TableOf(NOTES)
     held_out = _TableOf(HELD_OUT)
     fold_scores = _TableOf(FOLD_SCORES)
     scores = _TableOf(SCORES)

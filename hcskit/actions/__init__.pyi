@@ -5,6 +5,7 @@ from ._fit import fit_wells
 from ._import import import_plates
 from ._join import join_plates
 from ._mask import mask_wells, masked_readouts, read_masks, unmask_wells
+from ._note import note_compounds, read_notes
 from ._saliency import saliency
 from ._train import cross_validate, train
 
@@ -19,8 +20,10 @@ __all__ = [
     "join_plates",
     "mask_wells",
     "masked_readouts",
+    "note_compounds",
     "predict",
     "read_masks",
+    "read_notes",
     "saliency",
     "train",
     "unmask_wells",

@@ -12,6 +12,7 @@ from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
 
 from hcskit.app._content import Content
 from hcskit.app._figures import notice
+from hcskit.app._noting import noting_pane
 from hcskit.app._selection import Selection, known
 from hcskit.response import EFFECTS
 from hcskit.results import HITS, RESPONSES
@@ -31,6 +32,8 @@ _TITLES = {
     "hit_score": "Hit score",
     "moa": "MoA",
     "readout": "Phenotype",
+    "flag": "Flag",
+    "note": "Note",
 }
 _WIDTHS = {
     "compound": 110,
@@ -41,6 +44,8 @@ _WIDTHS = {
     "r2": 65,
     "hit_score": 85,
     "moa": 120,
+    "readout": 110,
+    "flag": 70,
 }
 _COMPACT = """
 .tabulator, .tabulator-header, .tabulator-row { font-size: 12px !important; }
@@ -65,7 +70,7 @@ def hit_table(content: Content, readout: str = "") -> pd.DataFrame:
     base = [base_unit(str(unit)) for unit in rows["concentration_unit"]]
     to_base = [convert(1.0, str(unit), target) for unit, target in zip(rows["concentration_unit"], base, strict=True)]
     seen = rows["category"].isin(EFFECTS)
-    mechanisms = content.mechanisms
+    mechanisms, notes = content.mechanisms, content.notes
     table = pd.DataFrame(
         {
             "compound": rows["compound"].astype(str),
@@ -80,6 +85,8 @@ def hit_table(content: Content, readout: str = "") -> pd.DataFrame:
             "hit_score": rows.get("hit_score", np.nan),
             "moa": [mechanisms.get(str(name), "") for name in rows["compound"]],
             "readout": rows["readout"].astype(str),
+            "flag": rows["compound"].map(notes["flag"]).map({True: "flagged"}).fillna(""),
+            "note": rows["compound"].map(notes["note"]).fillna(""),
             "unit": base,
         }
     )
@@ -128,7 +135,9 @@ def compound_pane(content: Content, selection: Selection, changed: Any) -> pn.vi
         )
         for kind in ("csv", "xlsx")
     ]
-    return pn.Column(pn.Row(readout, *exports), table, sizing_mode="stretch_both")
+    return pn.Column(
+        pn.Row(readout, *exports), table, noting_pane(content, selection, show), sizing_mode="stretch_both"
+    )
 
 
 def _tabulator(table: pd.DataFrame) -> pn.widgets.Tabulator:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from hcskit.actions import read_masks
+from hcskit.actions import read_masks, read_notes
 from hcskit.app._selection import Selection, known, place_of
 from hcskit.errors import HcskitError
 from hcskit.response import lead_readouts
@@ -102,6 +102,11 @@ class Content:
     def masks(self) -> pd.DataFrame:
         """Wells that are masked."""
         return read_masks(self.folder)
+
+    @property
+    def notes(self) -> pd.DataFrame:
+        """What was noted of compounds."""
+        return read_notes(self.folder)
 
     @property
     def masked_points(self) -> pd.DataFrame | None:

@@ -69,7 +69,7 @@ def _sheet_button(content: Content, selection: Selection) -> pn.widgets.FileDown
             plates=content.plates,
             masked=content.masked_points,
             masks=masks,
-            notes={name: text for name, text in content.mechanisms.items() if text},
+            notes=_notes(content),
             facts=facts,
         )
         return io.BytesIO(sheets)
@@ -77,6 +77,13 @@ def _sheet_button(content: Content, selection: Selection) -> pn.widgets.FileDown
     return pn.widgets.FileDownload(
         callback=write, filename="compounds.pdf", label="PDF", color="light", width=54, height=26, margin=(0, 4)
     )
+
+
+def _notes(content: Content) -> dict[str, str]:
+    """Return the mechanism of each compound and what was noted of it."""
+    noted = content.notes["note"].to_dict()
+    parts = {name: (content.mechanisms.get(name, ""), noted.get(name, "")) for name in content.leads}
+    return {name: " · ".join(filter(None, texts)) for name, texts in parts.items()}
 
 
 def _legend(content: Content, selection: Selection) -> str:

@@ -1,4 +1,4 @@
-"""Commands of a person who looks at results: the dashboard, and masks."""
+"""Commands of a person who looks at results: the dashboard, masks, and notes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,19 @@ def mask(run: Path, wells: tuple[str, ...], reason: str | None, undo: bool) -> N
     places = [_place(text) for text in wells]
     masks = hcskit.unmask_wells(run, places) if undo else hcskit.mask_wells(run, places, reason or "")
     click.echo(f"{len(masks)} wells are masked in {run}")
+
+
+@example('hcskit note runs/plate7 Wortmannin --text "repeat on fresh stock" --flag')
+@main.command()
+@click.argument("run", type=FILE)
+@click.argument("compounds", nargs=-1, required=True, metavar="COMPOUND…")
+@click.option("--text", default="", help="What to note. Without it, and without --flag, a note is taken back.")
+@click.option("--flag", is_flag=True, help="Flag the compounds.")
+@debug_option
+def note(run: Path, compounds: tuple[str, ...], text: str, flag: bool) -> None:
+    """Note something of COMPOUNDS of a RUN, or flag them; the table, the report and the hit list show it."""
+    notes = hcskit.note_compounds(run, compounds, text, flag=flag)
+    click.echo(f"{len(notes)} compounds have a note in {run}")
 
 
 def _place(text: str) -> tuple[str, str]:

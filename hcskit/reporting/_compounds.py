@@ -13,7 +13,7 @@ from hcskit.reporting._findings import Findings
 from hcskit.reporting._strips import image_strips
 from hcskit.reporting._summary import ResponseSummary
 from hcskit.response import EFFECTS
-from hcskit.results import CURVES, POINTS, TRUTH
+from hcskit.results import CURVES, NOTES, POINTS, TRUTH
 from hcskit.views import CATEGORY_COLOURS, PALETTE, format_ec50, response_drawing
 
 __all__ = ["compounds"]
@@ -32,12 +32,13 @@ def compounds(findings: Findings, figures: Figures) -> dict[str, Any]:
     few = len(leads) <= _FEW
     shown = [name for name in summary.anchors if few or leads[name]["category"] in EFFECTS]
     strips = image_strips(findings, {name: str(leads[name]["readout"]) for name in shown})
-    mechanisms = _mechanisms(findings.plates)
+    mechanisms, notes = _mechanisms(findings.plates), findings.get(NOTES)
     cards: list[dict[str, Any]] = [
         {
             "name": name,
             "anchor": anchor,
             "moa": mechanisms.get(name, ""),
+            "noted": "" if notes is None or name not in notes.index else _noted(notes.loc[name]),
             "category": leads[name]["category"],
             "order": (order.index(leads[name]["category"]), leads[name]["potency"]),
             "ec50": format_ec50(leads[name], interval=True),
@@ -58,6 +59,12 @@ def compounds(findings: Findings, figures: Figures) -> dict[str, Any]:
         "folded": folded,
         "truth": summary.matched is not None,
     }
+
+
+def _noted(row: pd.Series[Any]) -> str:
+    """Write what was noted of a compound, by whom and when."""
+    told = ": ".join(filter(None, ("flagged" if row["flag"] else "", row["note"])))
+    return f"{told} ({row['who']}, {row['when'][:10]})"
 
 
 def _readouts(summary: ResponseSummary, compound: str) -> list[dict[str, Any]]:

@@ -11,7 +11,17 @@ from hcskit.reporting._findings import Findings
 from hcskit.reporting._summary import misses_truth
 from hcskit.reporting._text import count, some
 from hcskit.response import EFFECTS
-from hcskit.results import AS_IN_TRAINING, HISTORY, HITS, MASKS, MODEL, PHENOTYPE_CONTROLS, PLATE_DRIFT, SET_ASIDE
+from hcskit.results import (
+    AS_IN_TRAINING,
+    HISTORY,
+    HITS,
+    MASKS,
+    MODEL,
+    NOTES,
+    PHENOTYPE_CONTROLS,
+    PLATE_DRIFT,
+    SET_ASIDE,
+)
 from hcskit.views import format_ec50, format_number
 
 __all__ = ["attention", "headline", "numbers"]
@@ -146,6 +156,10 @@ def _about_fields(findings: Findings) -> list[tuple[str, str]]:
     masked = findings.get(MASKS)
     if masked is not None and len(masked):
         notes.append((f"{count(len(masked), 'well')} masked by hand and not fitted.", "quality"))
+    noted = findings.get(NOTES)
+    if noted is not None and noted["flag"].any():
+        flagged = [str(name) for name in noted.index[noted["flag"].astype(bool)]]
+        notes.append((f"{count(len(flagged), 'compound')} flagged by hand: {some(flagged)}.", "compounds"))
     missing = sum(int((~plate["present"].any("channel")).sum()) for plate in findings.plates.values())
     if missing:
         notes.append((f"{count(missing, 'field')} not acquired.", "plates"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hcskit.results._hits import COMPOUND, HITS, READOUT, SPLIT
+from hcskit.results._hits import COMPOUND, HITS, NOTES, READOUT, SPLIT
 from hcskit.results._import import SET_ASIDE
 from hcskit.results._parts import HISTORY, ILLUMINATION, MODEL, PLATES, RECORD, TRUTH
 from hcskit.results._reading import DISTANCES, PLATE_DRIFT, SALIENCY_MAPS
@@ -22,6 +22,7 @@ __all__ = [
     "IMAGE_CONTROLS",
     "MASKS",
     "MODEL",
+    "NOTES",
     "PARTS",
     "PHENOTYPE_CONTROLS",
     "PLATES",
@@ -288,7 +289,7 @@ CATALOGUE: dict[str, Table] = {
     for table in (
         SET_ASIDE,
         *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, STRENGTHS, DISTANCES, READOUTS, PHENOTYPE_CONTROLS),
-        *(PROFILES, PLATE_DRIFT, SALIENCY_MAPS, MASKS, RESPONSES, POINTS, CURVES, HITS),
+        *(PROFILES, PLATE_DRIFT, SALIENCY_MAPS, MASKS, RESPONSES, POINTS, CURVES, HITS, NOTES),
         *(HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
     )
 }

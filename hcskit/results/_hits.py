@@ -1,10 +1,10 @@
-"""The table of hits, and what it has in common with the other tables of compounds."""
+"""The tables of hits and of notes, and what they have in common with the other tables of compounds."""
 
 from __future__ import annotations
 
 from hcskit.results._table import Column, Table
 
-__all__ = ["COMPOUND", "HITS", "READOUT", "SPLIT"]
+__all__ = ["COMPOUND", "HITS", "NOTES", "READOUT", "SPLIT"]
 
 COMPOUND = Column("compound", "text", "name of the compound")
 READOUT = Column("readout", "text", "what was read from the wells: a phenotype, or an image statistic")
@@ -25,5 +25,19 @@ HITS = Table(
         Column("power", "number", "how probable it is that the effect would have been a hit"),
         Column("false_positive_rate", "number", "stated share of compounds without effect that are hits"),
         Column("effect", "number", "size of the effect of the power", "SD of an untreated well"),
+    ),
+)
+
+NOTES = Table(
+    "compound_notes",
+    "What people noted of compounds, and which they flagged",
+    "hcskit note",
+    always=False,
+    index=(COMPOUND,),
+    columns=(
+        Column("flag", "truth", "whether the compound is flagged"),
+        Column("note", "text", "what was noted"),
+        Column("who", "text", "who noted it"),
+        Column("when", "text", "when, in UTC, as ISO 8601 writes it"),
     ),
 )

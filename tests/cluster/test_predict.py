@@ -148,7 +148,7 @@ def test_the_command_writes_what_a_screen_joins(screen: Path, model: Path, seria
     done = CliRunner().invoke(main, ["predict", str(model), str(own), "--cluster", str(tmp_path / "cluster.yaml")])
     signal.signal(signal.SIGTERM, before)
     assert done.exit_code == 0, done.output
-    names = ["field_predictions", "predictions", "readouts", "phenotype_controls"]
+    names = ["field_predictions", "predictions", "distances", "readouts", "phenotype_controls"]
     assert [line for line in done.stdout.splitlines() if line.startswith("wrote")] == [
         f"wrote {own / 'results' / name}.parquet" for name in names
     ]
