@@ -128,6 +128,7 @@ COMMANDS = [
     "simulate",
     "lr-range",
     "watch",
+    "schedule",
 ]
 
 
