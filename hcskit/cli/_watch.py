@@ -44,6 +44,13 @@ from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, 
 )
 @click.option("--once", is_flag=True, help="Handle what is there and end, with 1 if a plate failed.")
 @click.option("--retry", is_flag=True, help="Try once more what was set aside before.")
+@click.option(
+    "--notify",
+    multiple=True,
+    metavar="COMMAND|mailto:ADDRESS|https://…",
+    help="Tell of a plate that failed, drifted or has a low Z′. Repeatable.",
+)
+@click.option("--min-z-prime", type=float, metavar="NUMBER", help="Z′ below this is low. Needs --notify.")
 @debug_option
 def watch(inbox: Path, pipeline: str, out: Path, parameters: tuple[str, ...], **options: Any) -> None:
     """Run a pipeline over each folder in INBOX, exactly once, when it has arrived whole.
