@@ -129,6 +129,7 @@ COMMANDS = [
     "lr-range",
     "watch",
     "schedule",
+    "summarise",
 ]
 
 

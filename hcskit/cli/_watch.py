@@ -61,3 +61,17 @@ def watch(inbox: Path, pipeline: str, out: Path, parameters: tuple[str, ...], **
     failed = hcskit.watch_inbox(inbox, pipeline, out, pairs(parameters), say=click.echo, progress=sys.stderr, **options)
     if failed:
         raise click.exceptions.Exit(1)
+
+
+@example("hcskit summarise runs --since 1d --out summaries")
+@main.command()
+@click.argument("runs", type=FILE)
+@click.option("--since", default="1d", show_default=True, metavar="12h|1d", help="How far to look back.")
+@click.option("--out", type=FILE, help="Folder into which the summary is written, as Markdown and HTML.")
+@debug_option
+def summarise(runs: Path, since: str, out: Path | None) -> None:
+    """Print what became of the plates that a watcher handled lately: done, failed, hits and trends.
+
+    RUNS is the --out of hcskit watch. The text is Markdown.
+    """
+    click.echo(hcskit.summarise_runs(runs, out, since), nl=False)

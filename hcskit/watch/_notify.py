@@ -17,10 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
+import pandas as pd
+
 from hcskit.errors import InputError
 from hcskit.results import AS_IN_TRAINING, IMAGE_CONTROLS, PHENOTYPE_CONTROLS, PLATE_DRIFT, has_table, read_table
 
-__all__ = ["Notice", "Receiver", "notices_of"]
+__all__ = ["Notice", "Receiver", "notices_of", "z_primes_of"]
 
 _PATIENCE = 60.0  # s for a command or a mail
 _TIME_OUT = 10.0  # s for each answer of a webhook
@@ -67,9 +69,8 @@ def notices_of(run: Path, min_z_prime: float | None) -> Iterator[tuple[str, str]
     StoreError
         If a table is damaged.
     """
-    controls = next((table for table in (PHENOTYPE_CONTROLS, IMAGE_CONTROLS) if has_table(run, table)), None)
-    if controls and min_z_prime is not None:
-        best = read_table(run, controls).reset_index().groupby("plate")["z_prime"].max()
+    if min_z_prime is not None:
+        best = z_primes_of(run)
         low = best[~(best >= min_z_prime)]  # also where it is not known
         if len(low):
             told = ", ".join(f"{plate}: {value:.3g}" for plate, value in low.items())
@@ -79,6 +80,20 @@ def notices_of(run: Path, min_z_prime: float | None) -> Iterator[tuple[str, str]
         strange = verdicts[verdicts != AS_IN_TRAINING]
         if len(strange):
             yield "drift", "; ".join(f"{plate}: {verdict}" for plate, verdict in strange.items())
+
+
+def z_primes_of(run: Path) -> pd.Series:
+    """Return the Z′-factor of the best readout of each plate of a run; empty where there are no controls.
+
+    Raises
+    ------
+    StoreError
+        If the table is damaged.
+    """
+    controls = next((table for table in (PHENOTYPE_CONTROLS, IMAGE_CONTROLS) if has_table(run, table)), None)
+    if controls is None:
+        return pd.Series(dtype=float)
+    return read_table(run, controls).reset_index().groupby("plate")["z_prime"].max()
 
 
 @dataclass(frozen=True)
