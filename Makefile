@@ -22,7 +22,7 @@ export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup horovod demo test test-fast lint audit lock screenshots bench bench-gpu clean
+.PHONY: help setup horovod demo test coverage test-fast lint audit lock screenshots bench bench-gpu clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -36,8 +36,11 @@ horovod: $(STAMP) ## For training with several ranks: build Horovod, once, into 
 demo: $(STAMP) ## From simulated images to effective concentrations and a report, in runs/demo
 	@$(BIN)/hcskit run demo --out runs/demo
 
-test: horovod lint ## Lint, then all tests with coverage, on two cores
-	@$(BIN)/pytest --cov -n 2 --dist loadfile
+test: horovod lint ## Lint, then all tests, on two cores
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+coverage: horovod ## All tests again, and which lines none of them runs
+	@$(BIN)/pytest --cov -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(STAMP) ## The tests that are not marked slow, on two cores
 	@$(BIN)/pytest -m "not slow" -n 2 --dist worksteal

@@ -3,7 +3,7 @@
 The model of `transfer.py` (FOLDER is the same) compares plates with the one that it learned from. False alarms are
 counted on plates of the same batch: the same design, other cells and other wells. For each shift, plates of it are
 counted that are called shifted or not this assay, and one whole plate tells by how much the EC50s move against the
-same plate without the shift: the median over its curves.
+same plate without the shift: the median over its curves. Then plates of other assays are shown to the model.
 """
 
 from __future__ import annotations
@@ -57,6 +57,27 @@ SHIFTS: dict[str, tuple[Shift, Callable[[ScreenData], ScreenData]]] = {
         Shift(), _changed(lambda image: xr.where(image["channel"] == "GFP", _blurred(image), image)
                           .transpose(*image.dims))),
 }  # fmt: skip
+OTHERS: dict[str, tuple[Shift, Callable[[ScreenData], ScreenData]]] = {
+    "half the magnification": (Shift(magnification=0.5), lambda data: data),
+    "twice the magnification": (Shift(magnification=2.0), lambda data: data),
+    "a reporter that is in the nucleus at rest": (Shift(at_rest="translocation"), lambda data: data),
+    "cells that are round at rest": (Shift(at_rest="condensation"), lambda data: data),
+    "the same stain in both channels": (Shift(), _changed(lambda image: _copied(image, "DNA"))),
+    "a reporter in spots": (Shift(), _changed(lambda image: _spotted(image))),
+}  # fmt: skip
+
+
+def _copied(image: xr.DataArray, channel: str) -> xr.DataArray:
+    return image.sel(channel=[channel] * image.sizes["channel"]).assign_coords(channel=image["channel"])
+
+
+def _spotted(image: xr.DataArray) -> xr.DataArray:
+    """Return the reporter in spots of some pixels, in place of the whole cell."""
+    noise = np.random.default_rng(0).standard_normal(image.sizes["y"] * image.sizes["x"])
+    spots = gaussian_filter(noise.reshape(image.sizes["y"], image.sizes["x"]), 1.5)
+    bright = np.where(spots > np.quantile(spots, 0.9), 10.0, 0.0)
+    own = 100 + (image - 100) * xr.DataArray(bright, dims=("y", "x"))
+    return xr.where(image["channel"] == "GFP", own, image).transpose(*image.dims)
 
 
 def _blurred(image: xr.DataArray) -> xr.DataArray:
@@ -79,7 +100,7 @@ def verdicts(
 
 
 def main(folder: Path) -> None:
-    """Print both tables."""
+    """Print all tables."""
     model = trained(folder / "0-old", simulated(0))
     same = verdicts(range(100, 100 + SAME), model, Shift())
     false = [said for said in same if said != AS_IN_TRAINING]
@@ -101,6 +122,13 @@ def main(folder: Path) -> None:
         )
         print(rows[-1], file=sys.stderr, flush=True)
     print(pd.DataFrame(rows).round(2).to_string(index=False))
+    for name, (shift, change) in OTHERS.items():
+        said = verdicts(range(50, 50 + EACH), model, shift, change)
+        seen, other = (
+            np.mean([one != AS_IN_TRAINING for one in said]),
+            np.mean([one == NOT_THIS_ASSAY for one in said]),
+        )
+        print(f"{name}: seen {seen:.0%}, not this assay {other:.0%}; {said[0]}", flush=True)
 
 
 if __name__ == "__main__":

@@ -54,13 +54,18 @@ RECIPE = Recipe.model_validate(
 
 @dataclass(frozen=True)
 class Shift:
-    """What differs on another day: gain of the lamp, background (counts), blur (pixels), number of cells, layout."""
+    """What differs on another day: gain of the lamp, background (counts), blur (pixels), number of cells, layout.
+
+    Or in another assay: the magnification, and a phenotype that all cells show to begin with.
+    """
 
     gain: float = 1.0
     background: float = 0.0
     blur: float = 0.0
     density: float = 1.0
     turned: bool = False
+    magnification: float = 1.0
+    at_rest: str = ""
 
 
 SHIFTS = {
@@ -112,6 +117,8 @@ def simulated(
     design = replace(design_of(seed), name=f"day{day}")
     design = replace(design, cell_density=design.cell_density * shift.density)
     flat = np.stack([vignetting(design, channel) for channel in CHANNELS])
+    seen = replace(design, pixel_size=design.pixel_size / shift.magnification)
+    at_rest = {shift.at_rest: 1.0} if shift.at_rest else {}
     treatments, images, count = [], [], dict[str, int]()
     for treatment in lay_out(design):
         if treatment.role not in roles:
@@ -125,7 +132,8 @@ def simulated(
         column = design.columns - 1 - well.column if shift.turned else well.column
         edge = 1 - design.edge_effect * _edge(replace(well, column=column), design.format)
         cells, light = np.exp(design.well_variability * rng.standard_normal(2))
-        counts = simulate_field(design, treatment.strengths, rng, density=edge * cells, brightness=edge * light)
+        strengths = {**treatment.strengths, **at_rest}
+        counts = simulate_field(seen, strengths, rng, density=edge * cells, brightness=edge * light)
         images.append(_shifted(counts.astype(np.float32), flat, shift))
         treatments.append(treatment)
     wells = tuple(treatment.well.name for treatment in treatments)

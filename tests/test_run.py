@@ -81,7 +81,7 @@ def test_a_part_is_read_by_its_name(run_folder, responses):
     pd.testing.assert_frame_equal(run.read("responses"), responses)
     assert list(run.read("plates")) == ["P1"]
     assert run.tables["responses"] is RESPONSES
-    with pytest.raises(InputError, match="there is no result table 'respones'; known: quality, "):
+    with pytest.raises(InputError, match="there is no result table 'respones'; known: set_aside, quality, "):
         run.read("respones")
 
 

@@ -139,8 +139,8 @@ def import_plates(
         _tell_aside(screen, aside, paths)
         for path in paths:
             say(f"imported {path}")
-        for name, error in aside.items():
-            say(f"set aside {name}: {error}")
+        for name, reason in aside.items():
+            say(f"set aside {name}: {reason}")
     finally:
         table = summarise(indexes)
         say(f"\n{describe_summary(table)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -16,8 +17,10 @@ from hcskit.app._content import Content
 from hcskit.app._figures import notice
 from hcskit.app._panes import html
 from hcskit.app._selection import Selection, known
+from hcskit.plate import column_name, parse_well, row_name
 from hcskit.results import PLATES, PREDICTIONS
 from hcskit.screen import max_projection
+from hcskit.store import plate_path
 from hcskit.units import convert
 from hcskit.views import base_unit, field_rgb, format_number, format_si, jpeg
 
@@ -58,8 +61,35 @@ def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
         styles={"overflow": "auto"},
         min_height=250,
     )
-    controls = pn.FlexBox(channels, size, *sliders.values(), align_items="center")
-    return pn.Column(controls, images, sizing_mode="stretch_both")
+    lock = pn.widgets.Checkbox(label="same contrast on all plates", value=bool(selection.contrast), align="center")
+    lock.param.watch(lambda event: _lock(selection, sliders, on=event.new), "value")
+    selection.param.watch(lambda _: lock.param.update(value=bool(selection.contrast)), "contrast")
+    controls = pn.FlexBox(channels, size, *sliders.values(), lock, align_items="center")
+    napari = html(
+        pn.bind(lambda *_: _napari(content, selection), seen.wells, seen.compounds, seen.plate),
+        sizing_mode="stretch_width",
+    )
+    return pn.Column(controls, images, napari, sizing_mode="stretch_both")
+
+
+def _lock(selection: Selection, sliders: Mapping[str, pn.widgets.IntRangeSlider], *, on: bool) -> None:
+    """Keep the contrast that is seen for all plates, or give each plate its own again."""
+    if not on:
+        selection.contrast = {}
+    elif not selection.contrast:
+        selection.contrast = {name: list(slider.value) for name, slider in sliders.items()}
+
+
+def _napari(content: Content, selection: Selection) -> str:
+    """Return the command that opens the first well that is shown in napari."""
+    wells = content.wells(selection)
+    if not wells:
+        return ""
+    plate, well = wells[0]
+    place = parse_well(well)
+    folder = plate_path(content.folder, plate).resolve() / row_name(place.row) / column_name(place.column)
+    command = f"napari --plugin napari-ome-zarr {shlex.quote(str(folder))}"
+    return f"<p class='hint'>In napari: <code>{escape(command)}</code></p>"
 
 
 def _slider(content: Content, selection: Selection, channel: str) -> pn.widgets.IntRangeSlider:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from html import escape
 from typing import Any
 
@@ -9,11 +10,11 @@ import holoviews as hv
 import panel as pn
 
 from hcskit.app._content import Content
-from hcskit.app._figures import notice
+from hcskit.app._figures import notice, picture_buttons
 from hcskit.app._panes import html
-from hcskit.app._selection import Selection
+from hcskit.app._selection import Selection, known
 from hcskit.results import CURVES, POINTS, RESPONSES
-from hcskit.views import PALETTE, Drawing, format_ec50, response_drawing
+from hcskit.views import PALETTE, Drawing, compound_sheets, format_ec50, response_drawing
 
 __all__ = ["curve_pane"]
 
@@ -30,8 +31,8 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
         tables = content.table(RESPONSES), content.table(POINTS), content.table(CURVES)
         return response_drawing(*tables, content.fits(selection)[:_MOST], masked=content.masked_points)
 
-    figure = hv.render(drawing().view(responsive=True, min_height=260), backend="bokeh")
-    plot = pn.pane.Bokeh(figure, sizing_mode="stretch_both", min_height=260)
+    figure = hv.render(drawing().view(responsive=True, min_height=200), backend="bokeh")
+    plot = pn.pane.Bokeh(figure, sizing_mode="stretch_both", min_height=200)
 
     def swap(*_: Any) -> None:
         drawing().swap(figure)
@@ -47,7 +48,35 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
         ),
         sizing_mode="stretch_width",
     )
-    return pn.Column(legend, plot, sizing_mode="stretch_both")
+    buttons = picture_buttons(lambda: figure, "curves")
+    buttons.insert(1, _sheet_button(content, selection))
+    return pn.Column(legend, plot, buttons, sizing_mode="stretch_both")
+
+
+def _sheet_button(content: Content, selection: Selection) -> pn.widgets.FileDownload:
+    """Return the button that writes a page for the lab notebook for each selected compound."""
+
+    def write() -> io.BytesIO:
+        record, masks = content.record, content.masks
+        facts = {"run": content.folder.resolve().name}
+        if record is not None:
+            facts |= {"pipeline": record.pipeline, "started": record.started, "git": record.git or ""}
+        tables = content.table(RESPONSES), content.table(POINTS), content.table(CURVES)
+        chosen = known(selection.compounds, content.leads) or list(content.leads)[:1]
+        sheets = compound_sheets(
+            *tables,
+            chosen,
+            plates=content.plates,
+            masked=content.masked_points,
+            masks=masks,
+            notes={name: text for name, text in content.mechanisms.items() if text},
+            facts=facts,
+        )
+        return io.BytesIO(sheets)
+
+    return pn.widgets.FileDownload(
+        callback=write, filename="compounds.pdf", label="PDF", color="light", width=54, height=26, margin=(0, 4)
+    )
 
 
 def _legend(content: Content, selection: Selection) -> str:

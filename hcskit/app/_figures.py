@@ -9,7 +9,8 @@ from typing import Any
 
 import holoviews as hv
 import panel as pn
-from bokeh.models import ColorBar, TapTool
+from bokeh.models import TapTool
+from bokeh.models.annotations import ColorBar
 
 from hcskit.app._panes import html
 from hcskit.errors import HcskitError

@@ -56,8 +56,9 @@ def explore(folder: str | Path, selection: Selection | None = None) -> pn.viewab
 def page(folder: str | Path, selection: Selection) -> pn.viewable.Viewable:
     """Return the pages of a run, each made when it is first opened, and anew when the fits have changed since."""
     content, fits = Content(folder), _Fits()
+    rooms = [pn.Column(sizing_mode="stretch_both") for _ in _PAGES]
     tabs = pn.Tabs(
-        *((title, pn.Column(sizing_mode="stretch_both")) for title in _PAGES),
+        *zip(_PAGES, rooms, strict=True),
         sizing_mode="stretch_both",
         stylesheets=[_TABS],
     )
@@ -65,7 +66,7 @@ def page(folder: str | Path, selection: Selection) -> pn.viewable.Viewable:
 
     def fill(place: int) -> None:
         title = list(_PAGES)[place]
-        tabs[place].objects = [_PAGES[title](content, selection, fits)]
+        rooms[place].objects = [_PAGES[title](content, selection, fits)]
         made[title] = fits.version
 
     def show(*_: Any) -> None:
@@ -78,7 +79,7 @@ def page(folder: str | Path, selection: Selection) -> pn.viewable.Viewable:
         if pn.state.curdoc is None or not made:
             fill(place)
         else:  # what is said now is seen before the work begins
-            tabs[place].objects = [notice("Loading …")]
+            rooms[place].objects = [notice("Loading …")]
             pn.state.curdoc.add_next_tick_callback(lambda: fill(place))
 
     def follow(*_: Any) -> None:

@@ -9,6 +9,7 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 import panel as pn
+from matplotlib.path import Path
 
 from hcskit.app._content import Content
 from hcskit.app._figures import notice
@@ -61,7 +62,7 @@ def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
         title="",
         **plate_axes(_format(content)),
         responsive=True,
-        default_tools=["box_select", "save", "reset"],
+        default_tools=["box_select", "lasso_select", "save", "reset"],
         min_height=170,
     )
     plot = pn.pane.HoloViews(whole, sizing_mode="stretch_both", min_height=170)
@@ -87,7 +88,7 @@ def _outline(content: Content, selection: Selection) -> hv.Rectangles:
         line_color="#d81b60",
         line_width=3,
         default_tools=[],
-        tools=["box_select"],
+        tools=["box_select", "lasso_select"],
         framewise=True,
     )
 
@@ -106,6 +107,10 @@ def _readable(keys: Iterable[str]) -> list[str]:
 
 def _select_by_pointer(source: hv.DynamicMap, content: Content, selection: Selection) -> None:
     def choose(wells: list[tuple[int, int]]) -> None:
+        # A quick succession of events is worked off without the lock of the document; what is scheduled has it.
+        pn.state.execute(lambda: select(wells), schedule=True)
+
+    def select(wells: list[tuple[int, int]]) -> None:
         plate = content.plate(selection)
         names = [f"{row_name(row)}{column + 1:02d}" for row, column in wells]
         there = _wells_of(content, plate)
@@ -130,7 +135,16 @@ def _select_by_pointer(source: hv.DynamicMap, content: Content, selection: Selec
                 ]
             )
 
+    def roped(geometry: Any = None, **_: Any) -> None:
+        if geometry is not None and len(geometry) > 2:
+            size = _format(content)
+            inside = Path(geometry)
+            places = [(row, column) for row in range(size.rows) for column in range(size.columns)]
+            held = inside.contains_points([(column + 1, row + 1) for row, column in places])
+            choose([place for place, own in zip(places, held, strict=True) if own])
+
     hv.streams.Tap(source=source).add_subscriber(tapped)
+    hv.streams.Lasso(source=source).add_subscriber(roped)
     hv.streams.BoundsXY(source=source).add_subscriber(framed)
 
 

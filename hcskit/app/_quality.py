@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def _curves(content: Content, path: Path, draw: Callable[[pd.DataFrame], hv.Layo
         views = draw(pd.read_csv(path))
     except (OSError, ValueError, KeyError, InputError) as error:
         return [notice(f"{path} cannot be shown: {error}")]
-    return [figure_pane(lambda view=view: drawn(view), path.stem) for view in views]
+    return [figure_pane(partial(drawn, view), path.stem) for view in views]
 
 
 def _held_out(content: Content, draw: Callable[[pd.DataFrame], Any]) -> pn.viewable.Viewable:
@@ -165,4 +166,4 @@ def _illumination(content: Content, selection: Selection) -> pn.viewable.Viewabl
         maps = [illumination_map(light, name, str(channel), limits=limits) for channel in light["channel"].to_numpy()]
         return pn.FlexBox(*(pn.pane.HoloViews(view, backend="bokeh") for view in maps))
 
-    return pn.panel(pn.bind(show, selection.param.plate), sizing_mode="stretch_both", scroll=True)
+    return pn.Column(pn.bind(show, selection.param.plate), sizing_mode="stretch_both", scroll=True)

@@ -90,6 +90,8 @@ class ClusterConfig(YamlFile):
     queue_timeout: float | None = Field(
         None, gt=0, description="seconds for which a job may wait in Slurm's queue; default: as long as it can start"
     )
+    begin_with: int | None = Field(None, ge=1, description="so many workers may begin a training; default: all")
+    begin_after: float = Field(600.0, ge=0, description="seconds for which they wait for the others")
     dashboard: bool = Field(False, description="show Dask's pages on what the cluster does")
     replace_timeout: float = Field(120.0, ge=0, description="seconds to wait for a lost worker's replacement")
     _from_site: str = PrivateAttr("")
@@ -144,6 +146,14 @@ class ClusterConfig(YamlFile):
         if placement == "one_job" and info.data.get("kind") not in ("slurm", None):
             raise ValueError(f"found 'one_job'; only Slurm has it, and the kind is {info.data['kind']}")
         return placement
+
+    @field_validator("begin_with")
+    @classmethod
+    def _is_a_part(cls, begin_with: int | None, info: ValidationInfo) -> int | None:
+        workers = info.data.get("workers")
+        if begin_with and workers and begin_with > workers:
+            raise ValueError(f"found {begin_with}; there are no more than {workers} (workers)")
+        return begin_with
 
     @field_validator("gpus_per_rank")
     @classmethod

@@ -42,7 +42,7 @@ def train_on_ranks(
     """Train a network on the ranks of a cluster's workers.
 
     If workers are lost, the ranks start again after the last complete epoch: on the replacements that the batch system
-    provides in time, or else on the workers that are left.
+    provides in time, or else on the workers that are left. Those that come later take part from the next epoch on.
 
     Parameters
     ----------
@@ -78,6 +78,7 @@ def train_on_ranks(
     check_folder(folder, images, recipe)
     (folder / "logs").mkdir(exist_ok=True)
     check = partial(check_memory, images, recipe, config)
+    check(config.begin_with or config.workers)
     arguments = {"data": str(Path(data).resolve()), "recipe": recipe.model_dump(mode="json"), "out": str(folder)}
     ranks: dict[str, Any] = {
         "ranks_per_worker": config.ranks_per_worker,
@@ -93,15 +94,18 @@ def train_on_ranks(
         open_cluster(cluster, folder / "logs") as there,
     ):
         client = there.client
-        addresses = wait_for_workers(client, config.workers, config.start_timeout)
+        addresses = _all_or_enough(client, config)
         while True:
             try:
                 check_workers(client, addresses, folder)
                 number = len(addresses)
                 say(f"training with {_count(number * config.ranks_per_worker, 'rank')} on {_count(number, 'worker')}")
                 own = {**arguments, **worker_memory(client, addresses)}
-                tick = partial(_show, bar, folder)
+                tick = _Tick(bar, folder, client, number, config.workers)
                 run_gang(client, f"{__name__}:train_rank", own, addresses=addresses, tick=tick, **ranks)
+            except _LateWorkersError as late:
+                say(f"{late}; resuming after epoch {len(read_history(folder))}")
+                addresses = _there(client, config)
             except WorkerLostError as error:
                 now = len(read_history(folder))
                 losses, last = (1 if now != last else losses + 1), now
@@ -128,6 +132,22 @@ def _count(number: int, name: str) -> str:
     return f"{number} {name}{'s' * (number != 1)}"
 
 
+def _all_or_enough(client: Client, config: ClusterConfig) -> list[str]:
+    """Return all workers; or, if the file allows it, enough of them that have waited for the others."""
+    if config.begin_with is None:
+        return wait_for_workers(client, config.workers, config.start_timeout)
+    wait_for_workers(client, config.begin_with, config.start_timeout)
+    with suppress(RunError):
+        return wait_for_workers(client, config.workers, config.begin_after, queue=False)
+    return _there(client, config)
+
+
+def _there(client: Client, config: ClusterConfig) -> list[str]:
+    """Return the workers that are there, as many as may take part."""
+    number = min(config.workers, len(workers_there(client)))
+    return wait_for_workers(client, max(1, number), config.start_timeout)
+
+
 def _left_or_replaced(client: Client, config: ClusterConfig, check: Callable[[int], None]) -> list[str]:
     """Return the workers once replacements have started, or once their time is up and the rest can do the work."""
     with suppress(RunError):
@@ -139,9 +159,29 @@ def _left_or_replaced(client: Client, config: ClusterConfig, check: Callable[[in
     return wait_for_workers(client, config.workers, config.start_timeout)
 
 
-def _show(bar: Any, folder: Path) -> None:
+class _LateWorkersError(Exception):
+    """Ends the ranks, so that they start again on more workers."""
+
+
+class _Tick:
+    """Shows the epochs of a training, and ends the ranks after one if more workers are there than it uses."""
+
+    def __init__(self, bar: Any, folder: Path, client: Client, used: int, wanted: int) -> None:
+        self.bar, self.folder, self.client, self.used, self.wanted = bar, folder, client, used, wanted
+        self.done = len(read_history(folder))
+
+    def __call__(self) -> None:
+        done = _show(self.bar, self.folder)
+        grown, self.done = self.done < done < self.bar.total, done
+        if grown and self.used < self.wanted and len(workers_there(self.client)) > self.used:
+            raise _LateWorkersError("more workers are there")
+
+
+def _show(bar: Any, folder: Path) -> int:
+    """Show how far a training is; return how many epochs are done."""
     table = read_history(folder)
     if len(table) != bar.n and not table.empty:
         bar.n = len(table)
         shown = {name: f"{table[name].iloc[-1]:.3f}" for name in ("loss", "val_loss", "val_accuracy")}
         bar.set_postfix(shown | {"images/s": f"{table['images_per_second'].iloc[-1]:.0f}"})
+    return len(table)

@@ -17,8 +17,8 @@ _Doses: TypeAlias = Literal["lowest", "highest", "all"]
 _WHICH: dict[_Doses, str] = {"lowest": "the lowest doses", "highest": "the highest doses", "all": "all wells"}
 _MEANING: dict[_Doses, str] = {
     "lowest": "What these doses do already is read as no effect.",
-    "highest": "By default responses are fitted to the distance from the negative controls, which does not tell "
-    "phenotypes apart. A strength of 1 is the mean effect of these doses.",
+    "highest": 'A strength of 1 is the mean effect of these doses, so "partial" means little, and phenotypes are not '
+    "told apart. EC50s do not depend on where 1 is.",
     "all": "Many of them may do nothing, so their class and its strength mean little: by default the distance from the "
     "negative controls is read, which does not tell phenotypes apart.",
 }

@@ -25,9 +25,9 @@ def readouts(
 ) -> pd.DataFrame:
     """Return the points of the readout that the model's recipe names, or that its controls call for.
 
-    By default that is the strength. Where no well shows what a phenotype is, since treated wells stood in for positive
-    controls when the model was trained, it is the distance from the negative controls. What cannot be told is the
-    probability.
+    By default that is the strength. Where all treated wells stood in for positive controls when the model was trained,
+    it is the distance from the negative controls: what these wells have in common may be nothing. What cannot be told
+    is the probability.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def readouts(
     pandas.DataFrame
         As `readout_points` returns it. Of distances there is one row a well, whose ``readout`` is ``distance``.
     """
-    lacks_positive = any(own.doses != "lowest" for own in card.stand_ins)
-    readout = card.recipe.prediction.readout or (_DISTANCE if lacks_positive else "strength")
+    is_mixed = any(own.doses == "all" for own in card.stand_ins)
+    readout = card.recipe.prediction.readout or (_DISTANCE if is_mixed else "strength")
     if readout != _DISTANCE or distances is None:
         return readout_points(plates, wells, card.negative_class, strengths if readout != "probability" else None)
     fields = wells["n_fields"].groupby(["plate", "well"]).first()

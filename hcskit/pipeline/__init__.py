@@ -5,6 +5,7 @@ from hcskit.pipeline._notebook import StepNotebook, named_paths
 from hcskit.pipeline._run import run_pipeline, set_aside
 from hcskit.pipeline._shipped import copy_shipped
 from hcskit.pipeline._spec import Pipeline
+from hcskit.pipeline._submit import cancel, log_of, status, submit
 from hcskit.results import RunRecord, StepRecord
 
 __all__ = [
@@ -12,9 +13,13 @@ __all__ = [
     "RunRecord",
     "StepNotebook",
     "StepRecord",
+    "cancel",
     "copy_shipped",
     "list_pipelines",
+    "log_of",
     "named_paths",
     "run_pipeline",
     "set_aside",
+    "status",
+    "submit",
 ]

@@ -17,7 +17,7 @@ from dask.utils import format_bytes
 from hcskit import planning, training
 from hcskit.cluster import AnyCluster, ClusterConfig, check_training, config_of
 from hcskit.data import ScreenData
-from hcskit.errors import HcskitError, InputError, ReaderError
+from hcskit.errors import HcskitError, InputError
 from hcskit.inference import predictable_fields
 from hcskit.pipeline._apart import call_apart
 from hcskit.pipeline._notebook import StepNotebook, named_paths
@@ -165,7 +165,7 @@ class _Outlook:
         self.plates = {}
         if source is None:  # the simulated plate of the run, which an earlier step makes
             return
-        unread: dict[str, ReaderError] = {}
+        unread: dict[str, InputError] = {}
         exports = read_folders(
             *(named_paths(source), layout or reader, plate, self.run),
             time=time,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from hcskit.errors import ReaderError
+from hcskit.errors import InputError, ReaderError
 from hcskit.readers._registry import Export, read_folder
 
 __all__ = ["read_folders"]
@@ -21,7 +21,7 @@ def read_folders(
     *,
     time: int | str | None = None,
     follow_links: bool = False,
-    refused: dict[str, ReaderError] | None = None,
+    refused: dict[str, InputError] | None = None,
 ) -> list[Export]:
     """Index the images under several folders, as `read_folder` does for each.
 
@@ -31,7 +31,7 @@ def read_folders(
         What a microscope exported.
     reader, plate, screen, channels, time, follow_links
         As `read_folder` takes them.
-    refused : dict of str to ReaderError, optional
+    refused : dict of str to InputError, optional
         Receives the folders that cannot be read, with the reason, if there are others. By default the first such
         folder is an error.
 
@@ -40,11 +40,12 @@ def read_folders(
     ReaderError
         If a folder, or each of them, cannot be read, or a plate is in two of them.
     """
-    exports, faults = [], {}
+    exports: list[Export] = []
+    faults: dict[str, InputError] = {}
     for folder in folders:
         try:
-            found = read_folder(folder, reader, plate, screen, channels, time=time, follow_links=follow_links)
-            exports.append(found)
+            export = read_folder(folder, reader, plate, screen, channels, time=time, follow_links=follow_links)
+            exports.append(export)
         except ReaderError as error:
             if refused is None:
                 raise

@@ -122,7 +122,7 @@ class PredictionSection(Section):
         None,
         description="strength: how far a well has come from the negative to the positive controls of a phenotype, in "
         "what the network sees; probability: how sure the network is of the class; distance: how far a well is from "
-        "the negative controls, whatever the phenotype (docs/readouts.md). Default: strength, or distance where the "
+        "the negative controls, whatever the phenotype (docs/readouts.md). Default: strength, or distance where all "
         "treated wells stood in for positive controls. Without controls on the plates: the probability",
     )
     standardise: bool = Field(

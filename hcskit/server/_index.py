@@ -50,10 +50,12 @@ def index_page(runs: Mapping[str, Path], names: Mapping[str, str], pair: Pair) -
         choice = pn.widgets.Select(label=label, options=options, value=chosen if chosen in runs else default, width=300)
         choice.link(pair, value=attribute)
         choices.append(choice)
-    changes = pn.panel(
-        pn.bind(lambda first, second: _changes(runs[first], runs[second]), *choices), sizing_mode="stretch_width"
-    )
-    compared = pn.Column(pn.Row(*choices), changes, sizing_mode="stretch_both", scroll=True)
+
+    def changes(first: str, second: str) -> pn.viewable.Viewable:
+        return _changes(runs[first], runs[second])
+
+    shown: Any = pn.bind(changes, *choices)
+    compared = pn.Column(pn.Row(*choices), shown, sizing_mode="stretch_both", scroll=True)
     return scrolled([pane("Runs", table)], [pane("What changed between two runs", compared)])
 
 
@@ -72,8 +74,8 @@ def _row(folder: Path) -> list[str]:
     found = list_runs(folder)
     if "." not in found.index:
         return ["no record", "", "", "", str(len(list(folder.glob("*.zarr")))), "", ""]
-    row = found.loc["."]
-    started = "" if pd.isna(row["started"]) else f"{row['started']:%Y-%m-%d %H:%M}"
+    row: Any = found.loc["."]
+    started = "" if row["started"] is pd.NaT else f"{row['started']:%Y-%m-%d %H:%M}"
     numbers = [row["seconds"] / 60, row["plates"], row["z_prime"], row["hits"]]
     return [str(row["pipeline"]), str(row["status"]), started, *(_number(value) for value in numbers)]
 

@@ -90,7 +90,7 @@ def make_server(
     key = token or secrets.token_urlsafe(24)
     if len(key) < 8:
         raise InputError(f"a token of {len(key)} characters is easily guessed; expected 8 or more")
-    paths = _applications(folders)
+    paths: Any = _applications(folders)
     server = pn.io.server.get_server(
         paths,
         address=address,
@@ -115,10 +115,11 @@ class _Page(pn.template.VanillaTemplate):
 def _applications(folders: Mapping[str, Path]) -> dict[str, Callable[[], Any]]:
     """Return what makes the page of each session, by path: each session has a selection of its own."""
     several = len(folders) > 1
-    pages: dict[str, Callable[[], Any]] = {  # Panel takes functions, and shows partial ones as they are
-        slug if several else "/": lambda folder=folder: _run_page(folder, index=several)
-        for slug, folder in folders.items()
-    }
+
+    def of(folder: Path) -> Callable[[], Any]:  # Panel takes functions, and shows partial ones as they are
+        return lambda: _run_page(folder, index=several)
+
+    pages = {slug if several else "/": of(folder) for slug, folder in folders.items()}
     return pages | ({"/": lambda: _index(folders)} if several else {})
 
 

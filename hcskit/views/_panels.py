@@ -66,7 +66,7 @@ def panel_drawing(
     plates = [str(name) for name in values.index.get_level_values("plate").unique()]
     corners = _corners(plates, format)
     table = values.rename("value").dropna().reset_index()
-    at = corners.loc[table["plate"].astype(str)]
+    at = corners.reindex(table["plate"].astype(str).to_numpy())
     row, column = (
         np.array([getattr(wells[str(well)], axis) for well in table["well"]], dtype=float) for axis in ("row", "column")
     )

@@ -105,7 +105,7 @@ def replicate_pairs(points: pd.DataFrame, readout: str) -> hv.Overlay:
     pairs = _pairs(own)
     if pairs.empty:
         raise InputError(f"no treatment has two wells with the readout {readout}; replicates cannot be compared")
-    told = replicate_correlation(own).set_index("pairs")
+    told = replicate_correlation(own).set_index("pairs")["pearson"]
     low, high = float(own["value"].min()), float(own["value"].max())
     margin = 0.04 * (high - low or 1.0)
     ends = (low - margin, high + margin)
@@ -114,7 +114,7 @@ def replicate_pairs(points: pd.DataFrame, readout: str) -> hv.Overlay:
     for place, name in enumerate(("one plate", "two plates")):
         rows = pairs[pairs["pairs"] == name]
         if len(rows):
-            label = f"{name}: r = {format_number(float(told.loc[name, 'pearson']), 2)}, {len(rows):,} pairs"
+            label = f"{name}: r = {format_number(float(told[name]), 2)}, {len(rows):,} pairs"
             shown = rows.iloc[:: -(-len(rows) // _MOST_PAIRS)]
             points_of = hv.Scatter(shown, "one", ["other", "treatment", "wells"], label=label)
             layers.append(

@@ -87,14 +87,17 @@ def compound_sheets(
         for name in compounds:
             page = Figure(figsize=_A4)
             _head(page, name, (notes or {}).get(name, ""))
-            rows = responses.xs(name, level="compound")
-            keys = {(name, str(readout)): place % len(PALETTE) for place, readout in enumerate(rows.index.unique(0))}
+            rows = responses[responses.index.get_level_values("compound") == name].droplevel("compound")
+            keys = {
+                (name, str(readout)): place % len(PALETTE)
+                for place, readout in enumerate(rows.index.get_level_values("readout").unique())
+            }
             drawing = response_drawing(responses, points, curves, keys, masked=masked)
             if figure is None:
                 figure = hv.render(drawing.view(), backend="bokeh")
             drawing.swap(figure)
             draw_figure(figure, page.add_axes((_LEFT + 0.03, 0.56, 0.81, 0.28)))
-            below = _readouts(page, rows, list(keys.values()))
+            below = _readouts(page, rows, {readout: place for (_, readout), place in keys.items()})
             below = _masks(page, below, name, masked, masks)
             _cells(page, below, name, plates or {})
             _foot(page, facts or {})
@@ -110,17 +113,17 @@ def _head(page: Figure, name: str, note: str) -> None:
         page.text(_LEFT, 0.885, text, fontsize=9, color=INK, va="top")
 
 
-def _readouts(page: Figure, rows: pd.DataFrame, colours: Sequence[int]) -> float:
+def _readouts(page: Figure, rows: pd.DataFrame, colours: Mapping[str, int]) -> float:
     """Write a line a readout; return where the next part begins."""
     top, width = 0.505, _RIGHT - _LEFT
     for title, share in _COLUMNS.items():
         page.text(_LEFT + share * width, top, title, fontsize=8, color=MUTED)
-    for (readout, row), colour in zip(rows.iterrows(), [*colours, *colours[:1] * len(rows)], strict=False):
+    for label, row in rows.iterrows():
         top -= _LINE
-        name = readout[0] if isinstance(readout, tuple) else readout
+        parts = [str(part) for part in label] if isinstance(label, tuple) else [str(label)]  # a compound may be split
         seen = row["category"] in EFFECTS
         values = (
-            textwrap.shorten(str(name), 30, placeholder="…"),
+            textwrap.shorten(" ".join(parts), 30, placeholder="…"),
             str(row["category"]),
             format_ec50(row) if seen else "–",
             format_number(float(row["hill_slope"])) if seen else "–",
@@ -128,7 +131,7 @@ def _readouts(page: Figure, rows: pd.DataFrame, colours: Sequence[int]) -> float
             f"{int(row['n_wells'])}",
         )
         for text, share in zip(values, _COLUMNS.values(), strict=True):
-            ink = PALETTE[colour] if share == 0 else INK
+            ink = PALETTE[colours[parts[0]]] if share == 0 else INK
             page.text(
                 _LEFT + share * width, top, text, fontsize=8.5, color=ink, fontweight="bold" if share == 0 else None
             )

@@ -243,7 +243,6 @@ class _Watch:
         if not lacks:
             self.tell(f"{name}: arrived, {contents.files:,} files; into {run}")
             reason = self._run(name, run, parameters)
-        self.worked += time.monotonic() - began
         entry = Entry(delivery=name, stamp=stamp, outcome="failed" if reason else "done", reason=reason)
         self.post.record(entry, run, self.tell).write(run)
         if reason:
@@ -253,6 +252,7 @@ class _Watch:
             self.failed.pop(name, None)
             self.tell(f"{name}: done in {time.monotonic() - began:.0f} s")
         self.post.send(entry, run, self.tell)
+        self.worked += time.monotonic() - began
 
     def _run(self, name: str, run: Path, parameters: Mapping[str, str]) -> str:
         """Return why a run failed; nothing if it did not."""

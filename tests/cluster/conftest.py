@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from hcskit.actions import import_plates, train
-from hcskit.cluster import ClusterConfig
+from hcskit.cluster import Cluster, ClusterConfig
 from hcskit.platemap import read_plate_map
 from hcskit.preprocess import estimate_illumination
 from hcskit.readers import read_folder
@@ -100,11 +100,11 @@ class Training:
         self.said: list[str] = []
         self.ended: list[pd.DataFrame | Exception] = []
 
-    def start(self, config: ClusterConfig) -> None:
+    def start(self, config: ClusterConfig | Cluster) -> None:
         self.thread = Thread(target=self._run, args=(config,))
         self.thread.start()
 
-    def _run(self, config: ClusterConfig) -> None:
+    def _run(self, config: ClusterConfig | Cluster) -> None:
         try:
             options = {"cluster": config, "say": self.said.append, "progress": False}
             self.ended.append(train(self.screen, self.recipe, self.out, **options).history)

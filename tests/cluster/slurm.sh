@@ -4,6 +4,7 @@
 # Needs slurmctld, slurmd, slurm-client and munge, and runs as root or as one ordinary user; no systemd, no cgroups.
 # Everything is under $SLURM_PREFIX and listens on loopback, from $BASE_PORT on. Each node has process, mount and
 # host-name namespaces of its own: `crash` is a power-off, and $SLURM_PREFIX/private is another folder on every node.
+# A number in $SLURM_PREFIX/limit limits the jobs that a user may have, as MaxSubmitJobs of an accounting database does.
 set -euo pipefail
 prefix=$SLURM_PREFIX nodes=${NODES:-4} cpus=${CPUS_PER_NODE:-2} memory=${MEMORY_PER_NODE:-6000} port=${BASE_PORT:-17000}
 export PATH=/usr/sbin:/sbin:$PATH SLURM_CONF=$prefix/etc/slurm.conf
@@ -52,7 +53,22 @@ InactiveLimit=0
 KillWait=2
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
+JobSubmitPlugins=lua
 CONF
+  cat >"$prefix/etc/job_submit.lua" <<LUA
+function slurm_job_submit(_, _, user)
+  local file, count = io.open("$prefix/limit"), 0
+  if file == nil then return slurm.SUCCESS end
+  local limit = file:read("*n")
+  file:close()
+  for _, job in pairs(slurm.jobs) do
+    if job.user_id == user and job.job_state < 3 then count = count + 1 end -- pending, running, suspended
+  end
+  return count < limit and slurm.SUCCESS or 2050 -- ESLURM_ACCOUNTING_POLICY
+end
+
+function slurm_job_modify() return slurm.SUCCESS end
+LUA
   for number in $(seq "$nodes"); do
     echo "NodeName=node$number NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + number)) CPUs=$cpus Boards=1" \
       "SocketsPerBoard=1 CoresPerSocket=$cpus ThreadsPerCore=1 RealMemory=$memory State=UNKNOWN"

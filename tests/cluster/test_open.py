@@ -126,6 +126,7 @@ JOB = "kind: slurm\ncores: 2\nmemory: 3GB\nwalltime: '1:00'\n"
         ("nodelist: 2", "nodelist: there is no such field; it can be account, address"),
         ("workers: 0", "workers: found 0; it must be greater than or equal to 1"),
         ("workers: two", "workers: found 'two'; it must be a valid integer"),
+        ("workers: 2\nbegin_with: 3", "begin_with: found 3; there are no more than 2 (workers)"),
         ("placement: one_job", "placement: found 'one_job'; only Slurm has it, and the kind is local"),
         (f"{JOB}gpus_per_rank: 2", "gpus_per_rank: found 2; it must be 0 or 1"),
         (f"{JOB}log_directory: 3", "log_directory: found 3; it is not a valid path"),

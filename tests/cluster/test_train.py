@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from distributed.security import Security
 from PIL import Image
 
 from hcskit.actions import train
-from hcskit.cluster import ClusterConfig, open_cluster, run_gang, wait_for_workers
+from hcskit.cluster import Cluster, ClusterConfig, open_cluster, run_gang, wait_for_workers
 from hcskit.cluster._checks import check_workers
 from hcskit.cluster._workers import workers_there
 from hcskit.errors import InputError, RunError, StoreError
@@ -48,18 +49,29 @@ def assert_refused(address: str, log: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_training_goes_on_when_a_worker_is_lost(training: Any, assert_undisturbed: Check, until: Until) -> None:
-    training.start(ClusterConfig(workers=2))
-    done = training.freeze(until)
-    rank = training.ranks()[0]
-    rank.parent().kill()  # the worker; its nanny starts another one
-    rank.resume()  # it can only end itself when it is awake
-    assert_undisturbed(training.result())
-    (told,) = (line for line in training.said if "was lost" in line)
+def test_a_training_goes_on_when_a_worker_comes_late_or_is_lost(
+    training: Any, assert_undisturbed: Check, until: Until
+) -> None:
+    with open_cluster(ClusterConfig(workers=1, cores=1)) as small:
+        training.start(Cluster(small.client, ClusterConfig(workers=2, begin_with=1, begin_after=0)))
+        alone = training.freeze(until)
+        small.client.cluster.scale(2)
+        until(lambda: len(small.client.nthreads()) == 2)
+        for rank in training.ranks():
+            rank.resume()
+        until(lambda: "training with 2 ranks on 2 workers" in training.said, 300)
+        done = training.freeze(until, after=training.epochs + 1)
+        rank = training.ranks()[0]
+        rank.parent().kill()  # the worker; its nanny starts another one
+        rank.resume()  # it can only end itself when it is awake
+        assert_undisturbed(training.result(), ROUNDED)
+    late, told = (line for line in training.said if "resuming" in line)
+    assert re.fullmatch(r"more workers are there; resuming after epoch \d+", late)
+    assert alone < int(late.rpartition(" ")[2]) < done
     assert told.endswith(f"was lost during training; resuming after epoch {done}")
     assert Path(told.partition("(output in ")[2].partition(")")[0]).exists()
-    assert len(training.said) == 3  # of one line each, and no rank's traceback
-    assert training.said.count("training with 2 ranks on 2 workers") == 2
+    one, two = "training with 1 rank on 1 worker", "training with 2 ranks on 2 workers"
+    assert training.said == [one, late, two, told, two]  # and no rank's traceback
     assert not training.ranks()
 
 

@@ -97,7 +97,7 @@ def plates() -> ScreenData:
 
 def _model(folder: Path, **prediction: str) -> TrainedModel:
     recipe = Recipe.model_validate({"data": {"crop": CROP}, "prediction": {"standardise": False} | prediction})
-    stand_in = StandIns(doses="highest", compounds=("clumps", "moves", "nothing"), n_compounds=3, n_wells=6)
+    stand_in = StandIns(doses="all", compounds=("clumps", "moves", "nothing"), n_compounds=3, n_wells=48)
     light = Normalisation(centre=(200.0, 200.0), scale=(100.0, 100.0))
     own = {
         "dtype": "uint16",
@@ -114,7 +114,7 @@ def test_effects_are_found_without_a_positive_control(plates: ScreenData, tmp_pa
     model = _model(tmp_path / "model")
     told: list[str] = []
     found = hcskit.predict(plates, model, progress=False, say=told.append)
-    assert told[0].startswith("No positive controls: learned against the highest doses of clumps, moves, nothing")
+    assert told[0].startswith("No positive controls or series: learned against all wells of clumps, moves, nothing (48")
     write_predictions(tmp_path, plates.plates, found, model.card)
     points = read_table(tmp_path, READOUTS)
     assert set(points["readout"]) == {"distance"}

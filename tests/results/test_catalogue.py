@@ -29,6 +29,7 @@ def test_names_and_places_are_unique() -> None:
 
 #: Where a word that is also the name of a table means something else.
 OTHERWISE = {
+    ("app/_curves.py", "curves"),
     ("cli/_runs.py", "hits"),
     ("cli/_screens.py", "readouts"),
     ("pipeline/_checks.py", "quality"),
@@ -37,6 +38,7 @@ OTHERWISE = {
     ("reporting/_compounds.py", "readouts"),
     ("reporting/_overview.py", "quality"),
     ("reporting/_sections.py", "quality"),
+    ("server/_index.py", "hits"),
     ("views/_still.py", "quality"),
 }
 

@@ -134,7 +134,7 @@ def test_tables_are_found_in_the_order_of_the_catalogue(tmp_path: Path) -> None:
     assert has_table(tmp_path, CURVES)
     assert not has_table(tmp_path, RESPONSES)
     assert find_table("responses") is RESPONSES
-    with pytest.raises(InputError, match="there is no result table 'respones'; known: quality, "):
+    with pytest.raises(InputError, match="there is no result table 'respones'; known: set_aside, quality, "):
         find_table("respones")
 
 
