@@ -14,6 +14,7 @@ import pandas as pd
 
 from hcskit.errors import HcskitError, InputError
 from hcskit.files import make_folder, write_text
+from hcskit.pipeline import set_aside
 from hcskit.results import HITS, QUALITY, has_table, read_table
 from hcskit.watch._ledger import Entry
 from hcskit.watch._notify import z_primes_of
@@ -69,10 +70,10 @@ def summarise_runs(
     for each in (*before, *lately):
         each.look()
     title = f"Plates from {begin:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC"
-    failed = [each for each in lately if each.entry.outcome == "failed"]
+    failed = sum(each.entry.outcome == "failed" for each in lately)
     hits = sum(each.hits or 0 for each in lately)
-    lead = f"{len(lately) - len(failed)} done, {len(failed)} failed, {hits} hits."
-    tables = [_plates(lately), _failures(failed), _trends(before, lately)]
+    lead = f"{len(lately) - failed} done, {failed} failed, {hits} hits."
+    tables = [_plates(lately), _failures(lately), _trends(before, lately)]
     markdown = _as_markdown(title, lead, tables)
     if out is not None:
         file = make_folder(out) / f"summary-{until:%Y-%m-%d}"
@@ -90,18 +91,20 @@ class _Ended:
     when: datetime
     hits: int | None = None
     trends: dict[str, float] = field(default_factory=dict)  # Z′, and intensities by channel
+    aside: dict[str, str] = field(default_factory=dict)  # plates of a delivery of several, and why
     fault: str = ""
 
     @classmethod
     def read(cls, run: Path) -> _Ended | None:
         entry = Entry.read(run)
-        return entry and cls(run, entry, datetime.fromisoformat(entry.ended))
+        return cls(run, entry, datetime.fromisoformat(entry.ended)) if entry else None
 
     def look(self) -> None:
         """Read what its results say; those of a run that failed may be of an earlier one."""
         if self.entry.outcome == "failed":
             return
         try:
+            self.aside = set_aside(self.run)
             best = z_primes_of(self.run)
             self.trends = {"Z′": float(best.min())} if len(best) else {}
             self.trends |= _intensities(self.run)
@@ -142,8 +145,10 @@ def _plates(lately: Sequence[_Ended]) -> _Table:
     return _Table("Plates", ("plate", "ended (UTC)", "outcome", "Z′", "hits"), rows)
 
 
-def _failures(failed: Sequence[_Ended]) -> _Table:
-    return _Table("Failures", ("plate", "reason"), [(each.entry.delivery, each.entry.reason) for each in failed])
+def _failures(lately: Sequence[_Ended]) -> _Table:
+    rows = [(each.entry.delivery, each.entry.reason) for each in lately if each.entry.outcome == "failed"]
+    rows += [(f"{each.entry.delivery}: {plate}", why) for each in lately for plate, why in each.aside.items()]
+    return _Table("Failures", ("plate", "reason"), rows)
 
 
 def _trends(before: Sequence[_Ended], lately: Sequence[_Ended]) -> _Table:

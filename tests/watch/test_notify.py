@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from hcskit.errors import InputError
-from hcskit.results import AS_IN_TRAINING, PHENOTYPE_CONTROLS, PLATE_DRIFT, write_table
+from hcskit.results import AS_IN_TRAINING, PHENOTYPE_CONTROLS, PLATE_DRIFT, SET_ASIDE, write_table
 from hcskit.watch import Entry
 from hcskit.watch._notify import Notice, Receiver, notices_of
 from tests.watch.test_watch import Inbox
@@ -54,7 +54,7 @@ def server(*answers: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 @pytest.fixture
 def noting(tmp_path: Path) -> str:
     """A command that writes down what it was given."""
-    script = tmp_path / "no te.py"
+    script = tmp_path / "take it.py"
     script.write_text(
         "import os, sys, json\n"
         "with open(sys.argv[1], 'a') as file:\n"
@@ -78,7 +78,7 @@ def tables(run: Path, z_prime: float, verdict: str) -> None:
     write_table(run, PLATE_DRIFT, frame.set_index(["plate", "quantity", "channel"]))
 
 
-def test_a_low_best_z_prime_and_a_drift_are_worth_a_notice(tmp_path: Path) -> None:
+def test_a_low_best_z_prime_a_drift_and_a_plate_set_aside_are_worth_a_notice(tmp_path: Path) -> None:
     assert list(notices_of(tmp_path, 0.5)) == []
     tables(tmp_path, 0.5, AS_IN_TRAINING)
     assert list(notices_of(tmp_path, 0.5)) == []
@@ -86,7 +86,9 @@ def test_a_low_best_z_prime_and_a_drift_are_worth_a_notice(tmp_path: Path) -> No
     assert dict(notices_of(tmp_path, None)) == {"drift": "P1: shifted: light by 3"}
     assert dict(notices_of(tmp_path, 0.5))["z_prime"] == "Z′ is below 0.5: P1: 0.494"
     tables(tmp_path, float("nan"), AS_IN_TRAINING)
-    assert dict(notices_of(tmp_path, 0)) == {"z_prime": "Z′ is below 0: P1: -1"}
+    write_table(tmp_path, SET_ASIDE, pd.DataFrame({"reason": ["no images"]}, pd.Index(["P2"], name="plate")))
+    assert dict(notices_of(tmp_path, None)) == {"failure": "P2 is set aside: no images"}
+    assert dict(notices_of(tmp_path, 0))["z_prime"] == "Z′ is below 0: P1: -1"
 
 
 def test_a_command_gets_its_text_on_standard_input_and_facts_in_its_environment(noting: str, tmp_path: Path) -> None:

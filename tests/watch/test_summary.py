@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 import hcskit
-from hcskit.results import HITS, QUALITY, write_table
+from hcskit.results import HITS, QUALITY, SET_ASIDE, write_table
 from hcskit.watch import Entry
 from tests.watch.test_notify import tables
 
@@ -41,6 +41,7 @@ def test_plates_of_the_time_are_listed_and_compared_with_those_before(tmp_path: 
     runs = tmp_path / "runs"
     for days, z_prime, intensity, hits in ((3, 0.8, 50, 3), (2, 0.6, 70, 3), (0.5, 0.4, 90, 2), (0.4, 0.2, 30, 1)):
         measured(ended(runs, f"plate{days}", days), z_prime, intensity, hits)
+    write_table(runs / "run3", SET_ASIDE, pd.DataFrame({"reason": ["no images"]}, pd.Index(["P2"], name="plate")))
     ended(runs, "broken", 0.3, "no room")
     ended(runs, "old", 4, "long ago")
     ended(runs, "later", -0.1, "not yet")
@@ -48,7 +49,7 @@ def test_plates_of_the_time_are_listed_and_compared_with_those_before(tmp_path: 
     assert text == (tmp_path / "out" / "summary-2026-03-01.md").read_text("utf-8")
     assert "\n2 done, 1 failed, 3 hits.\n" in text
     assert "| plate0.5 | 2026-03-01 00:00 | done | 0.4 | 2 |\n" in text
-    assert "| broken | no room |\n" in text
+    assert "| broken | no room |\n| plate0.4: P2 | no images |\n" in text
     assert "| Z′ | 0.3 | 0.7 | █▆▃▁ |\n" in text  # medians of 0.4 and 0.2, of 0.8 and 0.6
     assert "| intensity of DNA | 60 | 60 | ▃▆█▁ |\n" in text
     for other in ("plate3", "plate2", "long ago", "not yet"):
