@@ -62,7 +62,7 @@ from .simulation import simulate
 from .store import open_plates, open_screen
 from .training import lr_range, open_model
 from .version import __version__
-from .watch import watch_inbox
+from .watch import summarise_runs, watch_inbox
 
 __all__ = [
     "ClusterConfig",
@@ -126,6 +126,7 @@ __all__ = [
     "simulate",
     "simulation",
     "store",
+    "summarise_runs",
     "testing",
     "train",
     "training",

@@ -128,6 +128,8 @@ COMMANDS = [
     "simulate",
     "lr-range",
     "watch",
+    "schedule",
+    "summarise",
 ]
 
 

@@ -44,6 +44,13 @@ from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, 
 )
 @click.option("--once", is_flag=True, help="Handle what is there and end, with 1 if a plate failed.")
 @click.option("--retry", is_flag=True, help="Try once more what was set aside before.")
+@click.option(
+    "--notify",
+    multiple=True,
+    metavar="COMMAND|mailto:ADDRESS|https://…",
+    help="Tell of a plate that failed, drifted or has a low Z′. Repeatable.",
+)
+@click.option("--min-z-prime", type=float, metavar="NUMBER", help="Z′ below this is low. Needs --notify.")
 @debug_option
 def watch(inbox: Path, pipeline: str, out: Path, parameters: tuple[str, ...], **options: Any) -> None:
     """Run a pipeline over each folder in INBOX, exactly once, when it has arrived whole.
@@ -54,3 +61,17 @@ def watch(inbox: Path, pipeline: str, out: Path, parameters: tuple[str, ...], **
     failed = hcskit.watch_inbox(inbox, pipeline, out, pairs(parameters), say=click.echo, progress=sys.stderr, **options)
     if failed:
         raise click.exceptions.Exit(1)
+
+
+@example("hcskit summarise runs --since 1d --out summaries")
+@main.command()
+@click.argument("runs", type=FILE)
+@click.option("--since", default="1d", show_default=True, metavar="12h|1d", help="How far to look back.")
+@click.option("--out", type=FILE, help="Folder into which the summary is written, as Markdown and HTML.")
+@debug_option
+def summarise(runs: Path, since: str, out: Path | None) -> None:
+    """Print what became of the plates that a watcher handled lately: done, failed, hits and trends.
+
+    RUNS is the --out of hcskit watch. The text is Markdown.
+    """
+    click.echo(hcskit.summarise_runs(runs, out, since), nl=False)

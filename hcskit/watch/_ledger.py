@@ -33,6 +33,8 @@ class Entry(BaseModel):
         Why it failed.
     ended : str
         When (UTC).
+    unsent : dict
+        Text of each notice that a receiver has not taken yet, by the receiver's key and the event.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -42,6 +44,7 @@ class Entry(BaseModel):
     outcome: Literal["done", "failed"]
     reason: str = ""
     ended: str = Field(default_factory=now)
+    unsent: dict[str, dict[str, str]] = Field(default_factory=dict)
 
     @classmethod
     def read(cls, run: Path) -> Self | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -18,6 +18,8 @@ from hcskit.pipeline import Pipeline, named_paths, run_pipeline
 from hcskit.results._record import now
 from hcskit.watch._arrival import Contents, look_into, what_lacks
 from hcskit.watch._ledger import Entry
+from hcskit.watch._notify import Receiver
+from hcskit.watch._post import Post
 
 __all__ = ["watch_inbox"]
 
@@ -36,6 +38,8 @@ def watch_inbox(
     patience: float = 86_400.0,
     once: bool = False,
     retry: bool = False,
+    notify: Iterable[str] = (),
+    min_z_prime: float | None = None,
     say: Callable[[str], None] = print,
     progress: TextIO | None = None,
 ) -> dict[str, str]:
@@ -66,6 +70,11 @@ def watch_inbox(
         Handle what is there, and return.
     retry : bool
         Try once more what was set aside before.
+    notify : iterable of str
+        Who is told of a plate that failed, has a low Z′ or is unlike those that the network learned from: commands,
+        ``mailto:`` and an address, or ``https`` addresses.
+    min_z_prime : float, optional
+        The Z′-factor below which it is low.
     say : callable
         Receives a line for each event.
     progress : file, optional
@@ -88,7 +97,8 @@ def watch_inbox(
         pipeline = Pipeline.open(pipeline)
     given = dict(parameters or {})
     _check(inbox, out, pipeline, given)
-    watch = _Watch(inbox, pipeline, out, given, cluster, quiet, patience, retry, say, progress)
+    post = Post([Receiver(target) for target in notify], min_z_prime)
+    watch = _Watch(inbox, pipeline, out, given, cluster, quiet, patience, retry, post, say, progress)
     with locked(make_folder(out)):
         watch.tell(f"watching {inbox}")
         if once:
@@ -137,6 +147,7 @@ class _Watch:
     quiet: float
     patience: float
     retry: bool
+    post: Post
     say: Callable[[str], None]
     progress: TextIO | None
     failed: dict[str, str] = field(default_factory=dict)
@@ -180,7 +191,9 @@ class _Watch:
             return True
         asked = digest_of_list({**parameters, "": self.pipeline.model_dump_json()})
         stamp = digest_of_list({"contents": contents.stamp, "asked": asked})
-        if self._is_settled(name, Entry.read(run), stamp):
+        entry = Entry.read(run)
+        if entry and self._is_settled(name, entry, stamp):
+            self.post.send(entry, run, self.tell)
             return False
         seen, since = self._since.get(name, ("", 0.0))
         if seen != stamp:
@@ -201,9 +214,9 @@ class _Watch:
         paths = {path.resolve() for value in named for path in named_paths(value)}
         return sorted(path for path in paths if run not in (path, *path.parents))
 
-    def _is_settled(self, name: str, entry: Entry | None, stamp: str) -> bool:
+    def _is_settled(self, name: str, entry: Entry, stamp: str) -> bool:
         """Whether what became of a delivery still stands."""
-        if entry is None or entry.stamp != stamp:
+        if entry.stamp != stamp:
             return False
         return entry.outcome == "done" or not self.retry or name in self._retried
 
@@ -230,14 +243,16 @@ class _Watch:
         if not lacks:
             self.tell(f"{name}: arrived, {contents.files:,} files; into {run}")
             reason = self._run(name, run, parameters)
-        self.worked += time.monotonic() - began
-        Entry(delivery=name, stamp=stamp, outcome="failed" if reason else "done", reason=reason).write(run)
+        entry = Entry(delivery=name, stamp=stamp, outcome="failed" if reason else "done", reason=reason)
+        self.post.record(entry, run, self.tell).write(run)
         if reason:
             self.failed[name] = reason
             self.tell(f"{name}: set aside until it changes: {reason}")
         else:
             self.failed.pop(name, None)
             self.tell(f"{name}: done in {time.monotonic() - began:.0f} s")
+        self.post.send(entry, run, self.tell)
+        self.worked += time.monotonic() - began
 
     def _run(self, name: str, run: Path, parameters: Mapping[str, str]) -> str:
         """Return why a run failed; nothing if it did not."""
