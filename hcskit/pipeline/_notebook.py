@@ -44,13 +44,15 @@ _REQUIRED = object()
 def named_paths(value: Any) -> list[Path]:
     """Return the paths that the value of a parameter names: none, one, or those of a list.
 
+    The description of a cluster, which stands where its file would, names none.
+
     Examples
     --------
     >>> named_paths(None), len(named_paths("/data/a")), len(named_paths(["/data/a", "/data/b"]))
     ([], 1, 2)
     """
     every = value if isinstance(value, list | tuple) else [value]
-    return [Path(one) for one in every if one is not None]
+    return [Path(one) for one in every if isinstance(one, str | Path)]
 
 
 @dataclass(frozen=True)
