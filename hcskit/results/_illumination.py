@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
+from zarr.core.buffer import Buffer
+from zarr.storage import MemoryStore
 
 from hcskit.digests import Digests
 from hcskit.errors import NotAScreenError
@@ -21,8 +23,14 @@ def write_illumination(folder: str | Path, plate: str, illumination: xr.Dataset)
     """Write a plate's illumination (``flat``, ``dark``) as a small Zarr beside the tables."""
     path = _path(folder, plate)
     make_folder(path.parent)
+    # Zarr writes with several threads: when one has failed, others would bring back what is removed.
+    files: dict[str, Buffer] = {}
+    illumination.to_zarr(MemoryStore(files), consolidated=False, zarr_format=3)
     with replacing(path) as partial:
-        illumination.to_zarr(partial, consolidated=False, zarr_format=3)
+        for name, content in files.items():
+            file = partial / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content.to_bytes())
     return path
 
 

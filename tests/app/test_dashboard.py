@@ -101,6 +101,7 @@ def test_a_selected_compound_shows_its_curve_and_its_cells_and_stands_in_the_add
     expect(opened.locator("figure.pinned")).to_have_count(2)
     labels = opened.locator("figure.well figcaption b").all_inner_texts()
     assert labels[:4] == ["1 nM", "1 nM", "3 nM", "3 nM"]
+    opened.wait_for_url("**compounds=*")
     assert selection(opened)["compounds"] == ["potent"]
 
 
@@ -227,6 +228,7 @@ def test_the_further_pages_open_when_they_are_asked_for_and_stand_in_the_address
     opened.mouse.click(*_compound(opened, "potent"))
     expect(opened.get_by_text("Selected: potent")).to_be_visible()
     opened.wait_for_url("**page=Screen*")
+    opened.wait_for_url("**compounds=*")
     assert selection(opened)["compounds"] == ["potent"]
     opened.get_by_text("Quality", exact=True).click()
     expect(opened.get_by_text("run hcskit train first").first).to_be_visible()
