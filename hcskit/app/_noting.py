@@ -19,7 +19,7 @@ __all__ = ["noting_pane"]
 def noting_pane(content: Content, selection: Selection, noted: Any) -> pn.viewable.Viewable:
     """Return what notes or flags the selected compounds, with the note of the first; `noted` is called after each."""
     note = pn.widgets.TextInput(label="", placeholder="Note on the selected compounds", sizing_mode="stretch_width")
-    flag = pn.widgets.Checkbox(name="Flag", align="center", width=55)
+    flag = pn.widgets.Checkbox(label="Flag", align="center", width=55)
     save = pn.widgets.Button(label="Save note", width=90)
     said = html("", css_classes=["hint"], sizing_mode="stretch_width")
 
