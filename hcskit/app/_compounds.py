@@ -162,7 +162,7 @@ def _tabulator(table: pd.DataFrame) -> pn.widgets.Tabulator:
         theme="midnight" if pn.config.theme == "dark" else "simple",
         stylesheets=[_COMPACT],
         sizing_mode="stretch_both",
-        min_height=280,
+        min_height=170,
         configuration={"placeholder": "No compound passes the filters."},
     )
 
