@@ -25,7 +25,6 @@ from hcskit.results import (
     ILLUMINATION,
     IMAGE_CONTROLS,
     MASKS,
-    NOTES,
     PHENOTYPE_CONTROLS,
     PLATE_DRIFT,
     PLATES,
@@ -188,7 +187,7 @@ def _step(step: StepRecord) -> dict[str, Any]:
 #: In the order of the page.
 SECTIONS = (
     Section("ec50", "EC50", ec50, needs=(RESPONSES,)),
-    Section("compounds", "Compounds", compounds, needs=(RESPONSES, POINTS, CURVES), uses=(NOTES,)),
+    Section("compounds", "Compounds", compounds, needs=(RESPONSES, POINTS, CURVES)),
     Section("plates", "Plates", _plates, needs=(PLATES, PREDICTIONS)),
     Section(
         "quality",
