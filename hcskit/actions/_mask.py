@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ from hcskit.errors import InputError
 from hcskit.locks import locked
 from hcskit.response import fit_responses, readout_limits, score_hits
 from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
+from hcskit.results._record import now
 
 __all__ = ["mask_wells", "masked_readouts", "read_masks", "unmask_wells"]
 
@@ -54,7 +54,7 @@ def mask_wells(data: str | Path, wells: Iterable[Place], reason: str, *, who: st
     if not reason.strip():
         raise InputError("a well is masked with a reason; say why it is not to be trusted")
     new = [(plate, well) for plate, well in wells]
-    row = (reason.strip(), who or getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"))
+    row = (reason.strip(), who or getpass.getuser(), now())
     with locked(data):
         _check(read_table(data, READOUTS), new)
         masks = read_masks(data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +11,7 @@ import pandas as pd
 from hcskit.errors import InputError
 from hcskit.locks import locked
 from hcskit.results import NOTES, RESPONSES, has_table, read_table, write_table
+from hcskit.results._record import now
 
 __all__ = ["note_compounds", "read_notes"]
 
@@ -26,7 +26,7 @@ def note_compounds(
     Parameters
     ----------
     data : path-like
-        Folder of a run. Its table ``notes`` is written.
+        Folder of a run. Its table ``compound_notes`` is written.
     compounds : iterable of str
         Their names.
     note : str
@@ -60,7 +60,7 @@ def note_compounds(
         before = read_notes(data)
         noted = [before[~before.index.isin(names)]]
         if flag or note.strip():
-            row = (flag, note.strip(), who or getpass.getuser(), datetime.now(UTC).isoformat(timespec="seconds"))
+            row = (flag, note.strip(), who or getpass.getuser(), now())
             noted.append(_notes(names, [row] * len(names)))
         notes = pd.concat(noted).sort_index()
         write_table(data, NOTES, notes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hcskit.results._hits import COMPOUND, HITS, NOTES, READOUT, SPLIT
+from hcskit.results._columns import COMPOUND, FIELD, NETWORKS, PHENOTYPE, PLATE, READOUT, SPLIT, WELL
+from hcskit.results._hits import HITS, NOTES
 from hcskit.results._import import SET_ASIDE
 from hcskit.results._parts import HISTORY, ILLUMINATION, MODEL, PLATES, RECORD, TRUTH
 from hcskit.results._reading import DISTANCES, PLATE_DRIFT, SALIENCY_MAPS
@@ -47,19 +48,14 @@ _PREDICT = "hcskit predict"
 _FIT = "hcskit fit"
 _FOLDS = "hcskit cross-validate"
 
-_PLATE = Column("plate", "text", "name of the plate")
-_WELL = Column("well", "text", "name of the well: B07")
-_FIELD = Column("field", "integer", "number of the field in its well, from 1")
 _CHANNEL = Column("channel", "text", "name of the channel")
-_PHENOTYPE = Column("phenotype", "text", "name of the phenotype, a class of the model")
 _UNIT = Column("concentration_unit", "text", "unit of the concentrations of the row")
 _LABEL = Column("label", "text", "class that the plate map or the folder gives")
 _FOLD = Column("fold", "integer", "number of the fold that held the field out, from 0")
-_NETWORKS = Column("network_1, network_2 …", "number", "what each of an ensemble gives", pattern=r"network_[1-9]\d*")
 _PLATE_MAP = Column("further columns of the plate map", "any", "as the plate map has them", pattern=r".+")
 _TREATED = (
-    _PLATE,
-    _WELL,
+    PLATE,
+    WELL,
     Column("role", "text", "treatment, negative_control, positive_control or empty"),
     Column("compound", "text", "name of the compound; empty where there is none"),
     Column("concentration", "number", "concentration of the compound", "that of the row"),
@@ -69,11 +65,11 @@ _TREATED = (
     Column("probability", "number", "of the phenotype; mean over the fields of the well", optional=True),
     Column("sd", "number", "standard deviation of the probability over the crops of the well", optional=True),
     Column("n_fields", "integer", "fields that were averaged", optional=True),
-    _NETWORKS,
+    NETWORKS,
     _PLATE_MAP,
 )
 _CONTROLS = (
-    _PLATE,
+    PLATE,
     READOUT,
     Column("z_prime", "number", "Z′-factor of the positive against the negative controls"),
     Column("ssmd", "number", "strictly standardised mean difference of the controls"),
@@ -99,7 +95,7 @@ QUALITY = Table(
     "quality",
     "Focus, saturation and brightness of each acquired image",
     _QUALITY,
-    index=(_PLATE, _WELL, _FIELD, _CHANNEL),
+    index=(PLATE, WELL, FIELD, _CHANNEL),
     columns=(
         Column("focus", "number", "normalised mean squared gradient of the corrected image"),
         Column("focus_z", "number", "robust z-score of its logarithm among the plate's images of the channel"),
@@ -120,7 +116,7 @@ FIELD_PREDICTIONS = Table(
     "field_predictions",
     "Probability of each phenotype in each field",
     _PREDICT,
-    index=(_PLATE, _WELL, _FIELD, _PHENOTYPE),
+    index=(PLATE, WELL, FIELD, PHENOTYPE),
     columns=(
         Column("probability", "number", "mean over the crops of the field"),
         Column("n_crops", "integer", "number of crops"),
@@ -130,20 +126,20 @@ PREDICTIONS = Table(
     "predictions",
     "Probability of each phenotype in each well",
     _PREDICT,
-    index=(_PLATE, _WELL, _PHENOTYPE),
+    index=(PLATE, WELL, PHENOTYPE),
     columns=(
         Column("probability", "number", "mean over the fields of the well"),
         Column("sd", "number", "standard deviation over all crops of the well"),
         Column("n_fields", "integer", "number of fields"),
-        _NETWORKS,
+        NETWORKS,
     ),
 )
 STRENGTHS = Table(
     "strengths",
     "Strength of each phenotype in each well, where there are controls of it",
     _PREDICT,
-    index=(_PLATE, _WELL, _PHENOTYPE),
-    columns=(Column("strength", "number", "0: as the negative controls, 1: as the phenotype's own"), _NETWORKS),
+    index=(PLATE, WELL, PHENOTYPE),
+    columns=(Column("strength", "number", "0: as the negative controls, 1: as the phenotype's own"), NETWORKS),
 )
 READOUTS = Table(
     "readouts",
@@ -161,7 +157,7 @@ PROFILES = Table(
     "profiles",
     "Features of each well",
     "hcskit embed",
-    index=(_PLATE, _WELL),
+    index=(PLATE, WELL),
     columns=(Column("one column a feature", "any", "value of the feature in the well", pattern=".+"),),
 )
 RESPONSES = Table(
@@ -205,7 +201,7 @@ MASKS = Table(
     "Wells that a person took out of the fits",
     "hcskit mask",
     always=False,
-    index=(_PLATE, _WELL),
+    index=(PLATE, WELL),
     columns=(
         Column("reason", "text", "why the well is not to be trusted"),
         Column("who", "text", "who masked it"),
@@ -232,7 +228,7 @@ HELD_OUT = Table(
     "held_out",
     "Predictions of each field by the one network that has not seen it",
     _FOLDS,
-    columns=(_PLATE, _WELL, _FIELD, _LABEL, _FOLD, _PHENOTYPE, Column("probability", "number", "of the phenotype")),
+    columns=(PLATE, WELL, FIELD, _LABEL, _FOLD, PHENOTYPE, Column("probability", "number", "of the phenotype")),
 )
 FOLD_SCORES = Table(
     "fold_scores",
@@ -275,8 +271,8 @@ WELLS = Table(
     "hcskit export",
     where="wells.csv",
     columns=(
-        _PLATE,
-        _WELL,
+        PLATE,
+        WELL,
         Column("row", "text", "letters of the row"),
         Column("column", "integer", "number of the column, from 1"),
         Column("columns of the plate map", "any", "as the plate map has them", pattern=".+"),

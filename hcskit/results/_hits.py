@@ -1,16 +1,11 @@
-"""The tables of hits and of notes, and what they have in common with the other tables of compounds."""
+"""The tables of hits and of notes: what is said of compounds, beside their fits."""
 
 from __future__ import annotations
 
+from hcskit.results._columns import COMPOUND, READOUT, SPLIT
 from hcskit.results._table import Column, Table
 
-__all__ = ["COMPOUND", "HITS", "NOTES", "READOUT", "SPLIT"]
-
-COMPOUND = Column("compound", "text", "name of the compound")
-READOUT = Column("readout", "text", "what was read from the wells: a phenotype, or an image statistic")
-SPLIT = Column(
-    "columns that split a compound", "any", "such as a cell line, where one curve is fitted for each", pattern=r".+"
-)
+__all__ = ["HITS", "NOTES"]
 
 HITS = Table(
     "hits",

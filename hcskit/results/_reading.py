@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hcskit.results._columns import FIELD, NETWORKS, PHENOTYPE, PLATE, WELL
 from hcskit.results._table import Column, Table
 
 __all__ = ["AS_IN_TRAINING", "DISTANCES", "NOT_THIS_ASSAY", "PLATE_DRIFT", "SALIENCY_MAPS"]
@@ -14,13 +15,10 @@ DISTANCES = Table(
     "How far each well lies from the negative controls of its plate, whatever the phenotype",
     "hcskit predict",
     always=False,
-    index=(
-        Column("plate", "text", "name of the plate"),
-        Column("well", "text", "name of the well: B07"),
-    ),
+    index=(PLATE, WELL),
     columns=(
         Column("distance", "number", "0: as near as negative controls; 1: as far again as these lie apart"),
-        Column("network_1, network_2 …", "number", "what each of an ensemble gives", pattern=r"network_[1-9]\d*"),
+        NETWORKS,
     ),
 )
 PLATE_DRIFT = Table(
@@ -29,7 +27,7 @@ PLATE_DRIFT = Table(
     "hcskit predict",
     always=False,
     index=(
-        Column("plate", "text", "name of the plate"),
+        PLATE,
         Column("quantity", "text", "background, signal and sharpness of the light; appearance of the cells"),
         Column("channel", "text", "name of the channel; empty for the appearance, which is of all"),
     ),
@@ -46,12 +44,7 @@ SALIENCY_MAPS = Table(
     "What each place of some fields adds to the strength of a phenotype",
     "hcskit predict",
     always=False,
-    index=(
-        Column("plate", "text", "name of the plate"),
-        Column("well", "text", "name of the well: B07"),
-        Column("field", "integer", "number of the field in its well, from 1"),
-        Column("phenotype", "text", "name of the phenotype, a class of the model"),
-    ),
+    index=(PLATE, WELL, FIELD, PHENOTYPE),
     columns=(
         Column("row", "integer", "place in the field, from its top; the field is drawn small"),
         Column("column", "integer", "place in the field, from its left"),
