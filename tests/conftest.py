@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from click.testing import CliRunner, Result
 from hypothesis import settings
 
 from hcskit.actions import import_plates
+from hcskit.cli import main
 from hcskit.plate import parse_well
 from hcskit.platemap import check_plate_map, read_plate_map
 from hcskit.preprocess import estimate_illumination
@@ -123,3 +126,15 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, plate in open_plates(folder).items():
         write_illumination(folder, name, estimate_illumination(plate))
     return folder
+
+
+@pytest.fixture
+def hcskit() -> Iterator[Any]:
+    """Run the command in this process."""
+
+    def hcskit(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield hcskit
+    signal.signal(signal.SIGTERM, before)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 
 from hcskit.actions import fit_wells
 from hcskit.cli import main
@@ -29,16 +26,6 @@ DESIGN = PlateDesign(
     missing_wells=("B03",),
     missing_fields=(("A02", 2),),
 )
-
-
-@pytest.fixture
-def hcskit() -> Iterator[Any]:
-    def hcskit(*arguments: str | Path) -> Result:
-        return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield hcskit
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from hcskit.data import NEGATIVE
-from hcskit.inference._strength import known_roles, shrunk
+from hcskit.inference._strength import known_roles, shrunk, with_networks
 from hcskit.training import ModelCard
 
 __all__ = ["distances", "gather_distances"]
@@ -93,8 +93,6 @@ def gather_distances(
         if negative.sum() < _LEAST:
             continue
         found = distances(own, negative, spread)
-        networks = {f"network_{number}": column for number, column in enumerate(found.T, 1)}
         index = pd.MultiIndex.from_product([[plate], own["well"].to_numpy()], names=["plate", "well"])
-        told = pd.DataFrame({"distance": found.mean(axis=1)}, index)
-        parts.append(told.assign(**networks) if len(networks) > 1 else told)
+        parts.append(with_networks(pd.DataFrame({"distance": found.mean(axis=1)}, index), found))
     return pd.concat(parts) if parts else None

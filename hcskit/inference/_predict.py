@@ -24,6 +24,7 @@ from hcskit.results import (
     READOUTS,
     SALIENCY_MAPS,
     STRENGTHS,
+    remove_table,
     write_table,
 )
 from hcskit.screen import field_table
@@ -174,16 +175,18 @@ def write_predictions(
         The tables.
     """
     tables = [(FIELD_PREDICTIONS, predictions.fields), (PREDICTIONS, predictions.wells)]
-    known = (STRENGTHS, predictions.strengths), (DISTANCES, predictions.distances), (PLATE_DRIFT, predictions.drift)
-    optional = [*known]
+    optional = [
+        (STRENGTHS, predictions.strengths),
+        (DISTANCES, predictions.distances),
+        (PLATE_DRIFT, predictions.drift),
+    ]
     if predictions.maps is not None:  # else those that are there are of what is there
         optional.append((SALIENCY_MAPS, predictions.maps if len(predictions.maps) else None))
     for table, frame in optional:
         if frame is not None:
             tables.append((table, frame))
         else:  # those of another model
-            for suffix in (".parquet", ".csv"):
-                Path(folder, table.where).with_suffix(suffix).unlink(missing_ok=True)
+            remove_table(folder, table)
     if all("role" in plate.coords for plate in plates.values()):
         told = readouts(plates, predictions.wells, predictions.strengths, predictions.distances, card)
         tables += [(READOUTS, told), (PHENOTYPE_CONTROLS, phenotype_controls(told, card))]

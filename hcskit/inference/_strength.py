@@ -14,7 +14,15 @@ from hcskit.data import with_stand_ins
 from hcskit.screen import treated_fields
 from hcskit.training import ModelCard
 
-__all__ = ["gather_features", "gather_strengths", "gather_unevenness", "known_roles", "positions", "shrunk"]
+__all__ = [
+    "gather_features",
+    "gather_strengths",
+    "gather_unevenness",
+    "known_roles",
+    "positions",
+    "shrunk",
+    "with_networks",
+]
 
 _KEY = "phenotype"
 _RIDGE = 0.05  # of a line's mean squared length
@@ -178,7 +186,12 @@ def gather_strengths(
     rows = found.transpose(0, 2, 1).reshape(-1, found.shape[1])
     index = [(*well, name) for well in wells for name in phenotypes]
     table = pd.DataFrame({"strength": rows.mean(axis=1)}, pd.MultiIndex.from_tuples(index, names=[*wells.names, _KEY]))
-    networks = {f"network_{number}": column for number, column in enumerate(rows.T, 1)}
+    return with_networks(table, rows)
+
+
+def with_networks(table: pd.DataFrame, values: _Floats) -> pd.DataFrame:
+    """Add what each network of an ensemble says, of values (row, network); a lone network's is there already."""
+    networks = {f"network_{number}": column for number, column in enumerate(values.T, 1)}
     return table.assign(**networks) if len(networks) > 1 else table
 
 

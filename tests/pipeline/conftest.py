@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,9 +14,6 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
-from click.testing import CliRunner, Result
-
-from hcskit.cli import main
 
 RUN = 'from pathlib import Path\n\nrun: Path = Path("run")  # folder of the run\n'
 COMMAND = [sys.executable, "-c", "from hcskit.cli import main; main(prog_name='hcskit')"]
@@ -74,15 +70,3 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     for process in lab.started:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture
-def hcskit() -> Iterator[Any]:
-    """Run the command in this process."""
-
-    def hcskit(*arguments: str | Path) -> Result:
-        return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield hcskit
-    signal.signal(signal.SIGTERM, before)
