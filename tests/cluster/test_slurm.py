@@ -78,6 +78,13 @@ def slurm() -> Iterator[Slurm]:
             slurm("down")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left(slurm: Slurm) -> Iterator[None]:
+    """Cancel what a test that failed has left: it would keep the nodes from the next one."""
+    yield
+    subprocess.run(["scancel", f"--user={os.getuid()}"], check=True)
+
+
 def place(folder: Path, **options: Any) -> ClusterConfig:
     return ClusterConfig.model_validate({**PLACE, "local_directory": folder / "scratch", **options})
 
@@ -247,7 +254,6 @@ def test_a_run_waits_as_long_as_its_jobs_wait(slurm: Slurm, tmp_path: Path, unti
     assert any(
         re.search(rf"job {waits} PENDING \(\w+\), expected to start at 20\d\d-\d\d-\d\d \d\d:\d\d$", x) for x in said
     )
-    assert said[-1] == f"Slurm: job {waits} RUNNING"
     assert len(said) == len(set(said))
 
     # The other two are busy still.

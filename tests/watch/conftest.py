@@ -1,5 +1,5 @@
 """The lab of the tests of pipelines."""
 
-from tests.pipeline.conftest import hcskit, lab
+from tests.pipeline.conftest import lab
 
-__all__ = ["hcskit", "lab"]
+__all__ = ["lab"]
