@@ -7,9 +7,11 @@ A message says what was found, where, what was expected, and what to do.
 from __future__ import annotations
 
 __all__ = [
+    "DamagedError",
     "DriftError",
     "HcskitError",
     "InputError",
+    "MismatchError",
     "NotAScreenError",
     "PlateMapError",
     "ReaderError",
@@ -26,6 +28,10 @@ class HcskitError(Exception):
 
 class InputError(HcskitError, ValueError):
     """What the user gave (a parameter, a file, a table) cannot be used; nothing was changed."""
+
+
+class MismatchError(InputError):
+    """A worker of a cluster has other software, or another model, than the machine that asked."""
 
 
 class UnitError(InputError):
@@ -46,6 +52,10 @@ class NotAScreenError(InputError, FileNotFoundError):
 
 class StoreError(HcskitError, OSError):
     """A plate could not be written or read; what was complete before is still there."""
+
+
+class DamagedError(StoreError):
+    """Pixels of an imported plate are gone, or cannot be read."""
 
 
 class RunError(HcskitError, RuntimeError):

@@ -94,7 +94,7 @@ def test_a_plate_at_fault_is_set_aside_and_taken_in_when_it_is_repaired(
 def test_all_plates_at_fault_are_an_error_that_names_each(sources: list[Path], tmp_path: Path) -> None:
     for source in sources:
         (source / f"{source.name}_A02_s1_w1.tif").unlink()
-    with pytest.raises(InputError, match=r"(?s)no plate can be imported:.*P1.*P2.*P3"):
+    with pytest.raises(InputError, match=r"(?s)the step import can use no plate:.*P1.*P2.*P3"):
         take_in(sources, tmp_path / "screen")
 
 
