@@ -6,6 +6,8 @@ A message says what was found, where, what was expected, and what to do.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "DamagedError",
     "DriftError",
@@ -24,6 +26,11 @@ __all__ = [
 
 class HcskitError(Exception):
     """Base of every error that hcskit raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not that of OSError: with it, the library by which Dask sends errors cannot restore one of ours that is a
+        # ValueError as well.
+        return type(self), self.args, self.__dict__
 
 
 class InputError(HcskitError, ValueError):

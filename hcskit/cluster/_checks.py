@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import secrets
 import socket
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -81,6 +82,7 @@ def check_versions(worker: str, there: dict[str, str], here: dict[str, str]) -> 
         )
 
 
+@cache  # each job asks
 def versions() -> dict[str, str]:
     """Return the version of Python, and of each library that affects the result."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _LIBRARIES}

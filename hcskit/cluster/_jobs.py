@@ -27,7 +27,7 @@ __all__ = ["job_runner", "plates_at_once", "run_jobs"]
 T = TypeVar("T")
 
 _RETRIES = 2  # a shared file system may fail for a moment
-_POLL = 0.2
+_POLL = 0.05  # seconds
 _PLATES = range(4, 65)  # at a time: the driver has a thread and a table for each
 _JOBS = 24  # of a plate with 96 wells, in the steps that look at its fields
 _AHEAD = 16  # jobs on the cluster for each thread: a thousand plates have more of them than a scheduler should hold
