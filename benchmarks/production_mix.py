@@ -45,7 +45,6 @@ RECIPE = {
     "data": {"crop": 64, "crops_per_field": 2},
     "model": {"scales": 2, "features": 16, "hidden": 16},
     "optimiser": {"epochs": 8, "batch": 16},
-    "split": {"validation": 0},
 }
 QUIET: dict[str, Any] = {"say": lambda _: None}
 
