@@ -114,6 +114,8 @@ def predict(
     if aside.allowed:
         take_back(aside.screen, aside.step)
     images, trained = _open(data, model, out, standardise)
+    if not aside.allowed:
+        predictable_fields(images, trained.card)  # what does not fit is refused before hours of work
     for doubt in trained.card.doubts:
         say(doubt)
     keys = prediction_keys(data, out, images, trained.card)
@@ -121,14 +123,13 @@ def predict(
     for plate in kept:
         say(f"plate {plate}: predictions as before: nothing has changed")
     found = dict(kept)
-    if todo := [name for name in plates_of(images) if name not in kept]:
+    plates = plates_of(images) if aside.allowed else _with_fields(images)
+    if todo := [name for name in plates if name not in kept]:
         with open_site(data, images, trained, cluster, progress) as site:
-            read = site.each(todo, partial(_read, aside=aside, say=say))
-            found |= {name: one for name, one in zip(todo, read, strict=True) if one is not None}
+            each = site.each(todo, partial(_read, aside=aside))
+            found |= {name: one for name, one in zip(todo, each, strict=True) if one is not None}
             if found and out is not None and (first := min(found)) in todo:
                 found[first] = _with_examples(first, site, found[first])
-    if not found and not aside.reasons:
-        predictable_fields(images, trained.card)  # says why
     aside.write(len(found), say)
     if isinstance(images, ScreenData):
         images = ScreenData({name: plate for name, plate in images.plates.items() if name not in aside.reasons})
@@ -202,6 +203,7 @@ def embed(
         As `predict` does.
     """
     images, trained = _open(data, model, out, standardise)
+    predictable_fields(images, trained.card)  # what does not fit is refused before hours of work
 
     def describe(name: str, site: Site) -> pd.DataFrame:
         fields = predictable_fields(one_plate(images, name), trained.card)
@@ -210,7 +212,7 @@ def embed(
         return gather_profiles(found.fields, found.crops)
 
     with open_site(data, images, trained, cluster, progress) as site:
-        profiles = pd.concat(site.each(plates_of(images), describe))
+        profiles = pd.concat(site.each(_with_fields(images), describe))
     if out is not None and isinstance(images, ScreenData):
         say(f"wrote {write_table(out, PROFILES, profiles)}")
     elif out is not None:
@@ -223,17 +225,20 @@ def _beside(out: str | Path | None, data: str | Path | LabelledData) -> bool:
     return out is not None and isinstance(data, str | Path) and Path(out).resolve() == Path(data).resolve()
 
 
-def _read(name: str, site: Site, *, aside: Aside, say: Callable[[str], object]) -> Predictions | None:
-    """Read a plate; nothing of one that is set aside, or has no usable field."""
-    images = one_plate(site.images, name)
-    if not aside.allowed and isinstance(images, ScreenData) and field_table(images.plates[name]).empty:
-        say(f"plate {name}: no field is read, as the quality step excluded all")
-        return None
-    return aside.attempt(name, partial(_read_plate, site, images))
+def _with_fields(images: LabelledData) -> list[str]:
+    """Return the names of the plates that have a usable field."""
+    if not isinstance(images, ScreenData):
+        return plates_of(images)
+    return [name for name, plate in images.plates.items() if len(field_table(plate))]
 
 
-def _read_plate(site: Site, images: LabelledData) -> Predictions:
-    card = site.trained.card
+def _read(name: str, site: Site, *, aside: Aside) -> Predictions | None:
+    """Read a plate; nothing of one that is set aside."""
+    return aside.attempt(name, partial(_read_plate, name, site))
+
+
+def _read_plate(name: str, site: Site) -> Predictions:
+    images, card = one_plate(site.images, name), site.trained.card
     fields = predictable_fields(images, card)
     light = measure_fields(site, untreated_fields(fields, card))
     found = apply_to_fields(site, reading_network, fields, standards(light, card))
