@@ -72,7 +72,7 @@ def fit_wells(
     NotAScreenError
         If the folder has no predictions.
     InputError
-        If the file cannot be read, a well is at fault, or the level, the least effect or the rate is not between 0 and 1.
+        If the file cannot be read, a well is at fault, or the level, the least effect or the rate is out of range.
     StoreError
         If a table is damaged or cannot be written.
     """
@@ -85,9 +85,7 @@ def fit_wells(
     else:
         wells, out = masked_readouts(source), out or source
     wells = wells if method is None else normalise(wells, method)
-    fits = fit_responses(
-        wells, by=by, level=level, least_effect=least_effect, false_positive_rate=false_positive_rate
-    )
+    fits = fit_responses(wells, by=by, level=level, least_effect=least_effect, false_positive_rate=false_positive_rate)
     if out is not None:
         found = {RESPONSES: fits.responses, CURVES: fits.curves, POINTS: fits.points, HITS: fits.hits}
         for table, frame in found.items():
