@@ -25,13 +25,12 @@ from hcskit.inference import (
     gather_predictions,
     gather_profiles,
     gather_strengths,
-    gather_unevenness,
     predictable_fields,
     reading_network,
     write_predictions,
 )
 from hcskit.results import AS_IN_TRAINING, FIELD_PROFILES, PROFILES, write_csv, write_table
-from hcskit.training import ModelCard, TrainedModel, open_model
+from hcskit.training import ModelCard, TrainedModel, gather_unevenness, open_model
 
 __all__ = ["embed", "predict"]
 
