@@ -25,13 +25,12 @@ from hcskit.inference import (
     gather_predictions,
     gather_profiles,
     gather_strengths,
-    gather_unevenness,
     predictable_fields,
     reading_network,
     write_predictions,
 )
-from hcskit.results import AS_IN_TRAINING, PROFILES, write_csv, write_table
-from hcskit.training import ModelCard, TrainedModel, open_model
+from hcskit.results import AS_IN_TRAINING, FIELD_PROFILES, PROFILES, write_csv, write_table
+from hcskit.training import ModelCard, TrainedModel, gather_unevenness, open_model
 
 __all__ = ["embed", "predict"]
 
@@ -166,7 +165,8 @@ def embed(
     Returns
     -------
     pandas.DataFrame
-        Index ``plate, well``; columns ``feature_1`` and so on, dimensionless. Written as the table ``profiles``.
+        Index ``plate, well``; columns ``feature_1`` and so on, dimensionless. Written as the table ``profiles``, and
+        those of each field as ``field_profiles``.
 
     Raises
     ------
@@ -182,7 +182,9 @@ def embed(
         found = apply_to_fields(site, _features, fields, standards(light, trained.card))
     profiles = gather_profiles(found.fields, found.crops)
     if out is not None and isinstance(images, ScreenData):
-        say(f"wrote {write_table(out, PROFILES, profiles)}")
+        each = gather_profiles(found.fields, found.crops, FIELD_PROFILES.labels)
+        for table, own in ((FIELD_PROFILES, each), (PROFILES, profiles)):
+            say(f"wrote {write_table(out, table, own)}")
     elif out is not None:
         _write_images(out, profiles.droplevel("plate"), say)
     return profiles
