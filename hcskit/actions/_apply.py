@@ -36,14 +36,13 @@ from hcskit.inference import (
     gather_predictions,
     gather_profiles,
     gather_strengths,
-    gather_unevenness,
     predictable_fields,
     reading_network,
     write_predictions,
 )
-from hcskit.results import AS_IN_TRAINING, PROFILES, take_back, write_csv, write_table
+from hcskit.results import AS_IN_TRAINING, FIELD_PROFILES, PROFILES, take_back, write_csv, write_table
 from hcskit.screen import field_table
-from hcskit.training import ModelCard, TrainedModel, open_model
+from hcskit.training import ModelCard, TrainedModel, gather_unevenness, open_model
 
 __all__ = ["embed", "predict"]
 
@@ -126,7 +125,7 @@ def predict(
     plates = plates_of(images) if aside.allowed else _with_fields(images)
     if todo := [name for name in plates if name not in kept]:
         with open_site(data, images, trained, cluster, progress) as site:
-            each = site.each(todo, partial(_read, aside=aside))
+            each = site.each(todo, lambda name, own: aside.attempt(name, partial(_read, name, own)))
             found |= {name: one for name, one in zip(todo, each, strict=True) if one is not None}
             if found and out is not None and (first := min(found)) in todo:
                 found[first] = _with_examples(first, site, found[first])
@@ -193,7 +192,8 @@ def embed(
     Returns
     -------
     pandas.DataFrame
-        Index ``plate, well``; columns ``feature_1`` and so on, dimensionless. Written as the table ``profiles``.
+        Index ``plate, well``; columns ``feature_1`` and so on, dimensionless. Written as the table ``profiles``, and
+        those of each field as ``field_profiles``.
 
     Raises
     ------
@@ -205,16 +205,21 @@ def embed(
     images, trained = _open(data, model, out, standardise)
     predictable_fields(images, trained.card)  # what does not fit is refused before hours of work
 
-    def describe(name: str, site: Site) -> pd.DataFrame:
+    def describe(name: str, site: Site) -> tuple[pd.DataFrame, pd.DataFrame]:
         fields = predictable_fields(one_plate(images, name), trained.card)
         light = measure_fields(site, untreated_fields(fields, trained.card))
         found = apply_to_fields(site, _features, fields, standards(light, trained.card))
-        return gather_profiles(found.fields, found.crops)
+        return (
+            gather_profiles(found.fields, found.crops, FIELD_PROFILES.labels),
+            gather_profiles(found.fields, found.crops),
+        )
 
     with open_site(data, images, trained, cluster, progress) as site:
-        profiles = pd.concat(site.each(_with_fields(images), describe))
+        found = site.each(_with_fields(images), describe)
+    fields, profiles = (pd.concat([each[kind] for each in found]) for kind in (0, 1))
     if out is not None and isinstance(images, ScreenData):
-        say(f"wrote {write_table(out, PROFILES, profiles)}")
+        for table, own in ((FIELD_PROFILES, fields), (PROFILES, profiles)):
+            say(f"wrote {write_table(out, table, own)}")
     elif out is not None:
         _write_images(out, profiles.droplevel("plate"), say)
     return profiles
@@ -232,12 +237,7 @@ def _with_fields(images: LabelledData) -> list[str]:
     return [name for name, plate in images.plates.items() if len(field_table(plate))]
 
 
-def _read(name: str, site: Site, *, aside: Aside) -> Predictions | None:
-    """Read a plate; nothing of one that is set aside."""
-    return aside.attempt(name, partial(_read_plate, name, site))
-
-
-def _read_plate(name: str, site: Site) -> Predictions:
+def _read(name: str, site: Site) -> Predictions:
     images, card = one_plate(site.images, name), site.trained.card
     fields = predictable_fields(images, card)
     light = measure_fields(site, untreated_fields(fields, card))

@@ -17,6 +17,7 @@ __all__ = ["Patience", "WorkerLostError", "ask", "wait_for_workers", "workers_th
 
 _POLL = 1.0
 _OFTEN = 0.2
+_LOSSES = 3  # of each worker, while all are waited for
 _SILENCE = 30.0  # seconds without an answer after which a scheduler is given up
 
 
@@ -43,13 +44,20 @@ def wait_for_workers(client: Client, count: int, timeout: float, *, queue: bool 
     InputError
         If the batch system accepts none of the jobs.
     RunError
-        If they have not within `timeout` seconds, or some can no longer come; the message names those that have not.
+        If they have not within `timeout` seconds, or some can no longer come; the message names those that have not. If
+        too many have come and gone.
     """
-    ends = time.monotonic() + timeout
+    ends, seen = time.monotonic() + timeout, set[str]()
     while True:
         news, workers = news_of(client), workers_there(client)  # in this order none is missed that comes between
         if len(workers) >= count:
             break
+        seen |= workers.keys()
+        if (lost := len(seen - workers.keys())) > _LOSSES * count:
+            raise RunError(
+                f"{lost} workers have come and gone before {count} were there at a time; look at the end of the jobs' "
+                "output, and give the jobs more memory or a longer walltime"
+            )
         if news.lost and len(workers) + news.queued + news.unknown < count:
             raise RunError(
                 f"{len(workers)} of {count} workers are there, and too few others can come: {_why(news)}; remedy that, "

@@ -18,6 +18,7 @@ import xarray as xr
 from hcskit.errors import DamagedError, InputError, NotAScreenError, StoreError
 from hcskit.lazy import PlaneArray
 from hcskit.results import (
+    DISTANCES,
     PREDICTIONS,
     PROFILES,
     QUALITY,
@@ -35,7 +36,7 @@ from hcskit.store._shard import read_image_of_shard
 __all__ = ["chunked", "finished_plates", "lazy_plates", "open_plate", "open_plates", "plate_folders", "with_results"]
 
 #: Results that have a row for each label of a plate.
-_PLATE_RESULTS = (QUALITY, PREDICTIONS, STRENGTHS, PROFILES)
+_PLATE_RESULTS = (QUALITY, PREDICTIONS, STRENGTHS, DISTANCES, PROFILES)
 
 
 def open_plates(path: str | Path) -> dict[str, xr.Dataset]:
@@ -131,7 +132,8 @@ def with_results(path: str | Path, plates: dict[str, xr.Dataset]) -> xr.DataTree
     for table in _PLATE_RESULTS:
         for name, rows in results.of_plates(table).items():
             if name in plates:
-                nodes[f"{name}/{table.name}"] = _by_label(rows, plates[name])
+                labelled = _features(rows) if table is PROFILES else rows.to_xarray()
+                nodes[f"{name}/{table.name}"] = _with_labels(labelled, plates[name])
     for name, plate in plates.items():
         responses = results.of_compounds(plate)
         if responses is not None:
@@ -235,9 +237,8 @@ class _Results:
         return None if rows.empty else rows.to_xarray()
 
 
-def _by_label(rows: pd.DataFrame, plate: xr.Dataset) -> xr.Dataset:
-    """Return the rows of a plate as arrays that have all its labels."""
-    labelled = rows.to_xarray() if rows.index.nlevels > 1 else _features(rows)
+def _with_labels(labelled: xr.Dataset, plate: xr.Dataset) -> xr.Dataset:
+    """Return the results of a plate with all its labels."""
     shared = {name: plate[name].to_numpy() for name in labelled.dims if name in plate.dims}
     empty = {name: False if values.dtype.kind == "b" else np.nan for name, values in labelled.items()}
     return labelled.reindex(shared, fill_value=empty)
