@@ -39,7 +39,7 @@ from hcskit.results import RunRecord
 from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, dilution_series, simulate
 
 #: Of each kind of plate: how many wells are treated by how many compounds at ten doses, and how many such plates.
-MIX = {"12 wells, known model": (1, 2), "96 wells, known model": (9, 2), "96 wells, trained": (9, 1)}
+MIX = {"12 wells, known model": (1, 1), "96 wells, known model": (9, 1), "96 wells, trained": (9, 1)}
 DAY = 86_400
 RECIPE = {
     "data": {"crop": 64, "crops_per_field": 2},
@@ -156,10 +156,9 @@ class Bench:
                         run_pipeline("dose_response", given | {"recipe": str(recipe)}, run, **QUIET)
                     else:
                         run_pipeline("predict_screen", given | {"model": str(self.model)}, run, **QUIET)
-        for what, cost in costs.items():
-            count = MIX[what][1]
-            each = f"{cost.seconds / count:.1f} s and {cost.processor / count:.1f} s of a core each"
-            print(f"{count} plates, {what}: {each}")
+            cost = costs[what]
+            each = f"{cost.seconds / len(exports):.1f} s and {cost.processor / len(exports):.1f} s of a core each"
+            print(f"{len(exports)} plates, {what}: {each}", flush=True)
         total = sum(cost.processor for cost in costs.values()) / sum(count for _, count in MIX.values())
         print(f"{total:.1f} s of a core a plate: {DAY / total:.0f} plates a day a core")
 
