@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -143,9 +144,10 @@ class Patience:
     def __init__(self, client: Client, seconds: float) -> None:
         self.client, self.seconds = client, seconds
         self.ends = time.monotonic() + seconds
+        self._threads, self._asked = 0, -math.inf
 
     def check(self) -> int:
-        """Return the number of the workers' threads.
+        """Return the number of the workers' threads, as it was a second ago or later.
 
         Raises
         ------
@@ -154,8 +156,12 @@ class Patience:
         InputError
             If the batch system accepts none of the jobs.
         """
-        news, workers = news_of(self.client), workers_there(self.client)
-        if workers or news.queued:
+        if time.monotonic() < self._asked + _POLL:
+            return self._threads
+        self._asked = time.monotonic()
+        scheduler: Any = self.client.scheduler
+        news, threads = news_of(self.client), _answer(self.client, lambda: scheduler.ncores())
+        if threads or news.queued:
             self.ends = time.monotonic() + self.seconds
         elif news.lost and not news.unknown:
             raise RunError(f"there is no worker, and none can come: {_why(news)}; remedy that, and start again")
@@ -164,7 +170,8 @@ class Patience:
                 f"there has been no worker for {self.seconds:g} s; look at the batch system's queue and at the jobs' "
                 "output, and start the same again"
             )
-        return sum(worker["nthreads"] for worker in workers.values())
+        self._threads = sum(threads.values())
+        return self._threads
 
 
 def ask(client: Client, addresses: list[str], question: Any, *arguments: Any) -> dict[str, Any]:

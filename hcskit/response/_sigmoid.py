@@ -13,7 +13,7 @@ from scipy.stats import median_abs_deviation, norm
 from hcskit.response._category import Evidence, Verdict, judge
 from hcskit.response._curve import Curve
 from hcskit.response._design import Design
-from hcskit.response._group import Fitted, aicc, dose_test, f_test, fit_batch, fit_model
+from hcskit.response._group import Fitted, aicc, dose_test, f_test, fit_batch, fit_model, least_effect_test
 from hcskit.response._hill import SLOPE_LIMITS, Constant, GainLoss, Hill
 from hcskit.response._likelihood import interval
 from hcskit.response._model import Floats
@@ -37,6 +37,7 @@ class Case:
     full_scale: float | None
     limits: tuple[float, float]
     top: float | None
+    least_effect: float
     known: dict[str, Any]
 
 
@@ -139,6 +140,10 @@ def _evidence(fitted: Fitted, cases: list[Case], place: Floats, ends: Floats) ->
     start, end = share[:, 0], share[:, -1]
     change = (fitted.linear[:, -1] - fitted.linear[:, 0]) * (end - start)
     p_value = f_test(total - best.rss, fitted.parameters - 1, best.rss, fitted.free)
+    known = [(case.full_scale, case.least_effect) for case in cases]
+    least = np.array([np.nan if scale is None else least * abs(scale) for scale, least in known])
+    size = np.maximum(np.abs(change), np.finfo(float).tiny)
+    relevant = least_effect_test(total - best.rss, best.rss, fitted.free, least / size)
     misfit = f_test(best.rss - batch.within, levels - fitted.parameters, batch.within, design.total - levels)
     noise = _noise(fitted) * batch.scale
     slope = np.exp(best.shape[:, 1])
@@ -148,12 +153,14 @@ def _evidence(fitted: Fitted, cases: list[Case], place: Floats, ends: Floats) ->
     return [
         Evidence(
             p_value=float(p_value[i]),
+            relevant_p_value=float(relevant[i]),
             misfit_p_value=float(misfit[i]),
             dose_p_value=float(dose[i]),
             r2=float(1.0 - best.rss[i] / total[i]),
             effect=float(change[i]),
             noise=float(noise[i]),
             full_scale=None if case.full_scale is None else abs(case.full_scale),
+            least_effect=case.least_effect,
             ec50=float(10 ** place[i]),
             ec50_low=float(low[i]),
             ec50_high=float(high[i]),

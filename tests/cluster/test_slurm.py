@@ -80,6 +80,13 @@ def slurm() -> Iterator[Slurm]:
             slurm("down")
 
 
+@pytest.fixture(scope="module")
+def undisturbed(screen: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The history of two ranks."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    return train(screen, recipe, out, cluster=ClusterConfig(ranks_per_worker=2), progress=False).history
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(slurm: Slurm) -> Iterator[None]:
     """Cancel what a test that failed has left: it would keep the nodes from the next one."""

@@ -14,6 +14,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import dask
+import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 from distributed.comm import CommClosedError, connect
@@ -32,6 +33,12 @@ Until = Callable[..., None]
 Check = Callable[..., None]
 #: Other numbers of ranks round otherwise, and where an activation crosses zero a small network makes more of it.
 ROUNDED = 0.05
+
+
+@pytest.fixture(scope="module")
+def undisturbed(screen: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The history of one process."""
+    return train(screen, recipe, tmp_path_factory.mktemp("undisturbed"), progress=False).history
 
 
 def assert_refused(address: str, log: Path) -> None:
