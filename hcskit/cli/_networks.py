@@ -190,8 +190,8 @@ def _production(
     return hcskit.planning.plan_production(
         runs,
         {name: value for name, value in size.items() if value is not None},
-        quota=quota and _bytes(quota),
-        disk=disk and _bytes(disk),
+        quota=None if quota is None else _bytes(quota),
+        disk=None if disk is None else _bytes(disk),
         network=gigabits and gigabits * 1e9 / 8,
         **options,
     )

@@ -103,7 +103,7 @@ class Crew:
 
     def wait(self, seconds: float | None = None) -> list[tuple[str, str | Ended]]:
         """Return what runs have said, each a line or its end, as soon as one says anything; nothing after `seconds`."""
-        names = {runner.connection: name for name, runner in self._busy.items()}
+        names: dict[object, str] = {runner.connection: name for name, runner in self._busy.items()}
         said = []
         for connection in wait(list(names), seconds):
             name = names[connection]
