@@ -203,17 +203,19 @@ def embed(
     """
     images, trained = _open(data, model, out, standardise)
 
-    def describe(name: str, site: Site) -> pd.DataFrame:
+    def describe(name: str, site: Site) -> tuple[pd.DataFrame, pd.DataFrame]:
         fields = predictable_fields(one_plate(images, name), trained.card)
         light = measure_fields(site, untreated_fields(fields, trained.card))
         found = apply_to_fields(site, _features, fields, standards(light, trained.card))
-        return gather_profiles(found.fields, found.crops)
+        return (
+            gather_profiles(found.fields, found.crops, FIELD_PROFILES.labels),
+            gather_profiles(found.fields, found.crops),
+        )
 
     with open_site(data, images, trained, cluster, progress) as site:
-        profiles = pd.concat(site.each(plates_of(images), describe))
+        fields, profiles = map(pd.concat, zip(*site.each(plates_of(images), describe), strict=True))
     if out is not None and isinstance(images, ScreenData):
-        each = gather_profiles(found.fields, found.crops, FIELD_PROFILES.labels)
-        for table, own in ((FIELD_PROFILES, each), (PROFILES, profiles)):
+        for table, own in ((FIELD_PROFILES, fields), (PROFILES, profiles)):
             say(f"wrote {write_table(out, table, own)}")
     elif out is not None:
         _write_images(out, profiles.droplevel("plate"), say)

@@ -103,13 +103,14 @@ class Crew:
 
     def wait(self, seconds: float | None = None) -> list[tuple[str, str | Ended]]:
         """Return what runs have said, each a line or its end, as soon as one says anything; nothing after `seconds`."""
-        names: dict[object, str] = {runner.connection: name for name, runner in self._busy.items()}
+        ready = wait([runner.connection for runner in self._busy.values()], seconds)
         said = []
-        for connection in wait(list(names), seconds):
-            name = names[connection]
-            message = self._busy[name].hear()
+        for name, runner in list(self._busy.items()):
+            if runner.connection not in ready:
+                continue
+            message = runner.hear()
             if isinstance(message, Ended):
-                runner = self._busy.pop(name)
+                del self._busy[name]
                 if runner.is_there:
                     _IDLE.append(runner)
             said.append((name, message))
