@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ def test_distances_are_those_of_mahalanobis(features: int, tolerance: float) -> 
     placed = metric.whitened(wells)
 
     inverse = np.linalg.inv(shrunk(unevenness))
-    for one, other in zip(wells, wells[1:], strict=False):
+    for one, other in pairwise(wells):
         parts = [mahalanobis(one[k], other[k], inverse[k]) for k in (0, 1)]
         found = np.linalg.norm(metric.whitened(one[np.newaxis]) - metric.whitened(other[np.newaxis]))
         assert found == pytest.approx(np.hypot(*parts), rel=tolerance)
