@@ -15,9 +15,20 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from hcskit.errors import InputError, NotAScreenError, StoreError
+from hcskit.errors import DamagedError, InputError, NotAScreenError, StoreError
 from hcskit.lazy import PlaneArray
-from hcskit.results import DISTANCES, PREDICTIONS, PROFILES, QUALITY, RESPONSES, STRENGTHS, Table, has_table, read_table
+from hcskit.results import (
+    DISTANCES,
+    PREDICTIONS,
+    PROFILES,
+    QUALITY,
+    RESPONSES,
+    STRENGTHS,
+    Table,
+    has_table,
+    plates_set_aside,
+    read_table,
+)
 from hcskit.screen import PlateInfo, make_plate, max_projection, screen_tree
 from hcskit.store import _layout
 from hcskit.store._shard import read_image_of_shard
@@ -63,7 +74,8 @@ def open_plate(path: str | Path) -> xr.Dataset:
 def lazy_plates(path: str | Path, level: int = 0) -> dict[str, xr.Dataset]:
     """Open the plates of a screen by name, without Dask: an image is read when it is indexed.
 
-    A plate whose import was not finished is left out with a warning, if there are others.
+    A plate whose import was not finished is left out with a warning, if there are others. So are plates that a step
+    has set aside, without a warning.
 
     Parameters
     ----------
@@ -84,7 +96,10 @@ def lazy_plates(path: str | Path, level: int = 0) -> dict[str, xr.Dataset]:
     plates: dict[str, xr.Dataset] = {}
     folders: dict[str, Path] = {}
     unfinished: list[StoreError] = []
+    aside = plates_set_aside(_screen_of(path))
     for folder in plate_folders(path):
+        if folder.stem in aside and folder != Path(path):
+            continue
         try:
             plate = _lazy_plate(folder, quality, level)
         except StoreError as error:
@@ -160,6 +175,7 @@ def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame], level: int = 0)
         info = replace(info, shape=(rows, columns), pixel_size=pixel)
         array = PlaneArray(_StoredImages(path.resolve(), info, level), present, info.shape, info.dtype)
         plate = make_plate(info, array.variable(info.dims), present, _layout.plate_map(own))
+        plate.encoding["source"] = str(path)  # as xarray names it
     except Exception as error:  # whatever a damaged file makes of these
         raise NotAScreenError(f"{path} is not a plate that hcskit wrote: {error!r} in zarr.json") from error
     if info.name in quality:
@@ -190,9 +206,9 @@ class _StoredImages:
             shard = _layout.shard_path(folder, self.level, len(sizes) + 2)
             return read_image_of_shard(shard, number, math.prod(sizes), info.shape, info.dtype)
         except FileNotFoundError:
-            raise StoreError(f"{folder} cannot be read: its pixels are gone; was the plate copied whole?") from None
+            raise DamagedError(f"{folder} cannot be read: its pixels are gone; was the plate copied whole?") from None
         except (OSError, ValueError, RuntimeError) as error:
-            raise StoreError(f"{folder} cannot be read: {error}; was the plate copied whole?") from error
+            raise DamagedError(f"{folder} cannot be read: {error}; was the plate copied whole?") from error
 
 
 def _screen_of(path: str | Path) -> Path:
