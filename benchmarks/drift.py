@@ -1,4 +1,6 @@
-"""How often is a plate called shifted that is not, and what is seen? ``python benchmarks/drift.py FOLDER SEED``.
+"""How often is a plate called shifted that is not, and which shifts are seen?
+
+Run as ``python benchmarks/drift.py FOLDER [SEED]``.
 
 The model of `transfer.py` (FOLDER is the same) compares plates with the one that it learned from. False alarms are
 counted on plates of the same batch: the same design, other cells and other wells. For each shift, plates of it are
