@@ -213,7 +213,8 @@ def embed(
         )
 
     with open_site(data, images, trained, cluster, progress) as site:
-        fields, profiles = map(pd.concat, zip(*site.each(plates_of(images), describe), strict=True))
+        found = site.each(plates_of(images), describe)
+    fields, profiles = (pd.concat([each[kind] for each in found]) for kind in (0, 1))
     if out is not None and isinstance(images, ScreenData):
         for table, own in ((FIELD_PROFILES, fields), (PROFILES, profiles)):
             say(f"wrote {write_table(out, table, own)}")

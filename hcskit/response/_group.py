@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import fdtrc, stdtr
 from scipy.stats import median_abs_deviation
 
@@ -42,6 +43,10 @@ class Fitted:
     best: Optimum
     parameters: int
     threshold: Floats
+
+    def __getitem__(self, chosen: NDArray[np.int64]) -> Fitted:
+        parts = {name: getattr(self, name)[chosen] for name in ("problem", "batch", "survey", "best", "threshold")}
+        return replace(self, **parts)
 
     @property
     def free(self) -> float:

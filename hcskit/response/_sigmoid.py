@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 from scipy.stats import norm
 
@@ -65,7 +64,7 @@ def fit_group(cases: list[Case], design: Design, level: float) -> list[HillFit]:
         curve = Curve(
             fitted.problem[i : i + 1],
             fitted.batch[i : i + 1],
-            _one(fitted, i),
+            fitted.best[i : i + 1],
             float(fitted.threshold[i]),
             (float(ends[0, i]), float(ends[1, i])),
         )
@@ -83,17 +82,6 @@ def fit_group(cases: list[Case], design: Design, level: float) -> list[HillFit]:
         fits.append(HillFit(**(case.known | numbers | said)))
     fits = _bells(fits, fitted, limits if np.isfinite(limits).any() else None, level)
     return [_without_networks(fit, case) for fit, case in zip(fits, cases, strict=True)]
-
-
-def _one(fitted: Fitted, i: int) -> Any:
-    best = fitted.best
-    return replace(
-        best,
-        shape=best.shape[i : i + 1],
-        linear=best.linear[i : i + 1],
-        explained=best.explained[i : i + 1],
-        rss=best.rss[i : i + 1],
-    )
 
 
 def _networks(cases: list[Case], design: Design, limits: Floats | None) -> list[Floats]:
@@ -197,7 +185,11 @@ def describe_constant(design: Design, response: Floats, level: float) -> list[di
             "r2": 0.0,
             "model": "constant",
             "_curve": Curve(
-                fitted.problem, fitted.batch[i : i + 1], _one(fitted, i), float(fitted.threshold[i]), (np.nan, np.nan)
+                fitted.problem,
+                fitted.batch[i : i + 1],
+                fitted.best[i : i + 1],
+                float(fitted.threshold[i]),
+                (np.nan, np.nan),
             ),
         }
         for i in range(len(response))
@@ -228,7 +220,7 @@ def _bells(fits: list[HillFit], sigmoids: Fitted, limits: Floats | None, level: 
     if not len(index):
         return fits
     result = list(fits)
-    described = _describe_bells(_subset(bells, index), p_value[index])
+    described = _describe_bells(bells[index], p_value[index])
     for i, numbers in zip(wells[index], described, strict=True):
         known = {name: getattr(fits[i], name) for name in _KNOWN}
         result[i] = HillFit(**(known | numbers))
@@ -236,20 +228,6 @@ def _bells(fits: list[HillFit], sigmoids: Fitted, limits: Floats | None, level: 
 
 
 _KNOWN = ("n_wells", "n_zero", "n_missing", "n_concentrations", "tested_low", "tested_high", "deviating", "level")
-
-
-def _subset(fitted: Fitted, index: NDArray[np.int64]) -> Fitted:
-    best = replace(
-        fitted.best, **{name: getattr(fitted.best, name)[index] for name in ("shape", "linear", "explained", "rss")}
-    )
-    return replace(
-        fitted,
-        problem=fitted.problem[index],
-        batch=fitted.batch[index],
-        survey=fitted.survey[index],
-        best=best,
-        threshold=fitted.threshold[index],
-    )
 
 
 def _describe_bells(bells: Fitted, p_value: Floats) -> list[dict[str, Any]]:
@@ -282,7 +260,7 @@ def _describe_bells(bells: Fitted, p_value: Floats) -> list[dict[str, Any]]:
                 "r2": float(1 - bells.best.rss[i] / (batch.total[i] + batch.within[i])),
                 "model": "gain-loss",
                 "_curve": Curve(
-                    bells.problem[i : i + 1], batch[i : i + 1], _one(bells, i), float(bells.threshold[i]), ends
+                    bells.problem[i : i + 1], batch[i : i + 1], bells.best[i : i + 1], float(bells.threshold[i]), ends
                 ),
             }
         )
