@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import fdtrc, stdtr
+from scipy.stats import median_abs_deviation
 
 from hcskit.response._design import Batch, Design, gather
 from hcskit.response._engine import Grid, Optimum, Survey, optimise
@@ -15,7 +17,10 @@ from hcskit.response._model import CurveModel, Floats
 from hcskit.response._noise import ON_SLOPE, slack
 from hcskit.response._problem import Problem
 
-__all__ = ["Fitted", "aicc", "dose_test", "f_test", "fit_model"]
+__all__ = ["Fitted", "aicc", "dose_test", "f_test", "fit_model", "least_effect_test", "well_noise"]
+
+
+_MINIMUM_CONTROLS = 4  # wells at zero concentration from which their own noise is estimated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +43,10 @@ class Fitted:
     best: Optimum
     parameters: int
     threshold: Floats
+
+    def __getitem__(self, chosen: NDArray[np.int64]) -> Fitted:
+        parts = {name: getattr(self, name)[chosen] for name in ("problem", "batch", "survey", "best", "threshold")}
+        return replace(self, **parts)
 
     @property
     def free(self) -> float:
@@ -139,6 +148,19 @@ def f_test(explained: Floats, parameters: float, rest: Floats, free: float) -> F
     return np.where(rest > 0, fdtrc(parameters, free, ratio), exact)
 
 
+def least_effect_test(explained: Floats, rest: Floats, free: float, share: Floats) -> Floats:
+    """Return the p-value of a t-test whether an effect is larger than a share of the one that was found.
+
+    With its shape given the curve is a straight line in its effect, and explains the square of it. One-sided; a
+    minimum-effect test (Murphy & Myors, J. Appl. Psychol. 84:234, 1999).
+    """
+    if free <= 0:
+        return np.full(len(explained), np.nan)
+    error = np.sqrt(np.maximum(rest / free, np.finfo(float).tiny))
+    t = (1 - share) * np.sqrt(np.maximum(explained, 0.0)) / error
+    return np.asarray(stdtr(free, -np.clip(t, -1e9, 1e9)))
+
+
 def dose_test(batch: Batch) -> Floats:
     """Return the p-value of the largest difference of a dose from the wells at zero, corrected for all doses (Šidák).
 
@@ -167,6 +189,19 @@ def dose_test(batch: Batch) -> Floats:
             smallest = np.minimum(smallest, 2 * stdtr(free, -np.minimum(t, 1e9)))
     doses = int((~zero).sum())
     return np.asarray(-np.expm1(doses * np.log1p(-np.minimum(smallest, 1 - 1e-16))))
+
+
+def well_noise(fitted: Fitted) -> Floats:
+    """Return the standard deviation of an untreated well, around the level of its own plate."""
+    batch, design = fitted.batch, fitted.batch.design
+    untreated = np.isneginf(design.log_c[design.level])
+    if untreated.sum() < _MINIMUM_CONTROLS:
+        return np.asarray(np.sqrt(fitted.best.rss / max(fitted.free, 1.0)))
+    around = []
+    for level in np.unique(design.level[untreated]):
+        own = batch.response[:, design.level == level]
+        around.append(own - np.median(own, axis=1, keepdims=True))
+    return np.asarray(median_abs_deviation(np.concatenate(around, axis=1), axis=1, scale="normal"))
 
 
 def aicc(rss: Floats, wells: float, parameters: int) -> Floats:

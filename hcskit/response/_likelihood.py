@@ -73,8 +73,9 @@ class _Search:
         if not len(curves):
             return result
         edge, outer, limit = np.clip(edge[curves], 0, len(nodes) - 1), edge[curves] + side, self.limit[curves]
-        within = excess[curves, edge] <= limit
-        a = np.where(within, nodes[edge], self.best.shape[curves, self.axis])
+        estimate = self.best.shape[curves, self.axis]
+        within = (excess[curves, edge] <= limit) & (side * (nodes[edge] - estimate) > 0)  # never past the estimate
+        a = np.where(within, nodes[edge], estimate)
         fa = np.where(within, excess[curves, edge], 0.0) - limit
         b, fb = nodes[outer], excess[curves, outer] - limit
         rest = self.survey.others(self.axis, curves, outer)

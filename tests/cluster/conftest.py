@@ -77,12 +77,9 @@ def recipe() -> Recipe:
     )
 
 
-@pytest.fixture(scope="session")
-def assert_undisturbed(screen: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
-    """Compare a history with that of two ranks that nothing disturbed."""
-    config = ClusterConfig(ranks_per_worker=2)
-    out = tmp_path_factory.mktemp("undisturbed")
-    undisturbed = train(screen, recipe, out, cluster=config, progress=False).history
+@pytest.fixture(scope="module")
+def assert_undisturbed(undisturbed: pd.DataFrame) -> Callable[..., None]:
+    """Compare a history with that of a training that nothing disturbed."""
 
     def check(history: pd.DataFrame, rtol: float = 1e-4) -> None:
         assert history["epoch"].tolist() == undisturbed["epoch"].tolist()

@@ -32,6 +32,8 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SCRIPT = Path(__file__).with_name("slurm.sh")
 PACKAGES = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
 PLACE = {"kind": "slurm", "workers": 2, "cores": 2, "memory": "3GB", "walltime": "01:00:00", "interface": "lo"}
+#: Takes more than 400 MB until it is killed.
+TOO_MUCH = f"{sys.executable} -c 'import time; x = bytes(range(256)) * 4_000_000; time.sleep(600)'"
 Until = Callable[..., None]
 Check = Callable[..., None]
 #: Other numbers of ranks round otherwise, and where an activation crosses zero a small network makes more of it.
@@ -78,6 +80,13 @@ def slurm() -> Iterator[Slurm]:
             slurm("down")
 
 
+@pytest.fixture(scope="module")
+def undisturbed(screen: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The history of two ranks."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    return train(screen, recipe, out, cluster=ClusterConfig(ranks_per_worker=2), progress=False).history
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(slurm: Slurm) -> Iterator[None]:
     """Cancel what a test that failed has left: it would keep the nodes from the next one."""
@@ -118,18 +127,16 @@ def test_a_training_goes_on_whenever_it_loses_a_node(
 ) -> None:
     training.start(place(training.out))
     losses, down = [], []
-    for event in ("scancel", "crash", "walltime"):
+    for event in ("scancel", "crash"):
         losses.append(training.freeze(until, after=losses[-1] + 2 if losses else 2))
         # A node that is down may still be listed with its job.
         jobs = {int(job): node for job, node in slurm.jobs("running").items() if node not in down}
         job, node = min(jobs.items())
         if event == "scancel":
             subprocess.run(["scancel", str(job)], check=True)
-        elif event == "crash":
+        else:
             slurm("crash", node)
             down.append(node)
-        else:
-            subprocess.run(["scontrol", "update", f"JobId={job}", "TimeLimit=00:01:00"], check=True)
     try:
         assert_undisturbed(training.result())
     finally:
@@ -139,7 +146,7 @@ def test_a_training_goes_on_whenever_it_loses_a_node(
     ]
     assert told == [str(done) for done in losses]
     started = [line for line in training.said if line.startswith("training with")]
-    assert started == ["training with 2 ranks on 2 workers"] * 4
+    assert started == ["training with 2 ranks on 2 workers"] * 3
     until(lambda: not slurm.jobs() and not training.ranks())
 
 
@@ -262,12 +269,26 @@ def test_a_run_waits_as_long_as_its_jobs_wait(slurm: Slurm, tmp_path: Path, unti
         ({"job_extra": [f"--dependency=afterok:{first}"]}, r"0 of 2 .*: job \d+ is PENDING \(DependencyNeverSatis"),
         ({"prologue": ["echo no such module >&2", "exit 3"]}, r"job \d+ is FAILED \(NonZeroExitCode\); \S+\.err ends "),
         ({"prologue": ["sleep 60"], "start_timeout": 2}, r"job \d+ has run for 2 s \(start_timeout\) and its worker"),
+        ({"memory": "400MB", "prologue": [TOO_MUCH]}, r"job \d+ is \w+ .*exceeded memory limit"),
     ):
         config = place(tmp_path, **{"workers": 2, **options})
         with open_cluster(config, tmp_path, say=said.append) as cluster, pytest.raises(RunError, match=why):
             wait_for_workers(cluster.client, config.workers, 60.0)
     subprocess.run(["scancel", "--state=running", f"--user={os.getuid()}"], check=True)
     until(lambda: not slurm.jobs())
+
+
+def test_a_node_that_does_not_see_the_folder_is_named(slurm: Slurm, tmp_path: Path, until: Until) -> None:
+    until(lambda: not slurm.jobs())
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for number in range(1, 5):
+        slurm("hide", str(logs), f"node{number}")
+    with (
+        open_cluster(place(tmp_path), logs) as cluster,
+        pytest.raises(RunError, match=r"job \d+ is .*; it has written nothing into .*logs: do the nodes see it"),
+    ):
+        wait_for_workers(cluster.client, 2, 60)
 
 
 def test_a_refused_submission_is_told_and_tried_again(

@@ -39,6 +39,24 @@ def test_intervals_and_bands_hold_the_truth(noise: float, slope: float, saturati
     assert np.median(widths) < 3.5  # honest by being informative, not by being endless
 
 
+def test_the_intervals_of_both_flanks_of_a_bell_hold_the_truth() -> None:
+    """Little noise: where a flank lies between two concentrations, the profile has a kink at each."""
+    c = np.concatenate([np.zeros(16), np.geomspace(1, 1e4, 8).repeat(2)])
+    rise, fall = 18.55, 539.1  # where the bell has half its height
+    bell = hill(c, 0, 1, 20, 2) * (1 - hill(c, 0, 1, 500, 2))
+    rises, falls = [], []
+    for seed in range(100):
+        fit = fit_hill(c, bell / 0.925 + np.random.default_rng(seed).normal(0, 0.03, len(c)))
+        assert fit.category == "bell-shaped"
+        assert fit.ec50_low <= fit.ec50 <= fit.ec50_high
+        assert fit.ec50_fall_low <= fit.ec50_fall <= fit.ec50_fall_high
+        rises.append(fit.ec50_low <= rise <= fit.ec50_high)
+        falls.append(fit.ec50_fall_low <= fall <= fit.ec50_fall_high)
+
+    assert np.mean(rises) >= 0.9
+    assert np.mean(falls) >= 0.9
+
+
 def test_a_step_is_as_uncertain_as_the_gap_between_the_concentrations() -> None:
     step = (WELLS > 100).astype(float)  # tested at 81 and 243
 
