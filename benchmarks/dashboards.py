@@ -187,10 +187,10 @@ def report(folder: Path, executable: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        start = time.perf_counter()
+        began = time.perf_counter()
         page.goto(path.as_uri())
         page.locator(".bk-Figure").first.wait_for()
-        print(f"report: opened in {time.perf_counter() - start:.2f} s")
+        print(f"report: opened in {time.perf_counter() - began:.2f} s")
         browser.close()
 
 
