@@ -15,7 +15,7 @@ import xarray as xr
 
 from hcskit.app._content import Content
 from hcskit.app._figures import notice
-from hcskit.app._panes import html
+from hcskit.app._panes import followed
 from hcskit.app._selection import Selection, known
 from hcskit.plate import column_name, parse_well, row_name
 from hcskit.results import PLATES, PREDICTIONS
@@ -46,17 +46,11 @@ def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
     channels.link(selection, value="channels")
     for name, slider in sliders.items():
         slider.param.watch(lambda event, name=name: _set_contrast(selection, name, event.new), "value_throttled")
-    seen = selection.param
-    images = html(
-        pn.bind(
-            lambda *_: _page(content, selection, _SIZES[size.value]),
-            seen.wells,
-            seen.compounds,
-            seen.channels,
-            seen.contrast,
-            seen.plate,
-            size,
-        ),
+    images = followed(
+        lambda: _page(content, selection, _SIZES[size.value]),
+        selection,
+        ["wells", "compounds", "channels", "contrast", "plate"],
+        size,
         sizing_mode="stretch_both",
         styles={"overflow": "auto"},
         min_height=250,
@@ -65,9 +59,8 @@ def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
     lock.param.watch(lambda event: _lock(selection, sliders, on=event.new), "value")
     selection.param.watch(lambda _: lock.param.update(value=bool(selection.contrast)), "contrast")
     controls = pn.FlexBox(channels, size, *sliders.values(), lock, align_items="center")
-    napari = html(
-        pn.bind(lambda *_: _napari(content, selection), seen.wells, seen.compounds, seen.plate),
-        sizing_mode="stretch_width",
+    napari = followed(
+        lambda: _napari(content, selection), selection, ["wells", "compounds", "plate"], sizing_mode="stretch_width"
     )
     return pn.Column(controls, images, napari, sizing_mode="stretch_both")
 
@@ -137,21 +130,15 @@ def _rising(content: Content, wells: list[Place]) -> list[Place]:
 
 
 def _control(content: Content, plate: str, role: str) -> list[Place]:
-    own = content.plates[plate]
-    if "role" not in own.coords:
-        return []
-    acquired = own["present"].any([dim for dim in own["present"].dims if dim != "well"])
-    wells = own["well"].to_numpy()[((own["role"] == role) & acquired).to_numpy()]
-    return [(plate, str(well)) for well in wells[:1]]
+    wells = content.treatments.loc[[plate]]
+    return list(wells.index[(wells["role"] == role) & wells["imaged"]][:1])
 
 
 def _treatment(content: Content, place: Place) -> Mapping[str, Any]:
-    plate = content.plates[place[0]]
-    if "role" not in plate.coords:
+    told: Mapping[str, Any] = content.treatments.loc[[place]].iloc[0].to_dict()
+    if pd.isna(told["role"]):
         return {}
-    names = ["role", "compound", "concentration", "concentration_unit"]
-    told = {name: plate[name].sel(well=place[1]).item() for name in names}
-    unit = str(told["concentration_unit"] or "")
+    unit = "" if pd.isna(told["concentration_unit"]) else str(told["concentration_unit"])
     if told["role"] != "treatment" or not unit:
         return {**told, "molar": -1.0, "dose": str(told["role"]).replace("_", " ")}
     value = convert(float(told["concentration"]), unit, base_unit(unit))

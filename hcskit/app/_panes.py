@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
+import param
 
-__all__ = ["html", "pane", "rows", "scrolled"]
+__all__ = ["followed", "html", "pane", "rows", "scrolled"]
 
 #: Style of what is inside the panes.
 _INSIDE = """
@@ -43,10 +45,47 @@ def html(text: Any, **options: Any) -> pn.pane.HTML:
     return pn.pane.HTML(text, stylesheets=[_INSIDE], **options)
 
 
+def followed(
+    text: Callable[[], str], selection: param.Parameterized, names: list[str], *widgets: Any, **options: Any
+) -> pn.pane.HTML:
+    """Return HTML that takes long to make, and is made anew, after all else, when what it depends on changes.
+
+    Parameters
+    ----------
+    text : callable
+        Returns the HTML.
+    selection : param.Parameterized
+        What it depends on, by the `names` of its parameters.
+    *widgets : panel.widgets.Widget
+        Widgets on whose value it depends as well.
+    **options
+        Of the pane.
+    """
+    body = html(text(), **options)
+    waiting = False
+
+    def make() -> None:
+        nonlocal waiting
+        waiting = False
+        body.object = text()
+
+    def follow(*_: Any) -> None:
+        nonlocal waiting
+        if not waiting:
+            waiting = True
+            pn.state.execute(make, schedule=True)
+
+    selection.param.watch(follow, names)
+    for widget in widgets:
+        widget.param.watch(follow, "value")
+    return body
+
+
 def pane(title: str, content: Any) -> pn.Column:
-    """Return a pane with a title."""
+    """Return a pane with a title, which is its class as well."""
     head = html(f"<h2 style='font-size:15px;margin:0'>{title}</h2>")
-    return pn.Column(head, content, styles=_PANE, margin=5, sizing_mode="stretch_both")
+    named = [title.lower().replace(" ", "-")]
+    return pn.Column(head, content, styles=_PANE, css_classes=named, margin=5, sizing_mode="stretch_both")
 
 
 def rows(*panes: list[Any]) -> pn.Column:
