@@ -14,6 +14,8 @@ _ADDRESS = {
     "page": "page",
     "compounds": "compounds",
     "readout": "readout",
+    "effect": "effect",
+    "networks": "networks",
     "wells": "wells",
     "plate": "plate",
     "quantity": "quantity",
@@ -31,6 +33,8 @@ class Selection(param.Parameterized):
     page = param.String(default="", doc="Page that is open, by its title; empty for the first.")
     compounds = param.List(default=[], item_type=str, doc="Names of compounds, in the order of their colours.")
     readout = param.String(default="", doc="Name of a readout; empty for the lead readout of each compound.")
+    effect = param.Integer(default=0, bounds=(0, 99), doc="10 marks the EC10 as well; 0 the EC50 alone.")
+    networks = param.Boolean(default=False, doc="Draw each network of an ensemble.")
     wells = param.List(default=[], item_type=str, doc="Wells as plate/well.")
     plate = param.String(default="", doc="Plate that is shown; empty for the first.")
     quantity = param.String(default="", doc="What the plate shows; empty for the readout.")

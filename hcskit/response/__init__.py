@@ -7,6 +7,7 @@ model. Formulas and sources: ``docs/response.md``.
 from hcskit.response._category import CATEGORIES, CODES, EFFECTS
 from hcskit.response._compare import lead_readouts, match_truth
 from hcskit.response._dataset import fit_curves
+from hcskit.response._effective import effective_concentrations, fit_compounds
 from hcskit.response._fit import fit_hill, readout_limits
 from hcskit.response._growth import GrowthMetrics, fit_growth_rate, growth_rate
 from hcskit.response._hill import Constant, FivePL, GainLoss, Hill, Step, hill
@@ -33,6 +34,8 @@ __all__ = [
     "ResponseTables",
     "Step",
     "compare_curves",
+    "effective_concentrations",
+    "fit_compounds",
     "fit_curves",
     "fit_growth_rate",
     "fit_hill",

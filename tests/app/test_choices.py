@@ -1,0 +1,31 @@
+"""What is chosen beside the wells and compounds: it is shown, and an address that holds it shows it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from hcskit.actions import mask_wells, unmask_wells
+from hcskit.app._content import Content
+from hcskit.app._effective import effective_of, told_of
+from hcskit.app._selection import Selection
+from tests.fitted_run import BUBBLE, READOUT
+
+
+def test_another_effective_concentration_is_told_with_its_interval_and_without_masked_wells(fitted_run: Path) -> None:
+    content, selection = Content(fitted_run), Selection(compounds=["potent"], effect=10)
+    key = ("potent", READOUT)
+    assert told_of(effective_of(content, Selection(compounds=["potent"])), key, 0) == ""
+    effective = effective_of(content, selection)
+    assert effective is not None
+    before = effective.loc[key]
+    assert before["low"] < 30 * (1 / 9) ** (1 / 1.5) < before["high"]
+    assert told_of(effective, key, 10).startswith(" · EC10 ")
+    assert " nM (" in told_of(effective, key, 10)
+    mask_wells(fitted_run, [BUBBLE], "air bubble")
+    masked = effective_of(Content(fitted_run), selection)
+    unmask_wells(fitted_run, [BUBBLE])
+    assert masked is not None
+    assert masked.loc[key]["note"] == ""  # fitted as the masking fitted it
+    assert not pd.isna(masked.loc[key]["concentration"])
