@@ -13,11 +13,19 @@ from matplotlib.path import Path
 
 from hcskit.app._content import Content
 from hcskit.app._figures import notice
-from hcskit.app._quantities import chosen_quantity, label_of, limits_of, values_of
+from hcskit.app._quantities import (
+    chosen_quantity,
+    colours_of,
+    label_of,
+    limits_of,
+    quantities,
+    unit_of,
+    values_of,
+)
 from hcskit.app._selection import Selection, place_of, well_key
 from hcskit.plate import FORMATS, PlateFormat, format_for, parse_well, row_name
 from hcskit.results import POINTS
-from hcskit.views import plate_axes, plate_heatmap, style
+from hcskit.views import plate_axes, plate_drawing, style
 
 __all__ = ["plate_pane"]
 
@@ -26,11 +34,11 @@ _EDGES = ["x0", "y0", "x1", "y1"]
 
 def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewable.Viewable:
     """Return the heat map of a plate with its choice of plate and quantity."""
-    names, quantities = content.plate_names, content.quantities
-    if not (names and quantities):
+    names, shown = content.plate_names, quantities(content)
+    if not (names and shown):
         return notice(content.lacking(POINTS))
     plate = pn.widgets.Select(label="Plate", options=names, value=content.plate(selection), width=150)
-    quantity = pn.widgets.Select(label="Quantity", options=quantities, width=170)
+    quantity = pn.widgets.Select(label="Quantity", options=shown, width=170)
     quantity.value = chosen_quantity(content, selection)
     plate.link(selection, value="plate")
     quantity.link(selection, value="quantity")
@@ -44,13 +52,15 @@ def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
         values = values_of(content, shown)
         name = content.plate(selection)
         own = values[values.index.get_level_values("plate") == name].droplevel("plate")
-        view = plate_heatmap(
+        view = plate_drawing(
             own if len(own) else pd.Series({"A01": np.nan}),
             plate=content.plates.get(name),
             label=label_of(content, shown),
             limits=limits_of(content, shown, values),
+            unit=unit_of(content, shown),
+            cmap=colours_of(content, shown),
         )
-        return view.opts(backend="bokeh", clone=True)
+        return view.view().opts(backend="bokeh", clone=True)
 
     heat = hv.DynamicMap(draw, streams=[hv.streams.Params(selection, ["plate", "quantity", "readout"])])
     outline = hv.DynamicMap(

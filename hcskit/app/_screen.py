@@ -11,7 +11,15 @@ import panel as pn
 from hcskit.app._content import Content
 from hcskit.app._figures import drawn, figure_pane, follow_taps, notice, picture_buttons
 from hcskit.app._panes import html, pane, scrolled
-from hcskit.app._quantities import chosen_quantity, label_of, limits_of, values_of
+from hcskit.app._quantities import (
+    chosen_quantity,
+    colours_of,
+    label_of,
+    limits_of,
+    quantities,
+    unit_of,
+    values_of,
+)
 from hcskit.app._selection import Selection, known, well_key
 from hcskit.assay import position_effects
 from hcskit.errors import InputError
@@ -46,9 +54,9 @@ def screen_page(content: Content, selection: Selection) -> pn.viewable.Viewable:
 
 
 def _plates(content: Content, selection: Selection) -> pn.viewable.Viewable:
-    if not content.quantities:
+    if not quantities(content):
         return notice(content.lacking(POINTS))
-    quantity = pn.widgets.Select(label="Quantity", options=content.quantities, width=190)
+    quantity = pn.widgets.Select(label="Quantity", options=quantities(content), width=190)
     quantity.value = chosen_quantity(content, selection)
     around = pn.widgets.Checkbox(label="from the mean of its treatment", align="end")
     said = html("<p class='hint'>Click a well to select it.</p>", sizing_mode="stretch_width")
@@ -84,7 +92,13 @@ def _panels(content: Content, quantity: str, *, around: bool) -> Drawing:
     """Return the plates with a quantity, or with how far it is from the mean of the treatment."""
     if not (around and quantity in content.readouts):
         values = values_of(content, quantity)
-        return panel_drawing(values, label=label_of(content, quantity), limits=limits_of(content, quantity, values))
+        return panel_drawing(
+            values,
+            label=label_of(content, quantity),
+            limits=limits_of(content, quantity, values),
+            unit=unit_of(content, quantity),
+            cmap=colours_of(content, quantity),
+        )
     points = content.table(POINTS)
     own = points[points["readout"] == quantity]
     means = own.groupby(_ALIKE, dropna=False, observed=True)["value"].transform("mean")
@@ -168,7 +182,7 @@ def _profiles(content: Content, selection: Selection) -> pn.viewable.Viewable:
     lacking = content.lacking(PROFILES)
     if lacking:
         return notice(lacking)
-    choices = [*(["compound", "role"] if content.plates else []), "plate", *content.quantities]
+    choices = [*(["compound", "role"] if content.plates else []), "plate", *quantities(content)]
     by = pn.widgets.Select(label="", options=choices, width=190)
 
     def chosen(row: dict[str, Any]) -> None:
@@ -190,7 +204,7 @@ def _profiles(content: Content, selection: Selection) -> pn.viewable.Viewable:
 
 def _colours(content: Content, name: str) -> pd.Series[Any]:
     """Return of each well what it is coloured by."""
-    if name in content.quantities:
+    if name in quantities(content):
         return values_of(content, name)
     if name == "plate":
         wells = content.table(PROFILES).index

@@ -15,6 +15,7 @@ from hcskit.response._hits import score_hits
 from hcskit.response._model import Axis, CurveModel
 from hcskit.response._potency import Comparison, compare_curves
 from hcskit.response._registry import get_curve, list_curves
+from hcskit.response._residuals import residuals
 from hcskit.response._result import HillFit
 from hcskit.response._tables import ResponseTables, fit_responses
 
@@ -47,5 +48,6 @@ __all__ = [
     "list_curves",
     "match_truth",
     "readout_limits",
+    "residuals",
     "score_hits",
 ]
