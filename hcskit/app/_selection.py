@@ -21,6 +21,8 @@ _ADDRESS = {
     "quantity": "quantity",
     "channels": "channels",
     "contrast": "contrast",
+    "corrected": "corrected",
+    "explain": "explain",
 }
 
 
@@ -40,6 +42,8 @@ class Selection(param.Parameterized):
     quantity = param.String(default="", doc="What the plate shows; empty for the readout.")
     channels = param.List(default=[], item_type=str, doc="Channels that are shown; empty for all.")
     contrast = param.Dict(default={}, doc="Counts of black and of full colour by channel, where they are set by hand.")
+    corrected = param.Boolean(default=False, doc="Show cells in even light, as the network sees them.")
+    explain = param.String(default="", doc="Phenotype whose saliency lies over the cells; empty for none.")
 
     def follow_address(self) -> None:
         """Keep the selection in the address of the page, where there is one."""
