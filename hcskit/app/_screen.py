@@ -28,6 +28,7 @@ from hcskit.views import (
     POSITION_MATTERS,
     Drawing,
     format_number,
+    has_umap,
     panel_drawing,
     potency_drawing,
     profile_map,
@@ -113,7 +114,8 @@ def _controls(content: Content) -> pn.viewable.Viewable:
     lacking = content.lacking(PHENOTYPE_CONTROLS)
     if lacking:
         return notice(lacking)
-    return figure_pane(lambda: drawn(z_prime_by_plate(content.table(PHENOTYPE_CONTROLS))), "z-prime")
+    acquired = {name: float(plate["acquired"].min()) for name, plate in content.plates.items() if "acquired" in plate}
+    return figure_pane(lambda: drawn(z_prime_by_plate(content.table(PHENOTYPE_CONTROLS), acquired)), "z-prime")
 
 
 def _positions(content: Content) -> pn.viewable.Viewable:
@@ -184,22 +186,31 @@ def _profiles(content: Content, selection: Selection) -> pn.viewable.Viewable:
         return notice(lacking)
     choices = [*(["compound", "role"] if content.plates else []), "plate", *quantities(content)]
     by = pn.widgets.Select(label="", options=choices, width=190)
+    by.value = next(iter(known([selection.coloured], choices)), choices[0])
+    by.link(selection, value="coloured")
+    how = pn.widgets.Select(label="", options={"principal components": "components"}, width=190)
+    how.options |= {"UMAP": "umap"} if has_umap() else {}
+    how.value = next(iter(known([selection.map], how.options.values())), "components")
+    how.link(selection, value="map")
 
     def chosen(row: dict[str, Any]) -> None:
         place = str(row["plate"]), str(row["well"])
         compounds = content.treated_with([place]) or selection.compounds
         selection.param.update(plate=place[0], wells=[well_key(*place)], compounds=compounds)
 
-    def draw(name: str) -> Any:
-        figure = drawn(profile_map(content.table(PROFILES), _colours(content, name), label=name))
+    def draw(name: str, method: Any) -> Any:
+        colours = _colours(content, name)
+        figure = drawn(profile_map(content.table(PROFILES), colours, label=name, method=method))
         for place in range(len(figure.renderers)):
             follow_taps(figure, place, chosen)
         return figure
 
-    def show(name: str) -> pn.viewable.Viewable:
-        return figure_pane(lambda: draw(name), f"profiles by {name}")
+    def show(name: str, method: str) -> pn.viewable.Viewable:
+        return figure_pane(lambda: draw(name, method), f"profiles by {name}")
 
-    return pn.Column(by, pn.panel(pn.bind(show, by), sizing_mode="stretch_both"), sizing_mode="stretch_both")
+    more = [] if has_umap() else [html("<p class='hint'>UMAP: pip install umap-learn</p>")]
+    plot = pn.panel(pn.bind(show, by, how), sizing_mode="stretch_both")
+    return pn.Column(pn.Row(by, how, *more), plot, sizing_mode="stretch_both")
 
 
 def _colours(content: Content, name: str) -> pd.Series[Any]:

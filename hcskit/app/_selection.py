@@ -23,6 +23,8 @@ _ADDRESS = {
     "contrast": "contrast",
     "corrected": "corrected",
     "explain": "explain",
+    "map": "map",
+    "coloured": "coloured",
 }
 
 
@@ -44,6 +46,8 @@ class Selection(param.Parameterized):
     contrast = param.Dict(default={}, doc="Counts of black and of full colour by channel, where they are set by hand.")
     corrected = param.Boolean(default=False, doc="Show cells in even light, as the network sees them.")
     explain = param.String(default="", doc="Phenotype whose saliency lies over the cells; empty for none.")
+    map = param.String(default="", doc="How wells are laid out by their profiles: components, or umap.")
+    coloured = param.String(default="", doc="What the wells on that map are coloured by.")
 
     def follow_address(self) -> None:
         """Keep the selection in the address of the page, where there is one."""

@@ -66,11 +66,8 @@ def test_cells_are_shown_in_even_light_at_any_size(fitted_run: Path) -> None:
     write_illumination(fitted_run, "P1", xr.Dataset(light, {"channel": np.array(["DNA", "GFP"], dtype=object)}))
     content, limits = Content(fitted_run), {"DNA": (200.0, 900.0), "GFP": (200.0, 900.0)}
     for step in (1, 2):
-        one = (
-            content.level(0)["P1"]
-            .sel(well=["B03"], field=[1])
-            .isel(y=slice(None, None, step), x=slice(None, None, step))
-        )
+        one = content.level(0)["P1"].sel(well=["B03"], field=[1])
+        one = one.isel(y=slice(None, None, step), x=slice(None, None, step))
         even, ends = corrected(content, one, limits)
         expected = (one["image"].to_numpy().squeeze() - dark[:, None, None]) / flat[:, ::step, ::step]
         assert even["image"].to_numpy().squeeze() == pytest.approx(expected, rel=0.02)
@@ -87,6 +84,6 @@ def test_without_a_model_saliency_says_what_makes_one(run_folder: Path, fitted_r
 
 
 def test_an_address_holds_every_choice() -> None:
-    chosen = Selection(effect=10, networks=True, corrected=True, explain="toxic")
-    assert {"effect", "networks", "corrected", "explain"} <= set(_ADDRESS)
+    chosen = Selection(effect=10, networks=True, corrected=True, explain="toxic", map="umap", coloured="plate")
+    assert {"effect", "networks", "corrected", "explain", "map", "coloured"} <= set(_ADDRESS)
     assert set(_ADDRESS) == set(chosen.param) - {"name"}
