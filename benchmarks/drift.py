@@ -1,4 +1,6 @@
-"""How often is a plate called shifted that is not, and which shifts are seen? ``python benchmarks/drift.py FOLDER``.
+"""How often is a plate called shifted that is not, and which shifts are seen?
+
+Run as ``python benchmarks/drift.py FOLDER [SEED]``.
 
 The model of `transfer.py` (FOLDER is the same) compares plates with the one that it learned from. False alarms are
 counted on plates of the same batch: the same design, other cells and other wells. For each shift, plates of it are
@@ -85,13 +87,14 @@ def _blurred(image: xr.DataArray) -> xr.DataArray:
 
 
 def verdicts(
+    seed: int,
     days: range,
     model: TrainedModel,
     shift: Shift,
     change: Callable[[ScreenData], ScreenData] = lambda data: data,
 ) -> list[str]:
     """Return what is said of plates, of which only the negative controls are simulated."""
-    plates = [change(simulated(0, shift, day=day, roles=("negative_control",))) for day in days]
+    plates = [change(simulated(seed, shift, day=day, roles=("negative_control",))) for day in days]
     together = ScreenData(
         {name: plate for data in plates for name, plate in data.plates.items()},
         xr.concat([data.illumination for data in plates], "plate"),
@@ -99,17 +102,17 @@ def verdicts(
     return list(actions.predict(together, model, progress=False, say=lambda _: None).verdicts.values())
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, seed: int) -> None:
     """Print all tables."""
-    model = trained(folder / "0-old", simulated(0))
-    same = verdicts(range(100, 100 + SAME), model, Shift())
+    model = trained(folder / f"{seed}-old", simulated(seed))
+    same = verdicts(seed, range(100, 100 + SAME), model, Shift())
     false = [said for said in same if said != AS_IN_TRAINING]
-    print(f"false alarms: {len(false)} of {SAME} plates of the same batch ({len(false) / SAME:.1%})")
-    plain = responses(simulated(0, day=50), model)
+    print(f"false alarms: {len(false)} of {SAME} plates of the same batch ({len(false) / SAME:.1%})", flush=True)
+    plain = responses(simulated(seed, day=50), model)
     rows = []
     for name, (shift, change) in SHIFTS.items():
-        said = verdicts(range(50, 50 + EACH), model, shift, change)
-        moved = compared(responses(change(simulated(0, shift, day=50)), model), plain)
+        said = verdicts(seed, range(50, 50 + EACH), model, shift, change)
+        moved = compared(responses(change(simulated(seed, shift, day=50)), model), plain)
         rows.append(
             {
                 "shift": name,
@@ -123,7 +126,7 @@ def main(folder: Path) -> None:
         print(rows[-1], file=sys.stderr, flush=True)
     print(pd.DataFrame(rows).round(2).to_string(index=False))
     for name, (shift, change) in OTHERS.items():
-        said = verdicts(range(50, 50 + EACH), model, shift, change)
+        said = verdicts(seed, range(50, 50 + EACH), model, shift, change)
         seen, other = (
             np.mean([one != AS_IN_TRAINING for one in said]),
             np.mean([one == NOT_THIS_ASSAY for one in said]),
@@ -132,4 +135,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)

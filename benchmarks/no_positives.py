@@ -20,9 +20,10 @@ import pandas as pd
 import readouts
 from readouts import NEGATIVE, Array, Plate, Reading, design_of, read, simulated
 
-from hcskit.inference import distances, gather_unevenness, positions
+from hcskit.inference import distances, positions
 from hcskit.response import fit_responses
 from hcskit.simulation import PHENOTYPES, Compound, PlateDesign
+from hcskit.training import gather_unevenness
 
 LABELS = ("highest", "all")
 

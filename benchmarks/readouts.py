@@ -22,7 +22,7 @@ import pandas as pd
 
 from hcskit import training
 from hcskit.data import ArraySource, cut_tiles, open_field
-from hcskit.inference import gather_unevenness, positions
+from hcskit.inference import positions
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
 from hcskit.response import fit_responses
@@ -40,6 +40,7 @@ from hcskit.simulation import (
 )
 from hcskit.simulation._cells import grow
 from hcskit.simulation._plate import _edge
+from hcskit.training import gather_unevenness
 
 NEGATIVE = "negative_control"
 LAYERS = ("pool", "hidden", "phenotype")

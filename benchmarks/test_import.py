@@ -86,7 +86,7 @@ def test_import(
         if what == "bare":
             _bare(export, tmp_path / "out")
         else:
-            convert_plates(export, tmp_path / "out", progress=False)
+            convert_plates(export, tmp_path / "out")
 
     amount = len(export.plates[0].table) * np.prod(SHAPE) * 2 / 1e6
     benchmark.group = f"import, {cores} core(s)"
@@ -100,7 +100,7 @@ PEAK = """
 import re, sys
 from hcskit.readers import read_folder
 from hcskit.store import convert_plates
-convert_plates(read_folder(sys.argv[1]), sys.argv[2], progress=False)
+convert_plates(read_folder(sys.argv[1]), sys.argv[2])
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """
 

@@ -6,10 +6,14 @@ A message says what was found, where, what was expected, and what to do.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
+    "DamagedError",
     "DriftError",
     "HcskitError",
     "InputError",
+    "MismatchError",
     "NotAScreenError",
     "PlateMapError",
     "ReaderError",
@@ -23,9 +27,18 @@ __all__ = [
 class HcskitError(Exception):
     """Base of every error that hcskit raises on purpose."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not that of OSError: with it, the library by which Dask sends errors cannot restore one of ours that is a
+        # ValueError as well.
+        return type(self), self.args, self.__dict__
+
 
 class InputError(HcskitError, ValueError):
     """What the user gave (a parameter, a file, a table) cannot be used; nothing was changed."""
+
+
+class MismatchError(InputError):
+    """A worker of a cluster has other software, or another model, than the machine that asked."""
 
 
 class UnitError(InputError):
@@ -46,6 +59,10 @@ class NotAScreenError(InputError, FileNotFoundError):
 
 class StoreError(HcskitError, OSError):
     """A plate could not be written or read; what was complete before is still there."""
+
+
+class DamagedError(StoreError):
+    """Pixels of an imported plate are gone, or cannot be read."""
 
 
 class RunError(HcskitError, RuntimeError):

@@ -16,6 +16,7 @@ from hcskit.results import (
     CURVES,
     DISTANCES,
     FIELD_PREDICTIONS,
+    FIELD_PROFILES,
     FOLD_SCORES,
     HELD_OUT,
     HELD_OUT_CONTROLS,
@@ -99,6 +100,7 @@ class Run:
     phenotype_controls = _TableOf(PHENOTYPE_CONTROLS)
     plate_drift = _TableOf(PLATE_DRIFT)
     saliency_maps = _TableOf(SALIENCY_MAPS)
+    field_profiles = _TableOf(FIELD_PROFILES)
     profiles = _TableOf(PROFILES)
     masks = _TableOf(MASKS)
     responses = _TableOf(RESPONSES)

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
+from hcskit.actions._aside import Aside
 from hcskit.actions._kept_predictions import join_predictions, keep_features, kept_predictions, prediction_keys
-from hcskit.actions._over_fields import Site, apply_to_fields, measure_fields, open_site, standards, untreated_fields
+from hcskit.actions._over_fields import (
+    Site,
+    apply_to_fields,
+    measure_fields,
+    one_plate,
+    open_site,
+    plates_of,
+    standards,
+    untreated_fields,
+)
 from hcskit.actions._saliency import example_maps
 from hcskit.cluster import AnyCluster
 from hcskit.data import LabelledData, ScreenData, open_data
@@ -25,13 +36,13 @@ from hcskit.inference import (
     gather_predictions,
     gather_profiles,
     gather_strengths,
-    gather_unevenness,
     predictable_fields,
     reading_network,
     write_predictions,
 )
-from hcskit.results import AS_IN_TRAINING, PROFILES, write_csv, write_table
-from hcskit.training import ModelCard, TrainedModel, open_model
+from hcskit.results import AS_IN_TRAINING, FIELD_PROFILES, PROFILES, take_back, write_csv, write_table
+from hcskit.screen import field_table
+from hcskit.training import ModelCard, TrainedModel, gather_unevenness, open_model
 
 __all__ = ["embed", "predict"]
 
@@ -43,6 +54,7 @@ def predict(
     *,
     standardise: bool | None = None,
     strict: bool = False,
+    set_aside: bool = False,
     cluster: AnyCluster | None = None,
     say: Callable[[str], object] = tqdm.write,
     progress: bool = True,
@@ -71,6 +83,9 @@ def predict(
         default, as the model's recipe says.
     strict : bool
         Raise an error, after everything is written, if a plate is unlike those that the network learned from.
+    set_aside : bool
+        Of a screen: read the other plates where one does not fit the model, or its pixels cannot be read, and leave it
+        out of all later steps: the table ``set_aside`` has the reasons. By default, such a plate is an error.
     cluster : Cluster, ClusterConfig or path-like, optional
         Where to compute; by default in this process. If a worker is lost, the others do its fields.
     say : callable
@@ -94,19 +109,29 @@ def predict(
     RunError
         If no worker is left, or the same fields kill worker after worker.
     """
-    images, trained = _open(data, model, out, cluster, standardise)
+    aside = Aside(Path(out or ""), "predict", allowed=set_aside and _beside(out, data))
+    if aside.allowed:
+        take_back(aside.screen, aside.step)
+    images, trained = _open(data, model, out, standardise)
     for doubt in trained.card.doubts:
         say(doubt)
     keys = prediction_keys(data, out, images, trained.card)
     kept = kept_predictions(out, keys)
-    fields = predictable_fields(images, trained.card)
-    todo = fields[~fields["plate"].isin(kept)]
     for plate in kept:
         say(f"plate {plate}: predictions as before: nothing has changed")
-    parts = list(kept.values())
-    if len(todo) or not parts:
+    found = dict(kept)
+    if todo := [name for name in plates_of(images) if name not in kept]:
         with open_site(data, images, trained, cluster, progress) as site:
-            parts.append(_read(site, todo, examples=out is not None and min(fields["plate"]) in set(todo["plate"])))
+            read = site.each(todo, partial(_read, aside=aside, say=say))
+            found |= {name: one for name, one in zip(todo, read, strict=True) if one is not None}
+            if found and out is not None and (first := min(found)) in todo:
+                found[first] = _with_examples(first, site, found[first])
+    if not found and not aside.reasons:
+        predictable_fields(images, trained.card)  # says why
+    aside.write(len(found), say)
+    if isinstance(images, ScreenData):
+        images = ScreenData({name: plate for name, plate in images.plates.items() if name not in aside.reasons})
+    parts = list(found.values())
     predictions = join_predictions(parts)
     if isinstance(images, ScreenData):
         seen = predictions.features, predictions.unevenness, images.plates, trained.card
@@ -166,7 +191,8 @@ def embed(
     Returns
     -------
     pandas.DataFrame
-        Index ``plate, well``; columns ``feature_1`` and so on, dimensionless. Written as the table ``profiles``.
+        Index ``plate, well``; columns ``feature_1`` and so on, dimensionless. Written as the table ``profiles``, and
+        those of each field as ``field_profiles``.
 
     Raises
     ------
@@ -175,30 +201,59 @@ def embed(
     RunError
         As `predict` does.
     """
-    images, trained = _open(data, model, out, cluster, standardise)
-    fields = predictable_fields(images, trained.card)
-    with open_site(data, images, trained, cluster, progress) as site:
+    images, trained = _open(data, model, out, standardise)
+
+    def describe(name: str, site: Site) -> tuple[pd.DataFrame, pd.DataFrame]:
+        fields = predictable_fields(one_plate(images, name), trained.card)
         light = measure_fields(site, untreated_fields(fields, trained.card))
         found = apply_to_fields(site, _features, fields, standards(light, trained.card))
-    profiles = gather_profiles(found.fields, found.crops)
+        return (
+            gather_profiles(found.fields, found.crops, FIELD_PROFILES.labels),
+            gather_profiles(found.fields, found.crops),
+        )
+
+    with open_site(data, images, trained, cluster, progress) as site:
+        found = site.each(plates_of(images), describe)
+    fields, profiles = (pd.concat([each[kind] for each in found]) for kind in (0, 1))
     if out is not None and isinstance(images, ScreenData):
-        say(f"wrote {write_table(out, PROFILES, profiles)}")
+        for table, own in ((FIELD_PROFILES, fields), (PROFILES, profiles)):
+            say(f"wrote {write_table(out, table, own)}")
     elif out is not None:
         _write_images(out, profiles.droplevel("plate"), say)
     return profiles
 
 
-def _read(site: Site, fields: pd.DataFrame, examples: bool) -> Predictions:
+def _beside(out: str | Path | None, data: str | Path | LabelledData) -> bool:
+    """Whether the results of a screen are written beside its plates."""
+    return out is not None and isinstance(data, str | Path) and Path(out).resolve() == Path(data).resolve()
+
+
+def _read(name: str, site: Site, *, aside: Aside, say: Callable[[str], object]) -> Predictions | None:
+    """Read a plate; nothing of one that is set aside, or has no usable field."""
+    images = one_plate(site.images, name)
+    if not aside.allowed and isinstance(images, ScreenData) and field_table(images.plates[name]).empty:
+        say(f"plate {name}: no field is read, as the quality step excluded all")
+        return None
+    return aside.attempt(name, partial(_read_plate, site, images))
+
+
+def _read_plate(site: Site, images: LabelledData) -> Predictions:
     card = site.trained.card
+    fields = predictable_fields(images, card)
     light = measure_fields(site, untreated_fields(fields, card))
     found = apply_to_fields(site, reading_network, fields, standards(light, card))
     count = len(card.classes)
     said = gather_predictions(found.fields, [own[..., :count] for own in found.crops], card.classes)
     seen = found.fields, [own[..., count:] for own in found.crops]
-    said = replace(said, features=gather_features(*seen), unevenness=gather_unevenness(*seen), light=light)
-    if examples and isinstance(site.images, ScreenData):
-        said = replace(said, maps=example_maps(site, site.images, fields, said, standards(light, card)))
-    return said
+    return replace(said, features=gather_features(*seen), unevenness=gather_unevenness(*seen), light=light)
+
+
+def _with_examples(name: str, site: Site, said: Predictions) -> Predictions:
+    images, card = one_plate(site.images, name), site.trained.card
+    if not isinstance(images, ScreenData):
+        return said
+    fields = predictable_fields(images, card)
+    return replace(said, maps=example_maps(site, images, fields, said, standards(said.light, card)))
 
 
 def _features(model: Any, _: ModelCard) -> Any:
@@ -209,10 +264,9 @@ def _open(
     data: str | Path | LabelledData,
     model: str | Path | TrainedModel,
     out: str | Path | None,
-    cluster: AnyCluster | None,
     standardise: bool | None,
 ) -> tuple[LabelledData, TrainedModel]:
-    images, trained = open_data(data, illumination=cluster is None), open_model(model)
+    images, trained = open_data(data, illumination=False), open_model(model)
     _check_out(images, out)
     recipe = trained.card.recipe
     if standardise in (None, recipe.prediction.standardise):

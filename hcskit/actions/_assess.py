@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from uuid import uuid4
 
 import numpy as np
@@ -14,19 +15,22 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
+from hcskit.actions._aside import Aside
 from hcskit.actions._folder import folder_of
 from hcskit.actions._kept import kept_rows, plate_keys
 from hcskit.assay import control_statistics, image_readouts
-from hcskit.cluster import AnyCluster, job_runner
-from hcskit.jobs import RunJobs
+from hcskit.cluster import AnyCluster, job_runner, plates_at_once
+from hcskit.jobs import RunJobs, side_by_side
 from hcskit.preprocess import Limits, block_means, fit_illumination, judge_fields, measure_images, sample_fields
-from hcskit.results import IMAGE_CONTROLS, QUALITY, read_illumination, write_illumination, write_table
-from hcskit.store import open_plates
+from hcskit.results import IMAGE_CONTROLS, QUALITY, read_illumination, take_back, write_illumination, write_table
+from hcskit.store import lazy_plates, open_plates
 
 __all__ = ["Assessment", "assess"]
 
 _SAMPLED = 16  # fields per job that estimates the illumination
 _WELLS = 4  # wells per job that measures
+_OPEN = 8  # plates at hand: as many as are worked on at a time
+_opening = Lock()  # by one thread of a process, for all of them
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ def assess(
     data: str | Path,
     limits: Limits | None = None,
     *,
+    set_aside: bool = False,
     cluster: AnyCluster | None = None,
     say: Callable[[str], object] = tqdm.write,
     progress: bool = True,
@@ -66,6 +71,9 @@ def assess(
         Folder of a screen or a run. Its illumination and the tables ``quality`` and ``image_controls`` are written.
     limits : Limits, optional
         When a field is left out.
+    set_aside : bool
+        Assess the other plates where one has no image, or pixels that cannot be read, and leave it out of all later
+        steps: the table ``set_aside`` has the reasons. By default, such a plate is an error.
     cluster : Cluster, ClusterConfig or path-like, optional
         Where to compute; by default on this machine's cores.
     say : callable
@@ -84,31 +92,41 @@ def assess(
         If a plate has no image.
     NotAScreenError
         If there is no plate.
+    DamagedError
+        If pixels cannot be read.
     RunError
         If no worker is left, or the same wells kill worker after worker.
     """
-    screen, call, tables = folder_of(data), uuid4().hex, []
-    plates = _plates(screen, call)
+    screen, call = folder_of(data), uuid4().hex
+    aside = Aside(screen, QUALITY.name, allowed=set_aside)
+    take_back(screen, aside.step)
+    plates = lazy_plates(screen)
     depends = repr(limits or Limits())
     kept = kept_rows(screen, QUALITY, plate_keys(screen, lambda _: depends))
-    wells = sum(plate.sizes["well"] for plate in plates.values())
-    with tqdm(total=wells, unit="well", desc="assess", disable=not progress) as bar, job_runner(cluster) as run:
-        for name, plate in plates.items():
-            place = _Place(screen, name, call)
-            if name in kept:
-                table = kept[name]
-                bar.update(plate.sizes["well"])
-            else:
-                write_illumination(screen, name, _estimate(plate, place, run))
-                table = judge_fields(plate, _measure(plate, place, run, bar.update), limits)
-            left_out = table["excluded"].groupby(["well", "field"]).any()
-            unchanged = ", as before: nothing has changed" if name in kept else ""
-            say(f"plate {name}: {left_out.sum()} of {len(left_out)} fields are left out{unchanged}")
-            tables.append(table)
+
+    def assess_plate(name: str, run: RunJobs) -> pd.DataFrame:
+        if name in kept:
+            bar.update(plates[name].sizes["well"])
+            table, unchanged = kept[name], ", as before: nothing has changed"
+        else:
+            place = _Place(screen, name, Path(plates[name].encoding["source"]), call)
+            table, unchanged = _assess_plate(place, run, limits, bar.update), ""
+        left_out = table["excluded"].groupby(["well", "field"]).any()
+        say(f"plate {name}: {left_out.sum()} of {len(left_out)} fields are left out{unchanged}")
+        return table
+
+    def attempt(name: str, run: RunJobs) -> pd.DataFrame | None:
+        return aside.attempt(name, partial(assess_plate, name, run))
+
+    total = sum(plate.sizes["well"] for plate in plates.values())
+    with tqdm(total=total, unit="well", desc="assess", disable=not progress) as bar, job_runner(cluster) as run:
+        tables = [table for table in side_by_side(attempt, plates, run, plates_at_once(cluster)) if table is not None]
+    aside.write(len(tables), say)
     quality = pd.concat(tables)
     write_table(screen, QUALITY, quality, plate_keys(screen, lambda _: depends))
-    if all("role" in plate.coords for plate in plates.values()):
-        controls = control_statistics(image_readouts(open_plates(screen), quality))
+    used = open_plates(screen)
+    if all("role" in plate.coords for plate in used.values()):
+        controls = control_statistics(image_readouts(used, quality))
         write_table(screen, IMAGE_CONTROLS, controls)
         return Assessment(quality, controls)
     return Assessment(quality, None)
@@ -120,19 +138,21 @@ class _Place:
 
     screen: Path
     plate: str
+    folder: Path
     call: str
 
     def open(self) -> xr.Dataset:
-        return _plates(self.screen, self.call)[self.plate]
+        with _opening:
+            return _plate(self)
 
 
-@lru_cache(maxsize=1)
-def _plates(screen: Path, call: str) -> dict[str, xr.Dataset]:  # noqa: ARG001 - see `_Place`
-    plates = open_plates(screen).items()
-    return {name: _for_threads(plate.drop_vars("excluded", errors="ignore")) for name, plate in plates}
+@lru_cache(maxsize=_OPEN)
+def _plate(place: _Place) -> xr.Dataset:
+    plate = open_plates(place.folder)[place.plate]
+    return _for_threads(plate.drop_vars("excluded", errors="ignore"))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=_OPEN)
 def _illumination(place: _Place) -> xr.Dataset:
     return _for_threads(read_illumination(place.screen, [place.plate]).sel(plate=place.plate))
 
@@ -142,6 +162,12 @@ def _for_threads(data: xr.Dataset) -> xr.Dataset:
     for index in data.indexes.values():
         index.get_loc(index[0])
     return data
+
+
+def _assess_plate(place: _Place, run: RunJobs, limits: Limits | None, done: Callable[[int], object]) -> pd.DataFrame:
+    plate = place.open()
+    write_illumination(place.screen, place.plate, _estimate(plate, place, run))
+    return judge_fields(plate, _measure(plate, place, run, done), limits)
 
 
 def _estimate(plate: xr.Dataset, place: _Place, run: RunJobs) -> xr.Dataset:
@@ -162,7 +188,10 @@ def _measure(plate: xr.Dataset, place: _Place, run: RunJobs, done: Callable[[int
 
 
 def _measure_wells(place: _Place, wells: list[str]) -> pd.DataFrame:
-    return measure_images(place.open(), _illumination(place), wells, scheduler="synchronous")
+    plate = place.open()
+    with _opening:
+        illumination = _illumination(place)
+    return measure_images(plate, illumination, wells, scheduler="synchronous")
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:

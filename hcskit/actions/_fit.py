@@ -12,7 +12,7 @@ from hcskit.actions._mask import masked_readouts
 from hcskit.assay import normalise
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.platemap import recognise_readouts
-from hcskit.response import ResponseTables, fit_responses
+from hcskit.response import LEAST_EFFECT, ResponseTables, fit_responses
 from hcskit.results import CURVES, HITS, POINTS, RESPONSES, write_table
 from hcskit.spreadsheet import as_read
 
@@ -31,6 +31,7 @@ def fit_wells(
     unit: str | None = None,
     method: str | None = None,
     level: float = 0.95,
+    least_effect: float = LEAST_EFFECT,
     false_positive_rate: float = 0.05,
     say: Callable[[str], object] = tqdm.write,
 ) -> ResponseTables:
@@ -54,6 +55,8 @@ def fit_wells(
         How plates are normalised before they are fitted, one of `hcskit.assay.METHODS`; not at all by default.
     level : float
         Confidence level of the intervals.
+    least_effect : float
+        Share of the positive controls' effect that a compound has to exceed, or it is called inactive.
     false_positive_rate : float
         Share of compounds without effect that are called hits: see `hcskit.response.score_hits`.
     say : callable
@@ -69,7 +72,7 @@ def fit_wells(
     NotAScreenError
         If the folder has no predictions.
     InputError
-        If the file cannot be read, a well is at fault, or the level or the rate is not between 0 and 1.
+        If the file cannot be read, a well is at fault, or the level, the least effect or the rate is out of range.
     StoreError
         If a table is damaged or cannot be written.
     """
@@ -82,7 +85,7 @@ def fit_wells(
     else:
         wells, out = masked_readouts(source), out or source
     wells = wells if method is None else normalise(wells, method)
-    fits = fit_responses(wells, by=by, level=level, false_positive_rate=false_positive_rate)
+    fits = fit_responses(wells, by=by, level=level, least_effect=least_effect, false_positive_rate=false_positive_rate)
     if out is not None:
         found = {RESPONSES: fits.responses, CURVES: fits.curves, POINTS: fits.points, HITS: fits.hits}
         for table, frame in found.items():

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
 from tqdm import tqdm
 
-from hcskit.cluster import AnyCluster, job_runner
+from hcskit.actions._aside import Aside
+from hcskit.cluster import AnyCluster, job_runner, plates_at_once
+from hcskit.digests import CACHE, Digests
 from hcskit.errors import InputError
 from hcskit.files import write_text
+from hcskit.jobs import RunJobs, side_by_side
 from hcskit.platemap import describe_columns, read_plate_map
 from hcskit.readers import ImageIndex, describe_summary, read_folders, summarise
-from hcskit.results import SET_ASIDE, remove_table, write_table
+from hcskit.results import take_back
 from hcskit.store import convert_plates, finished_plates
 
 __all__ = ["import_plates"]
@@ -104,43 +109,51 @@ def import_plates(
     StoreError
         If the disk is full or cannot be written; completed wells are kept.
     """
-    aside: dict[str, InputError] = {}
+    place = Path(screen) if cluster is None else Path(screen).resolve()
+    aside = Aside(place, "import", allowed=set_aside)
     given = [data] if isinstance(data, str | Path) else list(data)
     indexes = [one for one in given if isinstance(one, ImageIndex)]
     if folders := [one for one in given if not isinstance(one, ImageIndex)]:
-        refused = aside if set_aside else None
+        refused: dict[str, InputError] | None = {} if set_aside else None
         for export in read_folders(
             folders, reader, plate, screen, channels, time=time, follow_links=follow_links, refused=refused
         ):
             say(export.describe())
             indexes += export
+        aside.reasons |= refused or {}
     if alone:
         _refuse_others(screen, indexes)
-    paths: list[Path] = []
+    take_back(place, aside.step)
+    digests = Digests(place / CACHE)
+
+    def convert(batch: list[ImageIndex], run: RunJobs) -> list[Path]:
+        return convert_plates(
+            batch,
+            place,
+            _maps(batch, plate_map, say),
+            allow_missing=allow_missing,
+            wells=wells,
+            replace_plate_map=replace_plate_map,
+            digests=digests,
+            run=run,
+            say=say,
+            done=bar.update,
+        )
+
+    def attempt(batch: list[ImageIndex], run: RunJobs) -> list[Path]:
+        return aside.attempt(batch[0].plate, partial(convert, batch, run)) or []
+
+    total = sum(index.table.well.nunique() for index in indexes)
+    at_once = plates_at_once(cluster)
+    batches = [[index] for index in indexes] if set_aside else [indexes]
     try:
-        with job_runner(cluster) as run:
-            for batch in [[index] for index in indexes] if set_aside else [indexes]:
-                try:
-                    paths += convert_plates(
-                        batch,
-                        screen if cluster is None else Path(screen).resolve(),
-                        _maps(batch, plate_map, say),
-                        allow_missing=allow_missing,
-                        wells=wells,
-                        replace_plate_map=replace_plate_map,
-                        run=run,
-                        say=say,
-                        progress=progress,
-                    )
-                except InputError as error:
-                    if not set_aside:
-                        raise
-                    aside[batch[0].plate] = error
-        _tell_aside(screen, aside, paths)
+        with tqdm(total=total, unit="well", desc="import", disable=not progress) as bar, job_runner(cluster) as run:
+            paths = list(chain.from_iterable(side_by_side(attempt, batches, run, at_once)))
+        if paths:
+            _refuse_older(place, aside)
+        aside.write(len(paths), say)
         for path in paths:
             say(f"imported {path}")
-        for name, reason in aside.items():
-            say(f"set aside {name}: {reason}")
     finally:
         table = summarise(indexes)
         say(f"\n{describe_summary(table)}")
@@ -167,25 +180,10 @@ def _maps(indexes: Sequence[ImageIndex], plate_map: _PlateMap, say: Callable[[st
     return maps
 
 
-def _tell_aside(screen: str | Path, aside: Mapping[str, InputError], imported: Sequence[Path]) -> None:
-    """Write the table of the plates that are set aside, or remove it where there is none.
-
-    Raises
-    ------
-    InputError
-        If no plate is left, or one was imported before it was at fault: it would be analysed as it was.
-    """
-    if not aside:
-        remove_table(screen, SET_ASIDE)
-        return
-    if len(aside) == 1 and not imported:
-        raise next(iter(aside.values()))
-    if not imported:
-        raise InputError("no plate can be imported:\n" + "\n".join(map(str, aside.values())))
-    for name in aside.keys() & finished_plates(screen):
+def _refuse_older(screen: Path, aside: Aside) -> None:
+    """Refuse to set aside what was imported before it was at fault: it would be analysed as it was."""
+    for name in aside.reasons.keys() & finished_plates(screen):
         raise InputError(
-            f"{aside[name]}\nThe plate {name} was imported before, and {screen} holds it as it was then: repair the "
-            f"export, or remove {Path(screen) / name}.zarr to leave the plate out"
+            f"{aside.reasons[name]}\nThe plate {name} was imported before, and {screen} holds it as it was then: "
+            f"repair the export, or remove {screen / name}.zarr to leave the plate out"
         )
-    reasons = pd.DataFrame({"reason": map(str, aside.values())}, index=pd.Index(aside, name="plate"))
-    write_table(screen, SET_ASIDE, reasons)

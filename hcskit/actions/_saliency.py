@@ -67,7 +67,7 @@ def saliency(
         If there is no such field or phenotype, the fields differ in size, or the model has no average over a grid or
         was trained before its card kept what its controls look like.
     """
-    images, trained = open_data(data, illumination=cluster is None), open_model(model)
+    images, trained = open_data(data, illumination=False), open_model(model)
     if not isinstance(images, ScreenData):
         raise InputError(f"saliency is of fields of a screen; found {type(images).__name__}")
     fields = predictable_fields(images, trained.card)

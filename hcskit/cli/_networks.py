@@ -144,16 +144,63 @@ def tune_ranks(recipe: Path, data: Path, cluster: Path | None, seconds: float) -
 
 @example("hcskit plan recipe.yaml screens/plate7 --images-per-second 13 --ranks-per-node 4 --gigabits 100")
 @main.command()
-@click.argument("recipe", type=FILE)
-@click.argument("data", type=FILE)
+@click.argument("recipe", type=FILE, required=False)
+@click.argument("data", type=FILE, required=False)
 @click.option("--images-per-second", type=float, help="Of one node, from tune-ranks or history.csv. Needed for times.")
 @click.option("--ranks-per-node", default=1, show_default=True, help="Ranks of each node.")
-@click.option("--gigabits", default=10.0, show_default=True, help="Network of each node, in Gb/s.")
+@click.option("--gigabits", type=float, help="Network of each node, in Gb/s. Default, for a training: 10.")
+@click.option("--like", type=FILE, multiple=True, metavar="RUN", help="Plan plates by what they cost in this run.")
+@click.option("--wells", type=click.IntRange(min=1), help="Wells of a plate. Default: as in the first run.")
+@click.option("--fields", type=click.IntRange(min=1), help="Fields of a well. Default: as in the first run.")
+@click.option("--megapixels", type=float, help="Pixels of a field in all channels, planes and times, in millions.")
+@click.option("--plates", type=click.IntRange(min=1), default=1, show_default=True, help="Plates of the experiment.")
+@click.option("--plates-a-day", type=click.FloatRange(min=0, min_open=True), help="Plates that a line makes a day.")
+@click.option("--quota", metavar="SIZE", help="What may be stored, such as 10TB.")
+@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Nodes that run plates.")
+@click.option("--disk", metavar="SIZE", help="What the storage of all nodes moves in a second, such as 500MB.")
 @debug_option
-def plan(recipe: Path, data: Path, images_per_second: float | None, ranks_per_node: int, gigabits: float) -> None:
-    """Estimate the size of DATA, and the memory and time that training by a RECIPE takes on 1 to 128 nodes.
+def plan(
+    recipe: Path | None,
+    data: Path | None,
+    images_per_second: float | None,
+    ranks_per_node: int,
+    gigabits: float | None,
+    like: tuple[Path, ...],
+    **production: Any,
+) -> None:
+    """Estimate what a training takes, or what plates take.
 
-    DATA is a screen, or a folder of images in subfolders called what they show.
+    With RECIPE and DATA (a screen, or a folder of images in subfolders called what they show): size, memory, and time
+    on 1 to 128 nodes. With --like: bytes, files, node-hours and bottleneck of a well, a plate, an experiment and a day.
     """
-    hosts = images_per_second and hcskit.planning.Hosts(images_per_second, bandwidth=gigabits * 1e9 / 8)
-    click.echo(hcskit.plan(data, recipe, hosts or None, ranks_per_node=ranks_per_node))
+    if like:
+        click.echo(_production(like, gigabits, **production))
+    elif recipe and data:
+        bandwidth = (gigabits or 10) * 1e9 / 8
+        hosts = images_per_second and hcskit.planning.Hosts(images_per_second, bandwidth=bandwidth)
+        click.echo(hcskit.plan(data, recipe, hosts or None, ranks_per_node=ranks_per_node))
+    else:
+        raise click.UsageError("Give RECIPE and DATA, to plan a training, or --like RUN, to plan plates.")
+
+
+def _production(
+    runs: tuple[Path, ...], gigabits: float | None, quota: str | None, disk: str | None, **options: Any
+) -> hcskit.planning.Production:
+    size = {name: options.pop(name) for name in ("wells", "fields", "megapixels")}
+    return hcskit.planning.plan_production(
+        runs,
+        {name: value for name, value in size.items() if value is not None},
+        quota=None if quota is None else _bytes(quota),
+        disk=None if disk is None else _bytes(disk),
+        network=gigabits and gigabits * 1e9 / 8,
+        **options,
+    )
+
+
+def _bytes(text: str) -> int:
+    from dask.utils import parse_bytes  # not at the top: `hcskit --help` must answer at once
+
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise click.UsageError(f"{text!r} is no size; write it as 500MB or 10TB.") from error

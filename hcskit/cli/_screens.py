@@ -97,6 +97,13 @@ def quality(screen: Path, cluster: Path | None, **limits: float | None) -> None:
 @click.option("--normalise", "method", help="How to normalise plates first: percent-of-control, b-score …")
 @click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
 @click.option(
+    "--least-effect",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Share of the positive controls' effect that a compound has to exceed, or it is inactive.",
+)
+@click.option(
     "--false-positive-rate",
     type=float,
     default=0.05,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,14 @@ from hcskit.cli._main import FILE, cluster_option, debug_option, example, main, 
     help="Set a parameter of a step. {name} stands for the name of the plate's folder, {source} for its path.",
 )
 @cluster_option
+@click.option(
+    "--at-once",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="NUMBER",
+    help="Run so many plates at a time.",
+)
 @click.option(
     "--quiet",
     type=click.FloatRange(min=0),
@@ -58,7 +65,7 @@ def watch(inbox: Path, pipeline: str, out: Path, parameters: tuple[str, ...], **
     A plate that fails is set aside with its reason, and tried again when its files change. Ctrl-C ends the watcher;
     given again, the command resumes.
     """
-    failed = hcskit.watch_inbox(inbox, pipeline, out, pairs(parameters), say=click.echo, progress=sys.stderr, **options)
+    failed = hcskit.watch_inbox(inbox, pipeline, out, pairs(parameters), say=click.echo, progress=True, **options)
     if failed:
         raise click.exceptions.Exit(1)
 

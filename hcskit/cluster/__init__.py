@@ -4,7 +4,7 @@ from hcskit.cluster._before import check_folder, check_training
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._folds import train_folds
 from hcskit.cluster._hand_over import Handover, hand_over
-from hcskit.cluster._jobs import job_runner, run_jobs
+from hcskit.cluster._jobs import job_runner, plates_at_once, run_jobs
 from hcskit.cluster._open import AnyCluster, Cluster, config_of, open_cluster
 from hcskit.cluster._train import train_on_ranks
 from hcskit.cluster._tune import tune_ranks
@@ -23,6 +23,7 @@ __all__ = [
     "hand_over",
     "job_runner",
     "open_cluster",
+    "plates_at_once",
     "run_gang",
     "run_jobs",
     "train_folds",

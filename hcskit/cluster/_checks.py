@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import secrets
 import socket
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ from distributed import Client
 
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._workers import ask
-from hcskit.errors import InputError
+from hcskit.errors import InputError, MismatchError
 from hcskit.files import write_text
 
 __all__ = ["check_versions", "check_workers", "meeting_place", "versions"]
@@ -73,12 +74,15 @@ def meeting_place(config: ClusterConfig) -> tuple[str, str]:
 
 
 def check_versions(worker: str, there: dict[str, str], here: dict[str, str]) -> None:
-    """Refuse a worker whose software would give a different result; raises `InputError`."""
+    """Refuse a worker whose software would give a different result; raises `MismatchError`."""
     others = [f"{name} {there[name]} (here {here[name]})" for name in here if there[name] != here[name]]
     if others:
-        raise InputError(f"the worker {worker} has {', '.join(others)}; give it the same environment as the driver's")
+        raise MismatchError(
+            f"the worker {worker} has {', '.join(others)}; give it the same environment as the driver's"
+        )
 
 
+@cache  # each job asks
 def versions() -> dict[str, str]:
     """Return the version of Python, and of each library that affects the result."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _LIBRARIES}

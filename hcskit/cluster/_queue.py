@@ -158,8 +158,11 @@ class _Queue:
 
     def _output(self, number: str) -> str:
         """Quote the end of what a job has written."""
+        written = sorted(self.folder.glob(f"{self.name}-{number}*.err"))
+        if not written:
+            return f"; it has written nothing into {self.folder}: do the nodes see it?"
         with suppress(OSError):
-            for path in sorted(self.folder.glob(f"{self.name}-{number}*.err")):
+            for path in written:
                 lines = map(str.strip, path.read_text(encoding="utf-8", errors="replace").splitlines())
                 if last := [line for line in lines if line][-_LINES:]:
                     return f"; {path} ends with: {' | '.join(last)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = ["Patience", "WorkerLostError", "ask", "wait_for_workers", "workers_th
 
 _POLL = 1.0
 _OFTEN = 0.2
+_LOSSES = 3  # of each worker, while all are waited for
 _SILENCE = 30.0  # seconds without an answer after which a scheduler is given up
 
 
@@ -42,13 +44,20 @@ def wait_for_workers(client: Client, count: int, timeout: float, *, queue: bool 
     InputError
         If the batch system accepts none of the jobs.
     RunError
-        If they have not within `timeout` seconds, or some can no longer come; the message names those that have not.
+        If they have not within `timeout` seconds, or some can no longer come; the message names those that have not. If
+        too many have come and gone.
     """
-    ends = time.monotonic() + timeout
+    ends, seen = time.monotonic() + timeout, set[str]()
     while True:
         news, workers = news_of(client), workers_there(client)  # in this order none is missed that comes between
         if len(workers) >= count:
             break
+        seen |= workers.keys()
+        if (lost := len(seen - workers.keys())) > _LOSSES * count:
+            raise RunError(
+                f"{lost} workers have come and gone before {count} were there at a time; look at the end of the jobs' "
+                "output, and give the jobs more memory or a longer walltime"
+            )
         if news.lost and len(workers) + news.queued + news.unknown < count:
             raise RunError(
                 f"{len(workers)} of {count} workers are there, and too few others can come: {_why(news)}; remedy that, "
@@ -135,9 +144,10 @@ class Patience:
     def __init__(self, client: Client, seconds: float) -> None:
         self.client, self.seconds = client, seconds
         self.ends = time.monotonic() + seconds
+        self._threads, self._asked = 0, -math.inf
 
     def check(self) -> int:
-        """Return the number of the workers' threads.
+        """Return the number of the workers' threads, as it was a second ago or later.
 
         Raises
         ------
@@ -146,8 +156,12 @@ class Patience:
         InputError
             If the batch system accepts none of the jobs.
         """
-        news, workers = news_of(self.client), workers_there(self.client)
-        if workers or news.queued:
+        if time.monotonic() < self._asked + _POLL:
+            return self._threads
+        self._asked = time.monotonic()
+        scheduler: Any = self.client.scheduler
+        news, threads = news_of(self.client), _answer(self.client, lambda: scheduler.ncores())
+        if threads or news.queued:
             self.ends = time.monotonic() + self.seconds
         elif news.lost and not news.unknown:
             raise RunError(f"there is no worker, and none can come: {_why(news)}; remedy that, and start again")
@@ -156,7 +170,8 @@ class Patience:
                 f"there has been no worker for {self.seconds:g} s; look at the batch system's queue and at the jobs' "
                 "output, and start the same again"
             )
-        return sum(worker["nthreads"] for worker in workers.values())
+        self._threads = sum(threads.values())
+        return self._threads
 
 
 def ask(client: Client, addresses: list[str], question: Any, *arguments: Any) -> dict[str, Any]:

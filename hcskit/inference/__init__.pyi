@@ -12,7 +12,7 @@ from ._profiles import gather_profiles
 from ._readouts import phenotype_controls, readout_points
 from ._saliency import join_maps, saliency_network
 from ._scores import CrossValidation, score_folds
-from ._strength import gather_features, gather_strengths, gather_unevenness, positions
+from ._strength import gather_features, gather_strengths, positions
 
 __all__ = [
     "CrossValidation",
@@ -30,7 +30,6 @@ __all__ = [
     "gather_predictions",
     "gather_profiles",
     "gather_strengths",
-    "gather_unevenness",
     "join_maps",
     "phenotype_controls",
     "positions",

@@ -10,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from hcskit.data import NEGATIVE
-from hcskit.inference._strength import known_roles, shrunk, with_networks
-from hcskit.training import ModelCard
+from hcskit.inference._strength import known_roles, with_networks
+from hcskit.training import ModelCard, shrunk
 
 __all__ = ["distances", "gather_distances"]
 

@@ -64,9 +64,9 @@ def _rows(plate: str, features: xr.DataArray, light: xr.DataArray, card: ModelCa
     if card.untreated is None:
         return None
     rows = [_of_light(card.untreated, *own) for own in light_quantities(light)]
-    wells = features.sel(well=light["well"].to_numpy()).to_numpy().astype(float)
+    wells = card.untreated.placed(features.sel(well=light["well"].to_numpy()).to_numpy())
     nearest = card.untreated.nearest
-    distance, limit = card.untreated.appearance.compare(wells.reshape(len(wells), -1), _SLACK * nearest)
+    distance, limit = card.untreated.appearance.compare(wells, _SLACK * nearest)
     rows.append(_Row(_APPEARANCE, "", distance / nearest, 0.0, 0.0, limit / nearest))
     table = pd.DataFrame(rows).assign(verdict=_verdict(rows), plate=plate)
     return table.set_index(["plate", "quantity", "channel"])

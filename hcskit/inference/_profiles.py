@@ -12,7 +12,9 @@ import pandas as pd
 __all__ = ["gather_profiles"]
 
 
-def gather_profiles(fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]]) -> pd.DataFrame:
+def gather_profiles(
+    fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]], by: Sequence[str] = ("plate", "well")
+) -> pd.DataFrame:
     """Average the features of crops to fields, and of fields to wells.
 
     Parameters
@@ -21,11 +23,13 @@ def gather_profiles(fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]]) -> 
         One row a field; columns ``plate, well, field``.
     crops : sequence of numpy.ndarray
         Features (crop, feature) of each field.
+    by : sequence of str
+        Columns whose values a profile has in common: by default one of each well.
 
     Returns
     -------
     pandas.DataFrame
-        Index ``plate, well``; columns ``feature_1`` and so on.
+        Index ``by``; columns ``feature_1`` and so on.
 
     Examples
     --------
@@ -35,4 +39,4 @@ def gather_profiles(fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]]) -> 
     """
     means = np.stack([np.asarray(own, float).mean(axis=0) for own in crops])
     table = pd.DataFrame(means, columns=[f"feature_{number}" for number in range(1, means.shape[1] + 1)])
-    return table.groupby([fields[name].to_numpy() for name in ("plate", "well")]).mean().rename_axis(["plate", "well"])
+    return table.groupby([fields[name].to_numpy() for name in by]).mean().rename_axis(list(by))

@@ -12,22 +12,18 @@ import xarray as xr
 
 from hcskit.data import with_stand_ins
 from hcskit.screen import treated_fields
-from hcskit.training import ModelCard
+from hcskit.training import ModelCard, shrunk
 
 __all__ = [
     "gather_features",
     "gather_strengths",
-    "gather_unevenness",
     "known_roles",
     "positions",
-    "shrunk",
     "with_networks",
 ]
 
 _KEY = "phenotype"
 _RIDGE = 0.05  # of a line's mean squared length
-_SHRINKAGE = 0.1  # of correlations towards none (docs/readouts.md compares)
-_DEAD = 1e-6  # of the mean variance: a feature that is nearly the same in all crops
 _Floats = npt.NDArray[np.float64]
 
 
@@ -122,32 +118,6 @@ def gather_features(fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]]) -> 
     }
 
 
-def gather_unevenness(fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]]) -> dict[str, xr.DataArray]:
-    """Tell by how much the crops of one well differ in their features, on average over the wells of a plate.
-
-    Parameters
-    ----------
-    fields, crops
-        As `gather_features` takes them.
-
-    Returns
-    -------
-    dict of str to xarray.DataArray
-        Of each plate, by name: float32 (network, feature, feature_too), the covariance; 0 where each well has one crop.
-    """
-    found: dict[str, xr.DataArray] = {}
-    for plate, own in fields.reset_index(drop=True).groupby("plate", sort=False):
-        sums, degrees = np.zeros((crops[0].shape[1], *[crops[0].shape[2]] * 2)), 0
-        for wells in own.groupby("well").groups.values():
-            x = np.concatenate([np.asarray(crops[number], float) for number in wells]).transpose(1, 0, 2)
-            rest = x - x.mean(axis=1, keepdims=True)
-            sums += np.moveaxis(rest, 1, 2) @ rest
-            degrees += x.shape[1] - 1
-        covariance = (sums / max(1, degrees)).astype(np.float32)
-        found[str(plate)] = xr.DataArray(covariance, dims=("network", "feature", "feature_too"))
-    return found
-
-
 def gather_strengths(
     features: Mapping[str, xr.DataArray],
     unevenness: Mapping[str, xr.DataArray],
@@ -207,14 +177,6 @@ def known_roles(
     index = [(plate, well) for plate, own in features.items() for well in own["well"].to_numpy()]
     wells = pd.MultiIndex.from_tuples(index, names=["plate", "well"])
     return treatments.set_index(["plate", "well"]).reindex(wells)
-
-
-def shrunk(unevenness: _Floats) -> _Floats:
-    """Return ``S`` (network, feature, feature) with its correlations shrunk; a sphere where it is 0."""
-    units = np.eye(unevenness.shape[-1])
-    size = np.trace(unevenness, axis1=1, axis2=2)[:, np.newaxis, np.newaxis] / len(units)
-    own = np.where(units, 1, 1 - _SHRINKAGE) * unevenness + _DEAD * size * units
-    return np.asarray(np.where(size > 0, own, units), np.float64)
 
 
 def _turned(lines: _Floats, unevenness: _Floats) -> _Floats:

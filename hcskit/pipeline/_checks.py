@@ -207,12 +207,18 @@ class _Outlook:
             # Not in this process: TensorFlow would stay in its memory, and on the GPU, for the whole run.
             self._room += call_apart(_check_training, ScreenData(self.plates), how, config)
 
-    def _predict(self, model: str | None) -> None:
+    def _predict(self, model: str | None, set_aside: bool = False) -> None:
         if model is None:  # the one that the run trains
             return
         card = training.load_card(model)
-        if self.plates:
-            predictable_fields(ScreenData(self.plates), card)
+        faults: dict[str, dict[str, None]] = {name: {} for name in self.plates}
+        for name, plate in self.plates.items():
+            with self._noting(faults[name]):
+                predictable_fields(ScreenData({name: plate}), card)
+        bad = [name for name, own in faults.items() if own]
+        told = self.aside if set_aside and len(bad) < len(self.plates) else self.faults
+        for name in bad:
+            told |= faults[name]
 
     def _fit(self) -> None:
         if self._mapped() and not (treated_fields(self.plates)["role"] == "treatment").any():

@@ -18,7 +18,7 @@ CLUSTER = "cluster"
 
 
 class RunCluster:
-    """The cluster of a run: opened for the first step that can use it, and closed when the context ends.
+    """The cluster of a run: opened for the first step that can use it, and closed after the last.
 
     Parameters
     ----------
@@ -46,16 +46,22 @@ class RunCluster:
 
     def described(self, notebook: StepNotebook, values: Mapping[str, Any]) -> tuple[StepNotebook, Mapping[str, Any]]:
         """Return a step and its parameters, with the description of the cluster in them, to be checked."""
-        return notebook, {**values, CLUSTER: self._config} if self._serves(notebook, values) else values
+        return notebook, {**values, CLUSTER: self._config} if self.serves(notebook, values) else values
 
     def for_step(self, notebook: StepNotebook, values: Mapping[str, Any]) -> tuple[Mapping[str, Any], dict[str, str]]:
         """Return a step's parameters with the file of the open cluster in them, and the environment that it needs."""
-        if not self._serves(notebook, values):
+        if not self.serves(notebook, values):
             return values, {}
         if self._handover is None:
             cluster = self._open.enter_context(open_cluster(self._cluster, self._folder, say=self._say))
             self._handover = self._open.enter_context(hand_over(cluster))
         return {**values, CLUSTER: str(self._handover.file)}, self._handover.environment
 
-    def _serves(self, notebook: StepNotebook, values: Mapping[str, Any]) -> bool:
+    def close(self) -> None:
+        """Close the cluster, if it is open; the next step that can use it would open another one."""
+        self._handover = None
+        self._open.close()
+
+    def serves(self, notebook: StepNotebook, values: Mapping[str, Any]) -> bool:
+        """Whether a step works on the cluster."""
         return self._config is not None and CLUSTER in notebook.parameters and values[CLUSTER] is None

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -20,7 +20,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from hcskit.errors import RunError
 
-__all__ = ["CAN_FORK", "ForkedKernel"]
+__all__ = ["CAN_FORK", "ForkedKernel", "ask_fork"]
 
 #: Whether this system has what is needed; elsewhere each kernel is a new Python.
 CAN_FORK = hasattr(os, "pidfd_open") and hasattr(os, "memfd_create")
@@ -86,6 +86,10 @@ class _Server:
         request = {"arguments": arguments, "environment": dict(environment), "folder": folder}
         return self._ask(request, stderr.fileno())
 
+    def start_answer(self, module: str, place: socket.socket) -> _Process:
+        request = {"module": module, "environment": dict(os.environ), "folder": str(Path.cwd())}
+        return self._ask(request, place.fileno())
+
     @property
     def is_there(self) -> bool:
         return self._process.poll() is None
@@ -136,6 +140,20 @@ class _Servers:
 
 
 _SERVERS = _Servers()
+
+
+def ask_fork(module: str, request: bytes) -> bytes:
+    """Return what the function ``answer`` of a module returns in a fork with TensorFlow; nothing if that is killed."""
+    ours, its = socket.socketpair()
+    with ours:
+        with its:
+            _SERVERS.get(True).start_answer(module, its)
+        with suppress(ConnectionError):
+            ours.sendall(request)
+            ours.shutdown(socket.SHUT_WR)
+            with ours.makefile("rb") as file:
+                return file.read()
+    return b""
 
 
 class ForkedKernel(LocalProvisioner):

@@ -205,6 +205,8 @@ class _Pass:
                 self._do(step, number)
                 self.say(f"{self._label(number)}: {step.seconds:.0f} s")
             self.digests.save()
+            if not any(self.cluster.serves(*step) for step in self.bound[number + 1 :]):
+                self.cluster.close()  # nodes that nobody needs any more go to others
 
     def foresee(self) -> None:
         """Say what would be done."""

@@ -26,7 +26,8 @@ from typing import Any
 
 import pandas as pd
 
-from hcskit.errors import ReaderError
+from hcskit.errors import PlateMapError, ReaderError
+from hcskit.platemap import check_plate_map
 from hcskit.readers._ngff import Image, Plate, Well, read_group
 from hcskit.readers._ome import channel_names, channel_order, check_planes, plate_names
 from hcskit.readers.toolkit import (
@@ -119,10 +120,22 @@ def _index_plate(path: Path, plate: Plate, name: str) -> list[ImageIndex]:
             **_tabulate([field for field in fields if field.acquisition == run]),
             source=f"{path} (OME-Zarr)",
             plate_format=plate.size,
+            plate_map=_plate_map(path),
             absent=tuple(str(one) for one in found if isinstance(one, Path)),
         )
         for run in runs
     ]
+
+
+def _plate_map(folder: Path) -> pd.DataFrame | None:
+    """Return the plate map that hcskit has kept with a plate of its own."""
+    kept = (read_zarr_attributes(folder, "hcskit") or {}).get("plate_map")
+    if kept is None:
+        return None
+    try:
+        return check_plate_map(pd.DataFrame(kept), f"the plate map of {folder}")
+    except (PlateMapError, ValueError, TypeError, AttributeError) as error:
+        raise ReaderError(f"{folder} holds a plate map that cannot be read: {error}") from error
 
 
 def _tabulate(fields: Sequence[_Field]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from hcskit.reporting._saliency import looks
 from hcskit.reporting._text import as_table
 from hcskit.results import (
     CURVES,
+    DISTANCES,
     HISTORY,
     ILLUMINATION,
     IMAGE_CONTROLS,
@@ -130,8 +131,21 @@ def _plates(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
                 kind = f"plate-{plate.attrs['plate_format']}"
                 maps.append((f"{phenotype}, {label}", figures.draw(kind, drawing, text)))
         if maps:
-            shown.append({"name": name, "maps": maps})
+            shown.append({"name": name, "maps": [*maps, *_distances(findings, figures, name)]})
     return shown
+
+
+def _distances(findings: Findings, figures: Figures, name: str) -> list[tuple[str, Any]]:
+    """Draw how far the wells of a plate lie from its negative controls."""
+    table = findings.get(DISTANCES)
+    if table is None or name not in table.index.get_level_values("plate"):
+        return []
+    plate = findings.plates[name]
+    drawing = plate_drawing(table["distance"].xs(name, level="plate"), plate=plate, label="distance")
+    text = f"Distance of each well of {name} from the negative controls"
+    return [
+        ("distance from the negative controls", figures.draw(f"plate-{plate.attrs['plate_format']}", drawing, text))
+    ]
 
 
 def _training(findings: Findings, figures: Figures) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@
 model. Formulas and sources: ``docs/response.md``.
 """
 
-from hcskit.response._category import CATEGORIES, CODES, EFFECTS
+from hcskit.response._category import CATEGORIES, CODES, EFFECTS, LEAST_EFFECT
 from hcskit.response._compare import lead_readouts, match_truth
 from hcskit.response._dataset import fit_curves
 from hcskit.response._effective import effective_concentrations, fit_compounds
@@ -23,6 +23,7 @@ __all__ = [
     "CATEGORIES",
     "CODES",
     "EFFECTS",
+    "LEAST_EFFECT",
     "Axis",
     "Comparison",
     "Constant",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["CATEGORIES", "CODES", "EFFECTS", "Evidence", "Verdict", "judge"]
+__all__ = ["CATEGORIES", "CODES", "EFFECTS", "LEAST_EFFECT", "Evidence", "Verdict", "judge"]
 
 #: The categories of a fit. ``unconfirmed`` rests on a single well; ``not fitted`` is for data that cannot show a curve.
 CATEGORIES = (
@@ -35,14 +35,16 @@ CODES = {
     "single_well": "unconfirmed: without one well there is no effect",
     "no_curve": "inactive: a curve explains the wells no better than a constant",
     "within_noise": "inactive: change below three standard deviations of untreated wells",
-    "below_full_scale": "inactive: change below a tenth of the positive controls' effect",
+    "below_full_scale": "inactive: change not surely above the least that counts, a tenth of the positive controls'",
     "constant": "inactive: all wells gave the same response",
     "too_few": "not fitted: too few concentrations or wells",
 }
 
+#: Share of the positive controls' effect that an effect has to exceed to count.
+LEAST_EFFECT = 0.1
+
 _SIGNIFICANCE = 0.05
 _NOISE_MULTIPLE = 3.0  # the customary hit threshold; Zhang, Chung & Oldenburg, J. Biomol. Screen. 4:67 (1999)
-_LEAST_SHARE = 0.1  # of the positive controls' effect: less is no effect worth naming
 _PARTIAL_SHARE = 0.5  # of the positive controls' effect: less is a partial effect
 _COMPLETE = 0.8  # share of the way to an asymptote that counts as having reached it
 _WIDEST = 30.0  # an interval that spans more than this factor says little about the EC50
@@ -59,6 +61,8 @@ class Evidence:
     ----------
     p_value : float
         Of the F-test of the curve against a constant.
+    relevant_p_value : float
+        Of the test whether the effect is larger than the least that counts; NaN without positive controls.
     misfit_p_value : float
         Of the F-test of the concentrations' means against the curve; NaN without replicates.
     dose_p_value : float
@@ -71,6 +75,8 @@ class Evidence:
         Standard deviation of a well without compound.
     full_scale : float or None
         Change of the response in the positive controls.
+    least_effect : float
+        Share of it that is the least that counts.
     ec50, ec50_low, ec50_high : float
         Estimate and interval.
     tested_low, tested_high : float
@@ -82,12 +88,14 @@ class Evidence:
     """
 
     p_value: float
+    relevant_p_value: float
     misfit_p_value: float
     dose_p_value: float
     r2: float
     effect: float
     noise: float
     full_scale: float | None
+    least_effect: float
     ec50: float
     ec50_low: float
     ec50_high: float
@@ -135,10 +143,11 @@ def _why_inactive(evidence: Evidence) -> tuple[str, str]:
             "within_noise",
             f"the response changes by less than {_NOISE_MULTIPLE:g} standard deviations of untreated wells",
         )
-    if evidence.full_scale is not None and size < _LEAST_SHARE * evidence.full_scale:
+    if evidence.full_scale is not None and not evidence.relevant_p_value < _SIGNIFICANCE:
         return (
             "below_full_scale",
-            f"the response changes by less than {_LEAST_SHARE:.0%} of the positive controls' effect",
+            f"the effect is {size / evidence.full_scale:.0%} of the positive controls', and not surely above "
+            f"{evidence.least_effect:.0%} (p = {evidence.relevant_p_value:.2g})",
         )
     return "", ""
 

@@ -203,6 +203,9 @@ class Optimum:
     explained: Floats
     rss: Floats
 
+    def __getitem__(self, chosen: slice | NDArray[np.int64]) -> Optimum:
+        return Optimum(self.shape[chosen], self.linear[chosen], self.explained[chosen], self.rss[chosen])
+
 
 def optimise(problem: Problem, batch: Batch, survey: Survey) -> Optimum:
     """Follow the best local optima of the grid to their tops, and take the highest."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hcskit.errors import InputError
+from hcskit.response._category import LEAST_EFFECT
 from hcskit.response._many import Task, fit_many
 from hcskit.response._model import Floats
 from hcskit.response._result import HillFit
@@ -23,6 +24,7 @@ def fit_hill(
     networks: ArrayLike | None = None,
     plate: ArrayLike | None = None,
     limits: tuple[float, float] | None = None,
+    least_effect: float = LEAST_EFFECT,
     level: float = 0.95,
 ) -> HillFit:
     """Fit a four-parameter Hill curve by least squares; a bell where the wells return at higher concentrations.
@@ -48,6 +50,8 @@ def fit_hill(
     limits : tuple of float, optional
         Lowest and highest response that the readout can have; asymptotes keep to them, and infinite ends are none. By
         default those of `readout_limits`.
+    least_effect : float
+        Share of the full scale that an effect has to exceed, or it is called inactive.
     level : float
         Confidence level of the intervals, between 0 and 1.
 
@@ -83,7 +87,7 @@ def fit_hill(
         if labels.shape != y.shape:
             raise InputError(f"plate has shape {labels.shape} for {len(y)} wells; expected one label a well")
         plates = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-    return fit_many([Task(c, y, plates, each, full_scale, ends)], level)[0]
+    return fit_many([Task(c, y, plates, each, full_scale, ends, least_effect)], level)[0]
 
 
 def readout_limits(response: Floats) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import fdtrc, stdtr
 
 from hcskit.response._design import Batch, Design, gather
@@ -15,7 +16,7 @@ from hcskit.response._model import CurveModel, Floats
 from hcskit.response._noise import ON_SLOPE, slack
 from hcskit.response._problem import Problem
 
-__all__ = ["Fitted", "aicc", "dose_test", "f_test", "fit_model"]
+__all__ = ["Fitted", "aicc", "dose_test", "f_test", "fit_model", "least_effect_test"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +39,10 @@ class Fitted:
     best: Optimum
     parameters: int
     threshold: Floats
+
+    def __getitem__(self, chosen: NDArray[np.int64]) -> Fitted:
+        parts = {name: getattr(self, name)[chosen] for name in ("problem", "batch", "survey", "best", "threshold")}
+        return replace(self, **parts)
 
     @property
     def free(self) -> float:
@@ -137,6 +142,19 @@ def f_test(explained: Floats, parameters: float, rest: Floats, free: float) -> F
     ratio = explained / parameters / np.where(rest > 0, rest / free, 1.0)
     exact = np.where(explained > 0, 0.0, 1.0)
     return np.where(rest > 0, fdtrc(parameters, free, ratio), exact)
+
+
+def least_effect_test(explained: Floats, rest: Floats, free: float, share: Floats) -> Floats:
+    """Return the p-value of a t-test whether an effect is larger than a share of the one that was found.
+
+    With its shape given the curve is a straight line in its effect, and explains the square of it. One-sided; a
+    minimum-effect test (Murphy & Myors, J. Appl. Psychol. 84:234, 1999).
+    """
+    if free <= 0:
+        return np.full(len(explained), np.nan)
+    error = np.sqrt(np.maximum(rest / free, np.finfo(float).tiny))
+    t = (1 - share) * np.sqrt(np.maximum(explained, 0.0)) / error
+    return np.asarray(stdtr(free, -np.clip(t, -1e9, 1e9)))
 
 
 def dose_test(batch: Batch) -> Floats:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hcskit.response._category import LEAST_EFFECT
 from hcskit.response._design import Design, shared_design
 from hcskit.response._model import Floats
 from hcskit.response._points import MINIMUM_CONCENTRATIONS
@@ -41,6 +42,8 @@ class Task:
         Change of the response in the positive controls.
     limits : tuple of float
         Range of the readout.
+    least_effect : float
+        Share of the full scale below which an effect does not count.
     top : float or None
         Where the curve is to end, whatever the wells say.
     left_out : tuple of int
@@ -53,6 +56,7 @@ class Task:
     networks: Floats
     full_scale: float | None
     limits: tuple[float, float]
+    least_effect: float = LEAST_EFFECT
     top: float | None = None
     left_out: tuple[int, ...] = ()
     order: NDArray[np.int64] = field(init=False)
@@ -147,6 +151,7 @@ def _case(task: Task, level: float) -> Case:
         task.full_scale,
         task.limits,
         task.top,
+        task.least_effect,
         task.known(level),
     )
 

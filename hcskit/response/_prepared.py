@@ -75,7 +75,7 @@ class Prepared:
             found[source.rows] |= own
         return found & (self.table["concentration"] > 0).to_numpy()
 
-    def tasks(self, *, fixed_top: bool = False) -> list[Task]:
+    def tasks(self, least_effect: float, *, fixed_top: bool = False) -> list[Task]:
         """Return what the engine is to fit; with a fixed top, to end at the median of the positive controls."""
         names = [name for name in self.table if re.fullmatch(NETWORK.format(r"\d+"), str(name))]
         networks = self.table[names].to_numpy(dtype=float).T if names else np.empty((0, len(self.table)))
@@ -88,6 +88,7 @@ class Prepared:
                 networks=networks[:, own.rows],
                 full_scale=_full_scale(own.plates),
                 limits=own.limits,
+                least_effect=least_effect,
                 top=_level_of_positive(own.plates, key) if fixed_top else None,
             )
             for key, own in zip(self.keys, self.sources, strict=True)

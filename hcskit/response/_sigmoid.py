@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 from scipy.stats import median_abs_deviation, norm
 
 from hcskit.response._category import Evidence, Verdict, judge
 from hcskit.response._curve import Curve
 from hcskit.response._design import Design
-from hcskit.response._group import Fitted, aicc, dose_test, f_test, fit_batch, fit_model
+from hcskit.response._group import Fitted, aicc, dose_test, f_test, fit_batch, fit_model, least_effect_test
 from hcskit.response._hill import SLOPE_LIMITS, Constant, GainLoss, Hill
 from hcskit.response._likelihood import interval
 from hcskit.response._model import Floats
@@ -37,6 +36,7 @@ class Case:
     full_scale: float | None
     limits: tuple[float, float]
     top: float | None
+    least_effect: float
     known: dict[str, Any]
 
 
@@ -65,7 +65,7 @@ def fit_group(cases: list[Case], design: Design, level: float) -> list[HillFit]:
         curve = Curve(
             fitted.problem[i : i + 1],
             fitted.batch[i : i + 1],
-            _one(fitted, i),
+            fitted.best[i : i + 1],
             float(fitted.threshold[i]),
             (float(ends[0, i]), float(ends[1, i])),
         )
@@ -83,17 +83,6 @@ def fit_group(cases: list[Case], design: Design, level: float) -> list[HillFit]:
         fits.append(HillFit(**(case.known | numbers | said)))
     fits = _bells(fits, fitted, limits if np.isfinite(limits).any() else None, level)
     return [_without_networks(fit, case) for fit, case in zip(fits, cases, strict=True)]
-
-
-def _one(fitted: Fitted, i: int) -> Any:
-    best = fitted.best
-    return replace(
-        best,
-        shape=best.shape[i : i + 1],
-        linear=best.linear[i : i + 1],
-        explained=best.explained[i : i + 1],
-        rss=best.rss[i : i + 1],
-    )
 
 
 def _networks(cases: list[Case], design: Design, limits: Floats | None) -> list[Floats]:
@@ -139,6 +128,10 @@ def _evidence(fitted: Fitted, cases: list[Case], place: Floats, ends: Floats) ->
     start, end = share[:, 0], share[:, -1]
     change = (fitted.linear[:, -1] - fitted.linear[:, 0]) * (end - start)
     p_value = f_test(total - best.rss, fitted.parameters - 1, best.rss, fitted.free)
+    known = [(case.full_scale, case.least_effect) for case in cases]
+    least = np.array([np.nan if scale is None else least * abs(scale) for scale, least in known])
+    size = np.maximum(np.abs(change), np.finfo(float).tiny)
+    relevant = least_effect_test(total - best.rss, best.rss, fitted.free, least / size)
     misfit = f_test(best.rss - batch.within, levels - fitted.parameters, batch.within, design.total - levels)
     noise = _noise(fitted) * batch.scale
     slope = np.exp(best.shape[:, 1])
@@ -148,12 +141,14 @@ def _evidence(fitted: Fitted, cases: list[Case], place: Floats, ends: Floats) ->
     return [
         Evidence(
             p_value=float(p_value[i]),
+            relevant_p_value=float(relevant[i]),
             misfit_p_value=float(misfit[i]),
             dose_p_value=float(dose[i]),
             r2=float(1.0 - best.rss[i] / total[i]),
             effect=float(change[i]),
             noise=float(noise[i]),
             full_scale=None if case.full_scale is None else abs(case.full_scale),
+            least_effect=case.least_effect,
             ec50=float(10 ** place[i]),
             ec50_low=float(low[i]),
             ec50_high=float(high[i]),
@@ -204,7 +199,11 @@ def describe_constant(design: Design, response: Floats, level: float) -> list[di
             "r2": 0.0,
             "model": "constant",
             "_curve": Curve(
-                fitted.problem, fitted.batch[i : i + 1], _one(fitted, i), float(fitted.threshold[i]), (np.nan, np.nan)
+                fitted.problem,
+                fitted.batch[i : i + 1],
+                fitted.best[i : i + 1],
+                float(fitted.threshold[i]),
+                (np.nan, np.nan),
             ),
         }
         for i in range(len(response))
@@ -235,7 +234,7 @@ def _bells(fits: list[HillFit], sigmoids: Fitted, limits: Floats | None, level: 
     if not len(index):
         return fits
     result = list(fits)
-    described = _describe_bells(_subset(bells, index), p_value[index])
+    described = _describe_bells(bells[index], p_value[index])
     for i, numbers in zip(wells[index], described, strict=True):
         known = {name: getattr(fits[i], name) for name in _KNOWN}
         result[i] = HillFit(**(known | numbers))
@@ -243,20 +242,6 @@ def _bells(fits: list[HillFit], sigmoids: Fitted, limits: Floats | None, level: 
 
 
 _KNOWN = ("n_wells", "n_zero", "n_missing", "n_concentrations", "tested_low", "tested_high", "deviating", "level")
-
-
-def _subset(fitted: Fitted, index: NDArray[np.int64]) -> Fitted:
-    best = replace(
-        fitted.best, **{name: getattr(fitted.best, name)[index] for name in ("shape", "linear", "explained", "rss")}
-    )
-    return replace(
-        fitted,
-        problem=fitted.problem[index],
-        batch=fitted.batch[index],
-        survey=fitted.survey[index],
-        best=best,
-        threshold=fitted.threshold[index],
-    )
 
 
 def _describe_bells(bells: Fitted, p_value: Floats) -> list[dict[str, Any]]:
@@ -289,7 +274,7 @@ def _describe_bells(bells: Fitted, p_value: Floats) -> list[dict[str, Any]]:
                 "r2": float(1 - bells.best.rss[i] / (batch.total[i] + batch.within[i])),
                 "model": "gain-loss",
                 "_curve": Curve(
-                    bells.problem[i : i + 1], batch[i : i + 1], _one(bells, i), float(bells.threshold[i]), ends
+                    bells.problem[i : i + 1], batch[i : i + 1], bells.best[i : i + 1], float(bells.threshold[i]), ends
                 ),
             }
         )

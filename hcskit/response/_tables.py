@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hcskit.errors import InputError
+from hcskit.response._category import LEAST_EFFECT
 from hcskit.response._hits import score_hits
 from hcskit.response._many import fit_many
 from hcskit.response._points import titrated
@@ -99,6 +100,7 @@ def fit_responses(
     limits: Mapping[str, tuple[float, float]] | None = None,
     top: Literal["free", "positive-controls"] = "free",
     level: float = 0.95,
+    least_effect: float = LEAST_EFFECT,
     false_positive_rate: float = 0.05,
 ) -> ResponseTables:
     """Fit every compound and readout.
@@ -124,6 +126,9 @@ def fit_responses(
         the compound among them that differs most from the negative controls.
     level : float
         Confidence level of the intervals.
+    least_effect : float
+        Share of the positive controls' effect that a compound has to exceed (one-sided test at 5 %) to be called
+        anything but inactive.
     false_positive_rate : float
         Share of compounds without effect that are called hits: see `score_hits`.
 
@@ -150,9 +155,11 @@ def fit_responses(
         raise InputError(f"confidence level {level:g}; expected a number between 0 and 1, such as 0.95")
     if top not in ("free", "positive-controls"):
         raise InputError(f"top {top!r}; expected 'free' or 'positive-controls'")
+    if not 0 <= least_effect < 1:
+        raise InputError(f"least effect {least_effect:g}; expected a share of the positive controls', such as 0.1")
     known = prepare(points, by, limits)
     table, keys = known.table, known.keys
-    fits = fit_many(known.tasks(fixed_top=top == "positive-controls"), level)
+    fits = fit_many(known.tasks(least_effect, fixed_top=top == "positive-controls"), level)
     rows = [
         _row(fit, table, source) | {"concentration_unit": known.units[key[0]]}
         for key, source, fit in zip(keys, known.sources, fits, strict=True)

@@ -1,10 +1,12 @@
 """The contents of a run: every result table is declared once, and read and written by its declaration."""
 
+from hcskit.results._aside import plates_set_aside, set_aside, take_back
 from hcskit.results._catalogue import (
     CATALOGUE,
     CURVES,
     DISTANCES,
     FIELD_PREDICTIONS,
+    FIELD_PROFILES,
     FOLD_SCORES,
     HELD_OUT,
     HELD_OUT_CONTROLS,
@@ -56,6 +58,7 @@ __all__ = [
     "CURVES",
     "DISTANCES",
     "FIELD_PREDICTIONS",
+    "FIELD_PROFILES",
     "FOLD_SCORES",
     "HELD_OUT",
     "HELD_OUT_CONTROLS",
@@ -96,11 +99,14 @@ __all__ = [
     "has_table",
     "illumination_digest",
     "made_from",
+    "plates_set_aside",
     "read_illumination",
     "read_table",
     "remove_table",
     "run_schema",
+    "set_aside",
     "spell",
+    "take_back",
     "write_csv",
     "write_illumination",
     "write_table",

@@ -6,7 +6,7 @@ from hcskit.results._columns import COMPOUND, FIELD, NETWORKS, PHENOTYPE, PLATE,
 from hcskit.results._hits import HITS, NOTES
 from hcskit.results._import import SET_ASIDE
 from hcskit.results._parts import HISTORY, ILLUMINATION, MODEL, PLATES, RECORD, TRUTH
-from hcskit.results._reading import DISTANCES, PLATE_DRIFT, SALIENCY_MAPS
+from hcskit.results._reading import DISTANCES, FIELD_PROFILES, PLATE_DRIFT, PROFILES, SALIENCY_MAPS
 from hcskit.results._table import Column, Part, Table
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "CURVES",
     "DISTANCES",
     "FIELD_PREDICTIONS",
+    "FIELD_PROFILES",
     "FOLD_SCORES",
     "HELD_OUT",
     "HELD_OUT_CONTROLS",
@@ -153,13 +154,6 @@ PHENOTYPE_CONTROLS = Table(
     _PREDICT,
     columns=_CONTROLS,
 )
-PROFILES = Table(
-    "profiles",
-    "Features of each well",
-    "hcskit embed",
-    index=(PLATE, WELL),
-    columns=(Column("one column a feature", "any", "value of the feature in the well", pattern=".+"),),
-)
 RESPONSES = Table(
     "responses",
     "The fitted concentration-response of each compound and readout",
@@ -285,7 +279,7 @@ CATALOGUE: dict[str, Table] = {
     for table in (
         SET_ASIDE,
         *(QUALITY, IMAGE_CONTROLS, FIELD_PREDICTIONS, PREDICTIONS, STRENGTHS, DISTANCES, READOUTS, PHENOTYPE_CONTROLS),
-        *(PROFILES, PLATE_DRIFT, SALIENCY_MAPS, MASKS, RESPONSES, POINTS, CURVES, HITS, NOTES),
+        *(FIELD_PROFILES, PROFILES, PLATE_DRIFT, SALIENCY_MAPS, MASKS, RESPONSES, POINTS, CURVES, HITS, NOTES),
         *(HELD_OUT, FOLD_SCORES, SCORES, HELD_OUT_CONTROLS),
     )
 }

@@ -1,4 +1,4 @@
-"""What an import says of the plates that it could not take in."""
+"""What steps say of the plates that they could not use."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ __all__ = ["SET_ASIDE"]
 
 SET_ASIDE = Table(
     "set_aside",
-    "Plates that could not be imported, and are not in this run",
+    "Plates that could not be imported, assessed or predicted, and are not in this run",
     "hcskit import",
     always=False,
     index=(Column("plate", "text", "name of the plate; of an export that could not be read, its folder"),),
-    columns=(Column("reason", "text", "what is wrong with it, and what to do"),),
+    columns=(
+        Column("reason", "text", "what is wrong with it, and what to do"),
+        Column("step", "text", "step that could not use it: import, quality or predict", optional=True),
+    ),
 )

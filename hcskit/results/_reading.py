@@ -5,7 +5,15 @@ from __future__ import annotations
 from hcskit.results._columns import FIELD, NETWORKS, PHENOTYPE, PLATE, WELL
 from hcskit.results._table import Column, Table
 
-__all__ = ["AS_IN_TRAINING", "DISTANCES", "NOT_THIS_ASSAY", "PLATE_DRIFT", "SALIENCY_MAPS"]
+__all__ = [
+    "AS_IN_TRAINING",
+    "DISTANCES",
+    "FIELD_PROFILES",
+    "NOT_THIS_ASSAY",
+    "PLATE_DRIFT",
+    "PROFILES",
+    "SALIENCY_MAPS",
+]
 
 #: Verdicts on a plate; the third one begins with "shifted".
 AS_IN_TRAINING, NOT_THIS_ASSAY = "as in training", "not this assay"
@@ -20,6 +28,20 @@ DISTANCES = Table(
         Column("distance", "number", "0: as near as negative controls; 1: as far again as these lie apart"),
         NETWORKS,
     ),
+)
+FIELD_PROFILES = Table(
+    "field_profiles",
+    "Features of each field",
+    "hcskit embed",
+    index=(PLATE, WELL, FIELD),
+    columns=(Column("one column a feature", "any", "value of the feature in the field", pattern=".+"),),
+)
+PROFILES = Table(
+    "profiles",
+    "Features of each well",
+    "hcskit embed",
+    index=(PLATE, WELL),
+    columns=(Column("one column a feature", "any", "value of the feature in the well", pattern=".+"),),
 )
 PLATE_DRIFT = Table(
     "plate_drift",

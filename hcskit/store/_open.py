@@ -15,9 +15,20 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from hcskit.errors import InputError, NotAScreenError, StoreError
+from hcskit.errors import DamagedError, InputError, NotAScreenError, StoreError
 from hcskit.lazy import PlaneArray
-from hcskit.results import PREDICTIONS, PROFILES, QUALITY, RESPONSES, STRENGTHS, Table, has_table, read_table
+from hcskit.results import (
+    DISTANCES,
+    PREDICTIONS,
+    PROFILES,
+    QUALITY,
+    RESPONSES,
+    STRENGTHS,
+    Table,
+    has_table,
+    plates_set_aside,
+    read_table,
+)
 from hcskit.screen import PlateInfo, make_plate, max_projection, screen_tree
 from hcskit.store import _layout
 from hcskit.store._shard import read_image_of_shard
@@ -25,7 +36,7 @@ from hcskit.store._shard import read_image_of_shard
 __all__ = ["chunked", "finished_plates", "lazy_plates", "open_plate", "open_plates", "plate_folders", "with_results"]
 
 #: Results that have a row for each label of a plate.
-_PLATE_RESULTS = (QUALITY, PREDICTIONS, STRENGTHS, PROFILES)
+_PLATE_RESULTS = (QUALITY, PREDICTIONS, STRENGTHS, DISTANCES, PROFILES)
 
 
 def open_plates(path: str | Path) -> dict[str, xr.Dataset]:
@@ -63,7 +74,8 @@ def open_plate(path: str | Path) -> xr.Dataset:
 def lazy_plates(path: str | Path, level: int = 0) -> dict[str, xr.Dataset]:
     """Open the plates of a screen by name, without Dask: an image is read when it is indexed.
 
-    A plate whose import was not finished is left out with a warning, if there are others.
+    A plate whose import was not finished is left out with a warning, if there are others. So are plates that a step
+    has set aside, without a warning.
 
     Parameters
     ----------
@@ -84,7 +96,10 @@ def lazy_plates(path: str | Path, level: int = 0) -> dict[str, xr.Dataset]:
     plates: dict[str, xr.Dataset] = {}
     folders: dict[str, Path] = {}
     unfinished: list[StoreError] = []
+    aside = plates_set_aside(_screen_of(path))
     for folder in plate_folders(path):
+        if folder.stem in aside and folder != Path(path):
+            continue
         try:
             plate = _lazy_plate(folder, quality, level)
         except StoreError as error:
@@ -117,7 +132,8 @@ def with_results(path: str | Path, plates: dict[str, xr.Dataset]) -> xr.DataTree
     for table in _PLATE_RESULTS:
         for name, rows in results.of_plates(table).items():
             if name in plates:
-                nodes[f"{name}/{table.name}"] = _by_label(rows, plates[name])
+                labelled = _features(rows) if table is PROFILES else rows.to_xarray()
+                nodes[f"{name}/{table.name}"] = _with_labels(labelled, plates[name])
     for name, plate in plates.items():
         responses = results.of_compounds(plate)
         if responses is not None:
@@ -159,6 +175,7 @@ def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame], level: int = 0)
         info = replace(info, shape=(rows, columns), pixel_size=pixel)
         array = PlaneArray(_StoredImages(path.resolve(), info, level), present, info.shape, info.dtype)
         plate = make_plate(info, array.variable(info.dims), present, _layout.plate_map(own))
+        plate.encoding["source"] = str(path)  # as xarray names it
     except Exception as error:  # whatever a damaged file makes of these
         raise NotAScreenError(f"{path} is not a plate that hcskit wrote: {error!r} in zarr.json") from error
     if info.name in quality:
@@ -189,9 +206,9 @@ class _StoredImages:
             shard = _layout.shard_path(folder, self.level, len(sizes) + 2)
             return read_image_of_shard(shard, number, math.prod(sizes), info.shape, info.dtype)
         except FileNotFoundError:
-            raise StoreError(f"{folder} cannot be read: its pixels are gone; was the plate copied whole?") from None
+            raise DamagedError(f"{folder} cannot be read: its pixels are gone; was the plate copied whole?") from None
         except (OSError, ValueError, RuntimeError) as error:
-            raise StoreError(f"{folder} cannot be read: {error}; was the plate copied whole?") from error
+            raise DamagedError(f"{folder} cannot be read: {error}; was the plate copied whole?") from error
 
 
 def _screen_of(path: str | Path) -> Path:
@@ -220,9 +237,8 @@ class _Results:
         return None if rows.empty else rows.to_xarray()
 
 
-def _by_label(rows: pd.DataFrame, plate: xr.Dataset) -> xr.Dataset:
-    """Return the rows of a plate as arrays that have all its labels."""
-    labelled = rows.to_xarray() if rows.index.nlevels > 1 else _features(rows)
+def _with_labels(labelled: xr.Dataset, plate: xr.Dataset) -> xr.Dataset:
+    """Return the results of a plate with all its labels."""
     shared = {name: plate[name].to_numpy() for name in labelled.dims if name in plate.dims}
     empty = {name: False if values.dtype.kind == "b" else np.nan for name, values in labelled.items()}
     return labelled.reindex(shared, fill_value=empty)

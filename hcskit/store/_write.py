@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hcskit.digests import CACHE, Digests
 from hcskit.errors import ReaderError, StoreError
 from hcskit.files import why
-from hcskit.jobs import RunJobs, run_here
+from hcskit.jobs import RunJobs, run_here, side_by_side
 from hcskit.readers import ImageIndex
 from hcskit.store import _layout
 from hcskit.store._checked import CheckedPlate, Content, check_array, check_export, chosen_wells, map_of
@@ -23,6 +23,8 @@ from hcskit.store._register import changed_wells, is_done, register
 from hcskit.store._well import remove_leftovers, write_well
 
 __all__ = ["convert_plates", "write_plate"]
+
+_WELLS, _IMAGES = 4, 64  # per job, at most, or one well: a scheduler takes some milliseconds for each job
 
 
 def convert_plates(
@@ -33,9 +35,10 @@ def convert_plates(
     allow_missing: bool = False,
     wells: Collection[str] | None = None,
     replace_plate_map: bool = False,
+    digests: Digests | None = None,
     run: RunJobs = run_here,
     say: Callable[[str], object] = tqdm.write,
-    progress: bool = True,
+    done: Callable[[int], object] = lambda _: None,
 ) -> list[Path]:
     """Convert the images of plates into a screen; `hcskit.import_plates` does it from a folder, here or on a cluster.
 
@@ -60,12 +63,14 @@ def convert_plates(
         Write only these wells now. The plate is complete when all its wells are there, whoever wrote them.
     replace_plate_map : bool
         Let the plate map take the place of the one that a plate has.
+    digests : Digests, optional
+        Of files that are known already; those of the screen by default.
     run : RunJobs
-        Runs the jobs, one a well; by default on this machine's cores.
+        Runs the jobs, one for some wells; by default on this machine's cores.
     say : callable
         Receives the wells of a plate whose files have changed.
-    progress : bool
-        Show a progress bar.
+    done : callable
+        Receives the number of wells that are there now, whenever some are.
 
     Returns
     -------
@@ -81,16 +86,22 @@ def convert_plates(
     StoreError
         If the disk is full or cannot be written; the wells that are there stay.
     """
-    digests = Digests(Path(screen) / CACHE)
-    checked: list[CheckedPlate] = []
-    refused: list[ReaderError] = []
-    for index in plates:
+    digests = digests or Digests(Path(screen) / CACHE)
+
+    def check(index: ImageIndex, _: RunJobs) -> CheckedPlate | ReaderError:
         try:
-            checked.append(check_export(index, map_of(index, plate_map), allow_missing, wells, digests))
+            return check_export(index, map_of(index, plate_map), allow_missing, wells, digests)
         except ReaderError as error:  # a bad file of one plate is no reason to withhold the others
-            refused.append(error)
+            return error
+
+    def write(plate: CheckedPlate, run: RunJobs) -> Path:
+        return _write(plate, screen, wells, replace_plate_map, run, say, done)
+
+    found = side_by_side(check, plates, run)
+    checked = [one for one in found if isinstance(one, CheckedPlate)]
+    refused = [one for one in found if isinstance(one, ReaderError)]
     try:
-        written = [_write(plate, screen, wells, replace_plate_map, run, say, progress) for plate in checked]
+        written = side_by_side(write, checked, run)
     finally:
         digests.save()
     if refused:
@@ -125,7 +136,9 @@ def write_plate(plate: xr.Dataset, screen: str | Path, *, progress: bool = True)
     StoreError
         If the disk is full or cannot be written; the wells that are there stay.
     """
-    return _write(check_array(plate), screen, None, False, run_here, tqdm.write, progress)
+    checked = check_array(plate)
+    with tqdm(total=len(checked.info.wells), unit="well", desc=checked.info.name, disable=not progress) as bar:
+        return _write(checked, screen, None, False, run_here, tqdm.write, bar.update)
 
 
 def _write(
@@ -135,12 +148,12 @@ def _write(
     replace_plate_map: bool,
     run: RunJobs,
     say: Callable[[str], object],
-    progress: bool,
+    done: Callable[[int], object],
 ) -> Path:
     path = _layout.plate_path(screen, plate.info.name)
     chosen = plate.info.wells if wells is None else chosen_wells(wells, plate.info)
     try:
-        _write_plate(path, plate, chosen, replace_plate_map, run, say, progress)
+        _write_plate(path, plate, chosen, replace_plate_map, run, say, done)
     except OSError as error:
         if error.errno is None:  # one of ours, which says what to do
             raise
@@ -158,7 +171,7 @@ def _write_plate(
     replace_plate_map: bool,
     run: RunJobs,
     say: Callable[[str], object],
-    progress: bool,
+    done: Callable[[int], object],
 ) -> None:
     if is_done(path, plate):
         return
@@ -167,26 +180,37 @@ def _write_plate(
         say(f"plate {plate.info.name}: files of well {', '.join(changed)} have changed; imported again")
     plate = register(path, plate, replace_plate_map, changed)
     with writing(path, partial(remove_leftovers, path)):
-        _write_wells(path, plate, wells, changed, run, progress)
+        _write_wells(path, plate, wells, changed, run, done)
         left = set(changed).difference(wells)
         register(path, replace(plate, plate_map=None), replace_plate_map=False, changed=left)
 
 
 def _write_wells(
-    path: Path, plate: CheckedPlate, wells: tuple[str, ...], changed: Mapping[str, str], run: RunJobs, progress: bool
+    path: Path,
+    plate: CheckedPlate,
+    wells: tuple[str, ...],
+    changed: Mapping[str, str],
+    run: RunJobs,
+    done: Callable[[int], object],
 ) -> None:
     for row in {_layout.well_folder(path, well).parent for well in wells}:
         if not (row / "zarr.json").exists():
             _layout.write_group(row, {})
     todo = [well for well in wells if well in changed or not _layout.well_folder(path, well).exists()]
+    done(len(wells) - len(todo))
+    size = max(1, min(_WELLS, _IMAGES // max(1, plate.present[0].size)))
+    blocks = [todo[start : start + size] for start in range(0, len(todo), size)]
 
-    def written(known: Mapping[str, str]) -> None:
-        plate.digests.learn(known)
-        bar.update()
+    def written(known: Sequence[Mapping[str, str]]) -> None:
+        for own in known:
+            plate.digests.learn(own)
+        done(len(known))
 
-    with tqdm(total=len(wells), initial=len(wells) - len(todo), unit="well", disable=not progress) as bar:
-        bar.set_description(f"import {plate.info.name}")
-        run([_job(path, plate, well, changed.get(well)) for well in todo], written)
+    run([partial(_do_all, [_job(path, plate, well, changed.get(well)) for well in block]) for block in blocks], written)
+
+
+def _do_all(jobs: Sequence[Callable[[], dict[str, str]]]) -> list[dict[str, str]]:
+    return [job() for job in jobs]
 
 
 def _job(path: Path, plate: CheckedPlate, well: str, instead_of: str | None) -> Callable[[], dict[str, str]]:

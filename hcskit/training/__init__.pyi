@@ -5,6 +5,7 @@ from ._finetune import finetune
 from ._fit import TrainingResult, fit, network_and_batches
 from ._folder import read_history, sole_writer
 from ._lr_range import RangeTest, lr_range
+from ._metric import Metric, gather_unevenness, shrunk
 from ._model import TrainedModel, open_model
 from ._spread import Spread
 from ._untreated import ENOUGH_WELLS, LOGARITHMIC, Untreated, light_quantities
@@ -12,6 +13,7 @@ from ._untreated import ENOUGH_WELLS, LOGARITHMIC, Untreated, light_quantities
 __all__ = [
     "ENOUGH_WELLS",
     "LOGARITHMIC",
+    "Metric",
     "ModelCard",
     "Parent",
     "RangeTest",
@@ -25,6 +27,7 @@ __all__ = [
     "each_reading",
     "finetune",
     "fit",
+    "gather_unevenness",
     "light_quantities",
     "load_card",
     "load_model",
@@ -33,5 +36,6 @@ __all__ = [
     "open_model",
     "read_history",
     "save_model",
+    "shrunk",
     "sole_writer",
 ]

@@ -13,6 +13,7 @@ from hcskit.data._fields import NEGATIVE, Normalisation, cut_tiles, open_field
 from hcskit.data._light import gather_light, measure_light, standard_of
 from hcskit.data._sources import Source
 from hcskit.training._card import ModelCard
+from hcskit.training._metric import Metric, gather_unevenness
 from hcskit.training._spread import Spread
 from hcskit.training._untreated import ENOUGH_WELLS, Untreated, light_quantities
 
@@ -57,9 +58,9 @@ def describe_untreated(reading: Any, source: Source, fields: pd.DataFrame, card:
         _features(reading, source, row, standards.get(plate, card.normalisation), card)
         for row, plate in zip(chosen.index.tolist(), chosen["plate"], strict=True)
     ]
-    table = (
-        pd.DataFrame(np.stack(said)).groupby([chosen[name].to_numpy() for name in ("label", "plate", "well")]).mean()
-    )
+    metric = Metric.of(np.mean([own.to_numpy() for own in gather_unevenness(chosen, said).values()], axis=0))
+    points = pd.DataFrame(metric.whitened(np.stack([crops.mean(axis=0) for crops in said])))
+    table = points.groupby([chosen[name].to_numpy() for name in ("label", "plate", "well")]).mean()
     wells, others = table.loc[[NEGATIVE]], table.drop(NEGATIVE).groupby(level=0).mean().round(6)
     spreads: dict[str, dict[str, Spread]] = {}
     plates = np.concatenate([np.full(own.sizes["well"], plate) for plate, own in light.items()])
@@ -69,6 +70,7 @@ def describe_untreated(reading: Any, source: Source, fields: pd.DataFrame, card:
         light=spreads,
         appearance=Spread.of(wells.to_numpy(), wells.index.get_level_values(1).to_numpy(str)),
         phenotypes={str(name): tuple(row.tolist()) for name, row in zip(others.index, others.to_numpy(), strict=True)},
+        metric=metric,
     )
 
 
@@ -84,7 +86,6 @@ def _some_wells(fields: pd.DataFrame) -> pd.DataFrame:
 def _features(
     reading: Any, source: Source, row: int, standard: Normalisation, card: ModelCard
 ) -> npt.NDArray[np.float64]:
-    """Return the features of a field (network × feature), the mean over its crops."""
+    """Return the features of the crops of a field, (crop, network, feature)."""
     crops = cut_tiles(open_field(source, row, standard), card.crop)
-    said = np.asarray(reading.predict_on_batch(crops), float)[..., len(card.classes) :]
-    return np.asarray(said.mean(axis=0).ravel())
+    return np.asarray(reading.predict_on_batch(crops), float)[..., len(card.classes) :]

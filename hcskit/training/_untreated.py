@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from pydantic import BaseModel, ConfigDict
 
+from hcskit.training._metric import Metric
 from hcskit.training._spread import Spread
 
 __all__ = ["ENOUGH_WELLS", "LOGARITHMIC", "Untreated", "light_quantities"]
@@ -27,9 +29,12 @@ class Untreated(BaseModel):
     light : dict
         Quantity and channel to the spread of the wells; see `light_quantities`.
     appearance : Spread
-        Of the wells in the features of all networks, the images brought to the brightness that each plate is read at.
+        Of the wells in the features of all networks, the images brought to the brightness that each plate is read at;
+        placed by `metric`.
     phenotypes : dict
-        Name of each other class to the mean of its wells in the same features.
+        Name of each other class to the mean of its wells, placed likewise.
+    metric : Metric or None
+        By what the crops of one well differ in these features. None in the cards of before it was kept.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,12 +42,18 @@ class Untreated(BaseModel):
     light: dict[str, dict[str, Spread]]
     appearance: Spread
     phenotypes: dict[str, tuple[float, ...]]
+    metric: Metric | None = None
 
     @property
     def nearest(self) -> float:
-        """How far the nearest phenotype lies from the negative controls, in the features."""
+        """How far the nearest phenotype lies from the negative controls."""
         mean = np.array(self.appearance.mean)
         return min(float(np.linalg.norm(np.array(other) - mean)) for other in self.phenotypes.values())
+
+    def placed(self, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return wells (well, network, feature) as points (well, coordinate), whose distances are compared."""
+        plain = np.asarray(features, float)
+        return plain.reshape(len(plain), -1) if self.metric is None else self.metric.whitened(plain)
 
 
 def light_quantities(light: xr.DataArray) -> Iterator[tuple[str, str, npt.NDArray[np.float64]]]:

@@ -18,7 +18,7 @@ from hcskit.inference import feature_network
 from hcskit.models import mcnn
 from hcskit.models.backend import keras
 from hcskit.recipe import Recipe
-from hcskit.results import PROFILES, QUALITY, read_illumination, read_table
+from hcskit.results import FIELD_PROFILES, PROFILES, QUALITY, read_illumination, read_table
 from hcskit.store import open_plates
 from hcskit.training import save_model
 from hcskit.training._ensemble import finish
@@ -87,6 +87,10 @@ def test_the_command_writes_a_profile_of_every_well_that_is_used(screen: Path, t
     assert list(table.columns) == [f"feature_{number}" for number in range(1, HIDDEN + 1)]
     data = ScreenData(open_plates(screen), read_illumination(screen))
     assert table.index.tolist() == predict(data, model, progress=False).wells.index.droplevel(2).unique().tolist()
+    fields = read_table(screen, FIELD_PROFILES)
+    assert not fields.index.duplicated().any()
+    assert len(fields) > len(table)
+    pd.testing.assert_frame_equal(fields.groupby(["plate", "well"]).mean(), table)
     # A field that was left out has no part in its well's profile.
     pd.testing.assert_frame_equal(embed(data, model, progress=False), table)
     everything = {name: plate.drop_vars("excluded") for name, plate in data.plates.items()}

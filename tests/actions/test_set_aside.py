@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import xarray as xr
 
 import hcskit
-from hcskit.errors import InputError, NotAScreenError, ReaderError
+from hcskit.errors import DamagedError, InputError, NotAScreenError, ReaderError
+from hcskit.models import mcnn
+from hcskit.platemap import check_plate_map
 from hcskit.results import SET_ASIDE, read_table
-from hcskit.store import open_plates
+from hcskit.store import open_plates, write_plate
+from hcskit.training import save_model
+from tests.untrained import card_of
 
 MAP = pd.DataFrame(
     {"well": ["A01", "A02"], "role": ["negative_control", "treatment"], "compound": [None, "X"]}
@@ -94,7 +102,7 @@ def test_a_plate_at_fault_is_set_aside_and_taken_in_when_it_is_repaired(
 def test_all_plates_at_fault_are_an_error_that_names_each(sources: list[Path], tmp_path: Path) -> None:
     for source in sources:
         (source / f"{source.name}_A02_s1_w1.tif").unlink()
-    with pytest.raises(InputError, match=r"(?s)no plate can be imported:.*P1.*P2.*P3"):
+    with pytest.raises(InputError, match=r"(?s)the step import can use no plate:.*P1.*P2.*P3"):
         take_in(sources, tmp_path / "screen")
 
 
@@ -117,3 +125,71 @@ def test_a_screen_of_other_plates_is_refused_where_the_plates_are_to_be_alone(
     take_in(sources, tmp_path / "screen")
     with pytest.raises(InputError, match="holds P3, which the source does not"):
         take_in(sources[:2], tmp_path / "screen", alone=True)
+
+
+def names_of(screen: Path) -> tuple[list[str], list[str]]:
+    """Return the plates that later steps see, and those that are set aside."""
+    aside = list(read_table(screen, SET_ASIDE).index) if SET_ASIDE.there(screen) else []
+    return sorted(open_plates(screen)), aside
+
+
+def test_a_plate_with_damaged_pixels_is_set_aside_by_the_quality_step(sources: list[Path], tmp_path: Path) -> None:
+    screen = tmp_path / "screen"
+    take_in(sources, screen)
+    options: dict[str, Any] = {"progress": False, "say": lambda _: None}
+    whole = hcskit.assess(screen, **options).quality
+    shard = next(path for path in sorted((screen / "P2.zarr" / "A" / "02").rglob("*")) if path.name == "0")
+    shutil.move(shard, tmp_path / "kept")
+    left_out = f"P2.*{re.escape('A/02')}.*cannot be read"
+    (screen / "results" / "quality.parquet").unlink()  # of which P2 would be taken as before
+
+    with pytest.raises(DamagedError, match="cannot be read"):
+        hcskit.assess(screen, **options)
+    said: list[str] = []
+    found = hcskit.assess(screen, set_aside=True, progress=False, say=said.append)
+    assert names_of(screen) == (["P1", "P3"], ["P2"])
+    assert re.search(left_out, next(line for line in said if line.startswith("set aside")))
+    pd.testing.assert_frame_equal(found.quality, whole.drop("P2", level="plate"))
+
+    shutil.move(tmp_path / "kept", shard)
+    pd.testing.assert_frame_equal(hcskit.assess(screen, set_aside=True, **options).quality, whole)
+    assert names_of(screen) == (["P1", "P2", "P3"], [])
+
+
+def test_a_plate_that_does_not_fit_the_model_is_set_aside_by_the_prediction(
+    sources: list[Path], tmp_path: Path
+) -> None:
+    screen = tmp_path / "screen"
+    take_in(sources, screen)
+    shutil.rmtree(screen / "P2.zarr")
+    plate = open_plates(screen)["P1"]
+    write_plate(plate.assign_coords(channel=["other"]).assign_attrs(plate="P2"), screen, progress=False)
+    options: dict[str, Any] = {"progress": False, "say": lambda _: None}
+    hcskit.assess(screen, **options)
+    network = mcnn((32, 32, 1), 2, head="pool", scales=1, features=2, hidden=2)
+    model = save_model(tmp_path / "model", network, card_of(("1",), (32, 32)))
+
+    with pytest.raises(InputError, match="plate P2 has no channel 1"):
+        hcskit.predict(screen, model, screen, **options)
+    found = hcskit.predict(screen, model, screen, set_aside=True, **options)
+    assert names_of(screen) == (["P1", "P3"], ["P2"])
+    assert read_table(screen, SET_ASIDE)["step"].tolist() == ["predict"]
+    assert list(found.wells.index.unique("plate")) == ["P1", "P3"]
+
+    fits = save_model(tmp_path / "fits", network, card_of(("other",), (32, 32)))
+    assert list(hcskit.predict(screen, fits, screen, set_aside=True, **options).wells.index.unique("plate")) == ["P2"]
+    assert names_of(screen) == (["P2"], ["P1", "P3"])
+    hcskit.assess(screen, **options)  # an earlier step takes all in
+    assert names_of(screen) == (["P1", "P2", "P3"], [])
+
+
+def test_a_screen_can_be_the_source_of_another(sources: list[Path], tmp_path: Path) -> None:
+    screen, again, reader = tmp_path / "screen", tmp_path / "again", tmp_path / "names.yaml"
+    plate_map = check_plate_map(MAP.reset_index())
+    hcskit.import_plates(sources, screen, plate_map, reader=reader, progress=False, say=lambda _: None)
+    hcskit.assess(screen, progress=False, say=lambda _: None)  # its results are no images
+    hcskit.import_plates(screen, again, set_aside=True, progress=False, say=lambda _: None)
+    before, after = open_plates(screen), open_plates(again)
+    assert list(after) == ["P1", "P2", "P3"]
+    for name, plate in after.items():
+        xr.testing.assert_equal(plate.compute(), before[name].drop_vars("excluded").compute())

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# A real Slurm of several virtual nodes on this machine: slurm.sh up | crash NODE | start NODE | down
+# A real Slurm of several virtual nodes on this machine: slurm.sh up | crash NODE | start NODE | hide FOLDER NODE | down
 #
 # Needs slurmctld, slurmd, slurm-client and munge, and runs as root or as one ordinary user; no systemd, no cgroups.
 # Everything is under $SLURM_PREFIX and listens on loopback, from $BASE_PORT on. Each node has process, mount and
-# host-name namespaces of its own: `crash` is a power-off, and $SLURM_PREFIX/private is another folder on every node.
+# host-name namespaces of its own: `crash` is a power-off, `hide` covers a folder until the node is started again, and
+# $SLURM_PREFIX/private is another folder on every node. A job that has more memory than it asked for is killed.
 # A number in $SLURM_PREFIX/limit limits the jobs that a user may have, as MaxSubmitJobs of an accounting database does.
 set -euo pipefail
 prefix=$SLURM_PREFIX nodes=${NODES:-4} cpus=${CPUS_PER_NODE:-2} memory=${MEMORY_PER_NODE:-6000} port=${BASE_PORT:-17000}
@@ -45,6 +46,9 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 PropagateResourceLimitsExcept=ALL
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
 JobRequeue=1
 ReturnToService=1
 SlurmctldTimeout=30
@@ -91,6 +95,12 @@ start() {
 
 crash() { kill -KILL "$(cat "$prefix/run/$1.pid")"; }
 
+hide() {
+  local user=()
+  [ "$(id -u)" -eq 0 ] || user=(--user --preserve-credentials)
+  nsenter --target "$(pgrep --parent "$(cat "$prefix/run/$2.pid")")" --mount "${user[@]}" mount -t tmpfs none "$1"
+}
+
 stop() {
   [ ! -s "$1" ] || kill "-$2" "$(cat "$1")" 2>/dev/null || true
   rm -f "$1"
@@ -110,7 +120,7 @@ case $1 in
     echo "the cluster did not come up; see $prefix/log" >&2
     exit 1
     ;;
-  crash | start) "$1" "$2" ;;
+  crash | start | hide) "$@" ;;
   down)
     timeout 10 scancel --full -u "$(id -un)" 2>/dev/null || true
     for file in "$prefix"/run/node*.pid; do stop "$file" KILL; done

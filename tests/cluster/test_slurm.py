@@ -32,6 +32,8 @@ pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SCRIPT = Path(__file__).with_name("slurm.sh")
 PACKAGES = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
 PLACE = {"kind": "slurm", "workers": 2, "cores": 2, "memory": "3GB", "walltime": "01:00:00", "interface": "lo"}
+#: Takes more than 400 MB until it is killed.
+TOO_MUCH = f"{sys.executable} -c 'import time; x = bytes(range(256)) * 4_000_000; time.sleep(600)'"
 Until = Callable[..., None]
 Check = Callable[..., None]
 #: Other numbers of ranks round otherwise, and where an activation crosses zero a small network makes more of it.
@@ -269,12 +271,26 @@ def test_a_run_waits_as_long_as_its_jobs_wait(slurm: Slurm, tmp_path: Path, unti
         ({"job_extra": [f"--dependency=afterok:{first}"]}, r"0 of 2 .*: job \d+ is PENDING \(DependencyNeverSatis"),
         ({"prologue": ["echo no such module >&2", "exit 3"]}, r"job \d+ is FAILED \(NonZeroExitCode\); \S+\.err ends "),
         ({"prologue": ["sleep 60"], "start_timeout": 2}, r"job \d+ has run for 2 s \(start_timeout\) and its worker"),
+        ({"memory": "400MB", "prologue": [TOO_MUCH]}, r"job \d+ is \w+ .*exceeded memory limit"),
     ):
         config = place(tmp_path, **{"workers": 2, **options})
         with open_cluster(config, tmp_path, say=said.append) as cluster, pytest.raises(RunError, match=why):
             wait_for_workers(cluster.client, config.workers, 60.0)
     subprocess.run(["scancel", "--state=running", f"--user={os.getuid()}"], check=True)
     until(lambda: not slurm.jobs())
+
+
+def test_a_node_that_does_not_see_the_folder_is_named(slurm: Slurm, tmp_path: Path, until: Until) -> None:
+    until(lambda: not slurm.jobs())
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for number in range(1, 5):
+        slurm("hide", str(logs), f"node{number}")
+    with (
+        open_cluster(place(tmp_path), logs) as cluster,
+        pytest.raises(RunError, match=r"job \d+ is .*; it has written nothing into .*logs: do the nodes see it"),
+    ):
+        wait_for_workers(cluster.client, 2, 60)
 
 
 def test_a_refused_submission_is_told_and_tried_again(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -14,6 +16,7 @@ from urllib.request import urlopen
 import dask
 import pandas as pd
 import pytest
+from distributed import Client, LocalCluster
 from distributed.comm import CommClosedError, connect
 from distributed.security import Security
 from PIL import Image
@@ -262,6 +265,22 @@ def test_a_worker_that_is_there_is_not_taken_for_lost() -> None:
 def test_workers_that_do_not_come_are_missed_in_time() -> None:
     with open_cluster() as cluster, pytest.raises(RunError, match="1 of 2 workers were there after 2 s"):
         wait_for_workers(cluster.client, 2, 2.0)
+
+
+def test_workers_that_come_and_go_are_not_replaced_without_end() -> None:
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=None, threads_per_worker=1) as local,
+        Client(local) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        waiting = pool.submit(wait_for_workers, client, 2, 300.0)
+        while not waiting.done():
+            local.scale(1)
+            time.sleep(0.5)
+            local.scale(0)
+            time.sleep(0.5)
+        with pytest.raises(RunError, match="7 workers have come and gone before 2 were there at a time"):
+            waiting.result()
 
 
 def test_a_scheduler_that_does_not_answer_is_named() -> None:

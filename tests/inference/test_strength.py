@@ -18,14 +18,13 @@ from hcskit.inference import (
     gather_features,
     gather_predictions,
     gather_strengths,
-    gather_unevenness,
     positions,
     readout_points,
 )
 from hcskit.platemap import check_plate_map
 from hcskit.recipe import Recipe
 from hcskit.screen import PlateInfo, make_plate
-from hcskit.training import ModelCard
+from hcskit.training import ModelCard, gather_unevenness
 from tests.untrained import card_of
 
 UNITS = 40

@@ -137,6 +137,27 @@ def test_ranks_train_a_plate_as_one_process_does_even_if_stopped(run_ranks: Run,
     assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
 
 
+@pytest.mark.slow
+def test_ranks_stop_after_the_same_epoch(run_ranks: Run, screen: Path, tmp_path: Path) -> None:
+    # So slow a rate that the loss is flat from the start, but for the noise of crops, which each rank has of its own.
+    recipe = Recipe.model_validate(
+        {
+            "data": {"crop": 32, "crops_per_field": 2},
+            "model": {"scales": 1, "features": 4, "hidden": 4},
+            "optimiser": {"epochs": 40, "batch": 7, "learning_rate": 1e-7, "warmup_epochs": 0},
+            "stop": {"window": 3},
+        }
+    )
+    recipe.to_yaml(screen / "recipe.yaml")
+
+    (one, weights), (two, others) = run_ranks(2, "train_plate", screen, tmp_path / "model")
+
+    assert 9 <= len(one) < 40
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    for mine, theirs in zip(weights, others, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("mixup", [0.0, 0.4])
 def test_the_shares_of_a_batch_are_the_batch(count: int, mixup: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,18 @@ TELL = (
     "with job_runner(cluster) as do:\n    done = do([where] * 40)\n"
     "json.dump([config_of(cluster).address, sorted(set(done))], Path(f'{NAME}.json').open('w'))"
 )
+KNOCK = (
+    "import json, socket\n"
+    "host, port = json.load(Path(run, 'tell4.json').open())[0].rsplit('/')[-1].split(':')\n"
+    "Path(run, 'knock.txt').write_text(str(socket.socket().connect_ex((host, int(port)))))"
+)
 
 
 @pytest.mark.slow
 def test_all_steps_of_a_run_use_one_cluster_and_find_the_same(lab: Any, tmp_path: Path) -> None:
     export = simulate(tmp_path / "export", DESIGN, seed=1)
     tell = [lab.notebook(f"0{n}_tell{n}", f"NAME = 'tell{n}'", TELL, parameters=PARAMETERS) for n in (3, 4)]
+    last = lab.notebook("05_knock", KNOCK, parameters=PARAMETERS.rsplit("cluster", 1)[0])
     steps = [ROOT / "notebooks" / "01_import.ipynb", ROOT / "notebooks" / "02_quality.ipynb"]
     file = tmp_path / "cluster.yaml"
     file.write_text("workers: 2\ncores: 1\n", encoding="utf-8")
@@ -44,7 +51,8 @@ def test_all_steps_of_a_run_use_one_cluster_and_find_the_same(lab: Any, tmp_path
         run_pipeline(Pipeline.from_yaml(path), given, tmp_path / out, say=said.append, **options)
         return said
 
-    run("there", *steps, *tell, cluster=file)
+    run("there", *steps, *tell, last, cluster=file)
+    assert (tmp_path / "there" / "knock.txt").read_text() == str(errno.ECONNREFUSED)  # no node waits for the last step
     (first, workers), (second, others) = (
         json.loads((tmp_path / "there" / f"tell{n}.json").read_text(encoding="utf-8")) for n in (3, 4)
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
 from hcskit.errors import InputError
-from hcskit.response import fit_hill, hill
+from hcskit.response import EFFECTS, fit_hill, hill
 
 SERIES = np.geomspace(1.0, 3.0**9, 10)
 TREATED = SERIES.repeat(2)
@@ -162,6 +162,24 @@ def test_the_effect_is_weighed_against_that_of_the_positive_controls(top: float,
 
     assert fit.category == category
     assert fit_hill(WELLS, noisy(0, 0.002, top=top)).category == "active"
+
+
+def test_an_effect_has_to_exceed_the_least_that_counts_for_sure() -> None:
+    wells = np.concatenate([np.zeros(6), SERIES.repeat(2)])
+    rng = np.random.default_rng(1)
+
+    def called(effect: float, **options: float) -> float:
+        fits = [
+            fit_hill(wells, hill(wells, 0, effect, 50, 1.2) + rng.normal(0, 0.02, len(wells)), full_scale=1, **options)
+            for _ in range(50)
+        ]
+        return float(np.mean([fit.category in EFFECTS for fit in fits]))
+
+    assert called(0.1) <= 0.2  # the estimate alone exceeds a tenth in half of these
+    assert called(0.05) <= 0.04
+    assert called(0.2) >= 0.96
+    assert called(0.2, least_effect=0.3) == 0.0
+    assert called(0.05, least_effect=0.0) >= 0.3
 
 
 def test_noise_alone_is_inactive_and_gives_no_number() -> None:

@@ -18,7 +18,7 @@ from hcskit.actions import import_plates
 from hcskit.errors import InputError, NotAScreenError, ReaderError
 from hcskit.readers import read_folder
 from hcskit.response import fit_responses
-from hcskit.results import PREDICTIONS, PROFILES, RESPONSES, write_table
+from hcskit.results import DISTANCES, PREDICTIONS, PROFILES, RESPONSES, write_table
 
 LABELS = [(well, field, channel) for well in ("A01", "A02", "B07") for field in (1, 2) for channel in ("DNA", "GFP")]
 LABELS.remove(("A01", 2, "GFP"))
@@ -116,6 +116,7 @@ def test_results_are_joined_by_label(stored: Path) -> None:
     write_table(stored, PREDICTIONS, pd.DataFrame(predictions, index=wells))
     profiles = pd.DataFrame({"area": [3.0]}, pd.MultiIndex.from_tuples([("P1", "A02")], names=PROFILES.labels))
     write_table(stored, PROFILES, profiles)
+    write_table(stored, DISTANCES, profiles.rename(columns={"area": "distance"}))
     doses = {"plate": "P1", "well": ["A01", "A02", "B07"], "role": "treatment", "concentration_unit": "nM"}
     doses |= {"concentration": [1.0, 10.0, 100.0], "readout": "round", "value": [0.1, 0.5, 0.9]}
     points = pd.concat([pd.DataFrame(doses).assign(compound=name, plate=name) for name in ("A", "elsewhere")])
@@ -123,6 +124,7 @@ def test_results_are_joined_by_label(stored: Path) -> None:
     for plate in (open_tree(stored)["P1"], hcskit.open_screen(stored)["P1"]):
         np.testing.assert_array_equal(plate["predictions"].probability.sel(phenotype="round"), [0.1, np.nan, 0.7])
         np.testing.assert_array_equal(plate["profiles"].value.sel(feature="area"), [np.nan, 3.0, np.nan])
+        np.testing.assert_array_equal(plate["distances"].distance, [np.nan, 3.0, np.nan])
         assert list(plate["responses"].n_wells.to_series().items()) == [(("A", "round"), 3)]
 
 

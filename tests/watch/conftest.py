@@ -1,5 +1,6 @@
 """The lab of the tests of pipelines."""
 
+from tests.cluster.conftest import until
 from tests.pipeline.conftest import lab
 
-__all__ = ["lab"]
+__all__ = ["lab", "until"]

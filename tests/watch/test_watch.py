@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import signal
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import psutil
 import pytest
 
 import hcskit
@@ -158,6 +161,8 @@ def test_what_would_make_every_run_fail_is_said_at_once(inbox: Inbox) -> None:
     for options, said in (
         ({"parameters": {"source": "x"}}, "source is given by the watcher"),
         ({"parameters": {"colour": "red"}}, "has no parameter colour"),
+        ({"at_once": 0}, "0 plates at a time are none"),
+        ({"min_z_prime": 0.4}, "of use only with --notify"),
     ):
         with pytest.raises(InputError, match=said):
             inbox.watch(**options)
@@ -166,20 +171,90 @@ def test_what_would_make_every_run_fail_is_said_at_once(inbox: Inbox) -> None:
         inbox.watch()
 
 
+def test_as_many_as_were_asked_for_are_handled_at_a_time_and_one_that_fails_stops_no_other(
+    lab: Any, tmp_path: Path
+) -> None:
+    meet = (
+        "import time\n"
+        "name, busy, begun = Path(source).name, Path(log).parent / 'busy', Path(log).parent / 'begun'\n"
+        "for folder in (busy, begun):\n"
+        "    folder.mkdir(exist_ok=True)\n"
+        "    (folder / name).touch()\n"
+        "end = time.monotonic() + 200\n"
+        "while len(list(begun.iterdir())) < 2:\n"
+        "    assert time.monotonic() < end, 'alone'\n"
+        "    time.sleep(0.05)\n"
+        "with open(log + '.at_once', 'a') as file:\n"
+        "    print(len(list(busy.iterdir())), file=file)\n"
+        "(busy / name).unlink()\n"
+    )
+    inbox = Inbox(lab, tmp_path, meet)
+    inbox.deliver("a", a="one")
+    for name in ("b", "c", "d"):
+        inbox.deliver(name, a="1")
+    failed = inbox.watch(at_once=2)
+    assert list(failed) == ["a"]
+    assert "invalid literal" in failed["a"]
+    assert sorted(inbox.done) == ["b 1", "c 1", "d 1"]
+    at_once = Path(f"{inbox.log}.at_once").read_text().split()
+    assert len(at_once) == 4
+    assert set(at_once) <= {"1", "2"}
+
+
+def test_the_steps_of_several_runs_share_an_open_cluster(lab: Any, tmp_path: Path) -> None:
+    where = "cluster: Path | None = None  # where to work\n"
+    notebook = lab.notebook(
+        "01_ask",
+        "import hcskit, os\n"
+        "with hcskit.open_cluster(cluster) as there:\n"
+        "    found = there.client.submit(os.getpid).result()\n"
+        "Path('worker.txt').write_text(str(found))\n",
+        parameters=PARAMETERS + where,
+    )
+    inbox = Inbox(lab, tmp_path)
+    inbox.pipeline = lab.pipeline(notebook)
+    inbox.deliver("a", a="1")
+    inbox.deliver("b", a="1")
+    with hcskit.open_cluster(hcskit.cluster.ClusterConfig(cores=1)) as cluster:
+        assert inbox.watch(at_once=2, cluster=cluster) == {}
+        pid = str(cluster.client.submit(os.getpid).result())
+    assert [(inbox.out / name / "worker.txt").read_text() for name in ("a", "b")] == [pid, pid]
+
+
 @pytest.mark.slow
-def test_a_watcher_that_was_killed_resumes_and_ctrl_c_ends_it(lab: Any, tmp_path: Path) -> None:
-    sign = tmp_path / "sign"
-    wait = f"import time\nif not Path({str(sign)!r}).exists():\n    Path({str(sign)!r}).touch()\n    time.sleep(600)\n"
-    inbox = Inbox(lab, tmp_path, wait)
-    inbox.deliver("plate1", a="1")
-    inbox.deliver("plate2", a="2")
+def test_a_run_whose_process_is_killed_is_set_aside_and_ctrl_c_ends_all_others(
+    lab: Any, tmp_path: Path, until: Any
+) -> None:
+    names, wait = ("plate1", "plate2"), tmp_path / "wait"
+    pause = f"import time\nPath('begun').touch()\nwhile Path({str(wait)!r}).exists():\n    time.sleep(0.05)\n"
+    inbox = Inbox(lab, tmp_path, pause)
+    for name in names:
+        inbox.deliver(name, a="1")
     command = ["watch", inbox.folder, "--pipeline", inbox.pipeline, "--out", inbox.out, "-p", f"log={inbox.log}"]
-    killed = lab.start(*command, "--quiet", "0", sign=sign)
-    killed.kill()
-    killed.wait()
-    assert inbox.done == []
-    stopped = lab.start(*command, "--quiet", "0", sign=inbox.out / "plate2" / ".watch.json")
-    stopped.send_signal(signal.SIGINT)
-    assert "resumes where this one stopped" in stopped.communicate(timeout=60)[0]
-    assert stopped.returncode == 130
-    assert inbox.done == ["plate1 1", "plate2 2"]
+    wait.touch()
+    watcher = lab.start(*command, "--quiet", "0", "--at-once", "2", sign=inbox.out / names[0] / "begun")
+    until((inbox.out / names[1] / "begun").exists)
+    here = psutil.Process(watcher.pid)
+    all_of_it = here.children(recursive=True)
+    next(each for each in here.children() if "hcskit.watch._crew" in each.cmdline()[-1]).kill()
+    entries = [inbox.out / name / ".watch.json" for name in names]
+    until(lambda: any(entry.exists() for entry in entries))
+    (killed,) = [entry for entry in entries if entry.exists()]
+    assert "the process of its run ended with signal SIGKILL" in killed.read_text()
+    watcher.send_signal(signal.SIGINT)
+    assert "resumes where this one stopped" in watcher.communicate(timeout=120)[0]
+    assert watcher.returncode == 130
+    until(lambda: not any(map(alive, all_of_it)))
+    (stopped,) = [entry.parent for entry in entries if not entry.exists()]
+    assert json.loads((stopped / "run.json").read_text())["status"] == "stopped"
+
+    wait.unlink()
+    assert inbox.watch(retry=True) == {}
+    assert sorted(inbox.done) == ["plate1 1", "plate2 1"]
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -48,13 +48,16 @@ class ZarrArray:
     format: int
 
 
-def read_zarr_attributes(folder: Path) -> dict[str, Any] | None:
-    """Return what a group says in terms of OME-Zarr, which 0.5 has under ``ome``; None if it is not there."""
+def read_zarr_attributes(folder: Path, key: str = "ome") -> dict[str, Any] | None:
+    """Return what a group says in terms of OME-Zarr, which 0.5 has under ``ome``; None if it is not there.
+
+    Another program's own terms are under another key; a group that has none is empty.
+    """
     for name in ZARR_ATTRIBUTES:
         found = _read_json(folder / name)
         if found is not None:
             attributes = found.get("attributes", {}) if name == "zarr.json" else found
-            inner = attributes.get("ome", attributes) if isinstance(attributes, dict) else None
+            inner = attributes.get(key, attributes if key == "ome" else {}) if isinstance(attributes, dict) else None
             if not isinstance(inner, dict):
                 raise ReaderError(f"{folder / name} has no table of attributes; expected the metadata of an OME-Zarr")
             return inner

@@ -1,0 +1,232 @@
+"""What production costs: one figure, plates a day a core, and where it comes from.
+
+``python benchmarks/production_mix.py`` runs the stated mix, whole pipelines with their notebooks and reports, and
+prints the figure. Other questions, each a word on the command line:
+
+``overhead``
+    twenty plates of twelve small wells in one run, and in a run each: what a plate costs besides its images
+``sizes``
+    seconds of each step for 96 and 384 wells
+``workers``
+    two workers of one thread against one, in import, quality and prediction
+``memory``
+    the peak memory of each step for 48 and 1536 wells
+
+Plates are simulated beforehand, with fields of 128 × 128 pixels: small, so that the share of what is not image work is
+at its largest. Processor time is that of all processes that a run starts.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import hcskit
+from hcskit.cluster import Cluster, ClusterConfig, open_cluster
+from hcskit.pipeline import run_pipeline
+from hcskit.recipe import Recipe
+from hcskit.results import RunRecord
+from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, dilution_series, simulate
+
+#: Of each kind of plate: how many wells are treated by how many compounds at ten doses, and how many such plates.
+MIX = {"small, known model": (1, 8), "96 wells, known model": (8, 4), "96 wells, trained": (8, 1)}
+DAY = 86_400
+RECIPE = {
+    "data": {"crop": 64, "crops_per_field": 2},
+    "model": {"scales": 2, "features": 16, "hidden": 16},
+    "optimiser": {"epochs": 8, "batch": 16},
+    "split": {"validation": 0},
+}
+QUIET: dict[str, Any] = {"say": lambda _: None}
+
+
+def design(name: str, compounds: int, doses: int = 10, fields: int = 1) -> PlateDesign:
+    """Return a plate of compounds that act like the positive control, but for the last."""
+    active = tuple(Compound(f"C{number:03d}", "translocation", ec50=50.0) for number in range(compounds))
+    series = dilution_series(3000.0, 3.0, doses)
+    return PlateDesign(
+        name=name, compounds=active, concentrations=series, replicates=1, fields=fields, image_size=(128, 128)
+    )
+
+
+@dataclass
+class Cost:
+    """Seconds by the clock, and of processor time."""
+
+    seconds: float = 0.0
+    processor: float = 0.0
+    _seen: dict[int, float] = field(default_factory=dict)
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """Measure what this process and all that it starts take: each is looked at until it ends."""
+    cost, over, own = Cost(), threading.Event(), psutil.Process()
+
+    def look() -> None:
+        for one in [own, *own.children(recursive=True)]:
+            try:
+                times = one.cpu_times()
+            except psutil.Error:
+                continue
+            cost._seen[one.pid] = times.user + times.system
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            look()
+
+    look()
+    before, began = dict(cost._seen), time.perf_counter()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield cost
+    finally:
+        over.set()
+        watcher.join()
+        look()
+        cost.seconds = time.perf_counter() - began
+        cost.processor = sum(seen - before.get(pid, 0.0) for pid, seen in cost._seen.items())
+
+
+def steps_of(run: Path) -> dict[str, Any]:
+    record = RunRecord.read(run)
+    assert record is not None
+    return {step.name: step for step in record.steps}
+
+
+def screened(exports: list[SimulatedPlate], model: Path, run: Path) -> dict[str, Any]:
+    """Run the pipeline of a known model over plates, and return its steps."""
+    given = {"source": [str(one.images) for one in exports], "plate_map": str(exports[0].plate_map)}
+    run_pipeline("predict_screen", {**given, "model": str(model), "allow_missing": True}, run, **QUIET)
+    return steps_of(run)
+
+
+def table(title: str, columns: dict[str, dict[str, float]]) -> None:
+    """Print a column for each run, and a row for each step."""
+    rows = list(dict.fromkeys(step for column in columns.values() for step in column))
+    print(f"\n{title}\n\n| step | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {row} | {' | '.join(f'{column.get(row, 0.0):.2f}' for column in columns.values())} |", flush=True)
+
+
+class Bench:
+    """Plates and a model in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.model = folder, folder / "model"
+        (trained,) = self.plates("teacher", 1, 8, doses=5)
+        hcskit.import_plates(trained.images, folder / "taught", trained.plate_map, **QUIET, progress=False)
+        hcskit.assess(folder / "taught", **QUIET, progress=False)
+        hcskit.train(folder / "taught", Recipe.model_validate(RECIPE), self.model, **QUIET, progress=False)
+
+    def plates(self, name: str, count: int, compounds: int, **options: int) -> list[SimulatedPlate]:
+        """Simulate plates."""
+        names = [f"{name}{number}" for number in range(count)]
+        return [
+            simulate(self.folder / one, design(one, compounds, **options), seed=seed) for seed, one in enumerate(names)
+        ]
+
+    def mix(self) -> None:
+        """Print plates a day a core for the mix."""
+        plates = {what: self.plates(what[:2], count, compounds) for what, (compounds, count) in MIX.items()}
+        recipe = self.folder / "recipe.yaml"
+        Recipe.model_validate(RECIPE).to_yaml(recipe)
+        costs: dict[str, Cost] = {}
+        for what, exports in plates.items():
+            with measured() as costs[what]:
+                for number, one in enumerate(exports):
+                    run = self.folder / f"run {what} {number}"
+                    if "trained" in what:
+                        given = {"source": str(one.images), "plate_map": str(one.plate_map), "recipe": str(recipe)}
+                        run_pipeline("dose_response", given, run, **QUIET)
+                    else:
+                        screened([one], self.model, run)
+        for what, cost in costs.items():
+            count = MIX[what][1]
+            each = f"{cost.seconds / count:.1f} s and {cost.processor / count:.1f} s of a core each"
+            print(f"{count} plates, {what}: {each}")
+        total = sum(cost.processor for cost in costs.values()) / sum(count for _, count in MIX.values())
+        print(f"{total:.1f} s of a core a plate: {DAY / total:.0f} plates a day a core")
+
+    def overhead(self) -> None:
+        """Print what small plates cost, together and one by one."""
+        exports = self.plates("small", 20, 1)
+        together = screened(exports, self.model, self.folder / "together")
+        with measured() as cost:
+            again = [screened([one], self.model, self.folder / f"alone{n}") for n, one in enumerate(exports[:5])]
+        alone: dict[str, float] = defaultdict(float)
+        for steps in again:
+            for name, step in steps.items():
+                alone[name] += step.seconds / len(again)
+        one = {name: step.seconds / len(exports) for name, step in together.items()}
+        for column in (one, alone):
+            column["all"] = sum(column.values())
+        table("seconds a plate of 12 wells", {"20 plates in a run": one, "a run each": dict(alone)})
+        print(f"a run each: {cost.seconds / 5:.1f} s by the clock, {cost.processor / 5:.1f} s of processor time")
+
+    def sizes(self) -> None:
+        """Print the seconds of each step by the size of the plate."""
+        columns = {}
+        for wells, compounds in ((96, 9), (384, 37)):
+            steps = screened(self.plates(f"wells{wells}", 1, compounds), self.model, self.folder / f"run{wells}")
+            columns[f"{wells} wells"] = {name: step.seconds for name, step in steps.items()}
+        table("seconds a plate", columns)
+
+    def memory(self) -> None:
+        """Print the peak memory of each step by the size of the plate."""
+        columns = {}
+        for wells, compounds in ((48, 4), (1536, 152)):
+            steps = screened(self.plates(f"peak{wells}", 1, compounds), self.model, self.folder / f"peak-run{wells}")
+            columns[f"{wells} wells"] = {name: step.peak_memory_bytes / 1e9 for name, step in steps.items()}
+        table("peak memory, GB", columns)
+
+    def workers(self) -> None:
+        """Print what a second worker gains."""
+        exports = self.plates("wide", 2, 20, fields=2)
+        took: dict[str, dict[str, float]] = defaultdict(dict)
+        with open_cluster(ClusterConfig(workers=2, cores=1)) as two:
+            cluster = two
+            for count in (2, 1):
+                if count == 1:
+                    two.client.retire_workers(list(two.client.scheduler_info()["workers"])[:1])
+                    cluster = Cluster(two.client, two.config.model_copy(update={"workers": 1}))
+                for turn in range(3):
+                    for name, seconds in self._verbs(exports, cluster, self.folder / f"wide{count}-{turn}").items():
+                        took[f"{count} workers, round {turn + 1}"][name] = seconds
+        table("seconds of each step", took)
+        for name in ("import", "quality", "predict"):
+            best = {n: min(took[f"{n} workers, round {turn}"][name] for turn in (2, 3)) for n in (1, 2)}
+            print(f"{name}: {best[1] / best[2]:.2f} ×")
+
+    def _verbs(self, exports: list[SimulatedPlate], cluster: Cluster, run: Path) -> dict[str, float]:
+        options: dict[str, Any] = {**QUIET, "progress": False, "cluster": cluster}
+        sources = [one.images for one in exports]
+        verbs: dict[str, Callable[[], object]] = {
+            "import": lambda: hcskit.import_plates(sources, run, exports[0].plate_map, **options),
+            "quality": lambda: hcskit.assess(run, **options),
+            "predict": lambda: hcskit.predict(run, self.model, run, **options),
+        }
+        took = {}
+        for name, verb in verbs.items():
+            began = time.perf_counter()
+            verb()
+            took[name] = time.perf_counter() - began
+        return took
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        bench = Bench(Path(place))
+        for question in sys.argv[1:] or ["mix"]:
+            getattr(bench, question)()
