@@ -16,7 +16,7 @@ import xarray as xr
 from hcskit.app._content import Content
 from hcskit.app._corrected import corrected
 from hcskit.app._figures import notice
-from hcskit.app._panes import html
+from hcskit.app._panes import followed
 from hcskit.app._saliency import Found, Maps, explained
 from hcskit.app._selection import Selection, known
 from hcskit.plate import column_name, parse_well, row_name
@@ -48,26 +48,19 @@ def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
     channels.link(selection, value="channels")
     for name, slider in sliders.items():
         slider.param.watch(lambda event, name=name: _set_contrast(selection, name, event.new), "value_throttled")
-    seen, maps = selection.param, Maps(content)
-    light = pn.widgets.Checkbox.from_param(seen.corrected, label="even light", align="center")
+    maps = Maps(content)
+    light = pn.widgets.Checkbox.from_param(selection.param.corrected, label="even light", align="center")
     light.disabled = bool(content.lacking(ILLUMINATION))
     explain = pn.widgets.Select(label="", options={"no saliency": ""}, width=150)
     explain.options |= {f"saliency: {name}": name for name in explained(content) or _phenotypes(content)}
     explain.value = next(iter(known([selection.explain], explain.options.values())), "")
     explain.link(selection, value="explain")
-    images = html(
-        pn.bind(
-            lambda *_: _page(content, selection, _SIZES[size.value], maps),
-            seen.wells,
-            seen.compounds,
-            seen.channels,
-            seen.contrast,
-            seen.plate,
-            seen.corrected,
-            seen.explain,
-            maps.param.value,
-            size,
-        ),
+    images = followed(
+        lambda: _page(content, selection, _SIZES[size.value], maps),
+        selection,
+        ["wells", "compounds", "channels", "contrast", "plate", "corrected", "explain"],
+        maps,
+        size,
         sizing_mode="stretch_both",
         styles={"overflow": "auto"},
         min_height=250,
@@ -76,9 +69,8 @@ def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
     lock.param.watch(lambda event: _lock(selection, sliders, on=event.new), "value")
     selection.param.watch(lambda _: lock.param.update(value=bool(selection.contrast)), "contrast")
     controls = pn.FlexBox(channels, size, *sliders.values(), lock, light, explain, align_items="center")
-    napari = html(
-        pn.bind(lambda *_: _napari(content, selection), seen.wells, seen.compounds, seen.plate),
-        sizing_mode="stretch_width",
+    napari = followed(
+        lambda: _napari(content, selection), selection, ["wells", "compounds", "plate"], sizing_mode="stretch_width"
     )
     return pn.Column(controls, images, napari, sizing_mode="stretch_both")
 
@@ -154,21 +146,15 @@ def _rising(content: Content, wells: list[Place]) -> list[Place]:
 
 
 def _control(content: Content, plate: str, role: str) -> list[Place]:
-    own = content.plates[plate]
-    if "role" not in own.coords:
-        return []
-    acquired = own["present"].any([dim for dim in own["present"].dims if dim != "well"])
-    wells = own["well"].to_numpy()[((own["role"] == role) & acquired).to_numpy()]
-    return [(plate, str(well)) for well in wells[:1]]
+    wells = content.treatments.loc[[plate]]
+    return list(wells.index[(wells["role"] == role) & wells["imaged"]][:1])
 
 
 def _treatment(content: Content, place: Place) -> Mapping[str, Any]:
-    plate = content.plates[place[0]]
-    if "role" not in plate.coords:
+    told = content.treatments.loc[place]
+    if pd.isna(told["role"]):
         return {}
-    names = ["role", "compound", "concentration", "concentration_unit"]
-    told = {name: plate[name].sel(well=place[1]).item() for name in names}
-    unit = str(told["concentration_unit"] or "")
+    unit = "" if pd.isna(told["concentration_unit"]) else str(told["concentration_unit"])
     if told["role"] != "treatment" or not unit:
         return {**told, "molar": -1.0, "dose": str(told["role"]).replace("_", " ")}
     value = convert(float(told["concentration"]), unit, base_unit(unit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -26,10 +27,24 @@ from hcskit.results import (
     Table,
     read_table,
 )
-from hcskit.store import lazy_plates
+from hcskit.store import at_level, lazy_plates
 from hcskit.views import contrast_limits
 
 __all__ = ["Content"]
+
+_OF_WELLS = ("role", "compound", "concentration", "concentration_unit", "moa")
+_NO_WELL = pd.MultiIndex.from_arrays([[], []], names=["plate", "well"])
+
+
+class _Level(dict[str, xr.Dataset]):
+    """The plates at a level of the image pyramid, by name."""
+
+    def __init__(self, plates: Mapping[str, xr.Dataset], number: int) -> None:
+        self.plates, self.number = plates, number
+
+    def __missing__(self, name: str) -> xr.Dataset:
+        self[name] = at_level(self.plates[name], self.number)
+        return self[name]
 
 
 class Content:
@@ -44,7 +59,7 @@ class Content:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._tables: dict[str, pd.DataFrame] = {}
-        self._levels: dict[int, dict[str, xr.Dataset]] = {}
+        self._levels: dict[int, _Level] = {}
         self._limits: dict[str, dict[str, tuple[float, float]]] = {}
 
     def lacking(self, *parts: Part) -> str:
@@ -56,7 +71,7 @@ class Content:
                 elif not part.there(self.folder):
                     raise part.missing(self.folder)
                 elif part is PLATES:
-                    self.level(0)
+                    assert self._opened  # noqa: S101 - or the reason why it cannot be
             except HcskitError as error:
                 return str(error)
         return ""
@@ -74,16 +89,37 @@ class Content:
         self._tables.clear()
         self.__dict__.pop("leads", None)
 
-    def level(self, number: int) -> dict[str, xr.Dataset]:
-        """Return the plates by name, without pixels, at a level of the image pyramid."""
-        if number not in self._levels:
-            self._levels[number] = lazy_plates(self.folder, number)
-        return self._levels[number]
+    def level(self, number: int) -> Mapping[str, xr.Dataset]:
+        """Return the plates by name, without pixels, at a level of the image pyramid; each is made when asked for."""
+        return self._levels.setdefault(number, _Level(self._opened, number))
+
+    @cached_property
+    def _opened(self) -> dict[str, xr.Dataset]:
+        return lazy_plates(self.folder)
 
     @property
     def plates(self) -> dict[str, xr.Dataset]:
         """The plates by name; none where there are no images."""
-        return {} if self.lacking(PLATES) else self.level(0)
+        return {} if self.lacking(PLATES) else self._opened
+
+    @cached_property
+    def treatments(self) -> pd.DataFrame:
+        """What the plate maps say of each well, and whether it has images; index plate and well, in their order."""
+        tables = {}
+        for name, plate in self.plates.items():
+            present = plate["present"]
+            columns = {column: plate[column].to_numpy() for column in _OF_WELLS if column in plate.coords}
+            imaged = present.any([dim for dim in present.dims if dim != "well"]).to_numpy()
+            index = pd.Index(plate["well"].to_numpy().astype(str), name="well")
+            tables[name] = pd.DataFrame({"imaged": imaged, **columns}, index=index)
+        found = pd.concat(tables, names=["plate"]) if tables else pd.DataFrame(index=_NO_WELL)
+        return found.reindex(columns=["imaged", *_OF_WELLS])
+
+    @cached_property
+    def _treated(self) -> dict[str, list[tuple[str, str]]]:
+        """The wells that were treated with each compound."""
+        rows = self.treatments[self.treatments["role"] == "treatment"]
+        return {str(name): list(own) for name, own in rows.groupby("compound", observed=True).groups.items()}
 
     @cached_property
     def leads(self) -> dict[str, str]:
@@ -152,34 +188,17 @@ class Content:
 
     def wells(self, selection: Selection) -> list[tuple[str, str]]:
         """Return the wells whose cells are looked at: the selected, or those of the first selected compound."""
-        found = []
-        for plate, well in map(place_of, selection.wells):
-            if plate in self.plates and well in self.plates[plate]["well"].to_numpy():
-                found.append((plate, well))
-        if found or not selection.compounds:
-            return list(dict.fromkeys(found))
-        return self.wells_of(selection.compounds[0])
+        found = known(list(map(place_of, selection.wells)), self.treatments.index)
+        return found if found or not selection.compounds else self.wells_of(selection.compounds[0])
 
     def wells_of(self, compound: str) -> list[tuple[str, str]]:
         """Return the wells that were treated with a compound."""
-        return [
-            (name, str(well))
-            for name, plate in self.plates.items()
-            if "compound" in plate.coords
-            for well in plate["well"].to_numpy()[
-                ((plate["compound"] == compound) & (plate["role"] == "treatment")).to_numpy()
-            ]
-        ]
+        return self._treated.get(compound, [])
 
     def treated_with(self, wells: list[tuple[str, str]]) -> list[str]:
         """Return the compounds that some wells were treated with."""
-        found = []
-        for name, well in wells:
-            plate = self.plates.get(name)
-            if plate is not None and "compound" in plate.coords:
-                one = plate[["compound", "role"]].sel(well=well)
-                found += [str(one["compound"].item())] if one["role"].item() == "treatment" else []
-        return list(dict.fromkeys(found))
+        rows = self.treatments.loc[known(wells, self.treatments.index)]
+        return list(dict.fromkeys(rows.loc[rows["role"] == "treatment", "compound"].astype(str)))
 
     def limits(self, plate: str) -> dict[str, tuple[float, float]]:
         """Return the contrast of each channel of a plate; taken at a level that is quick to read."""
@@ -190,16 +209,12 @@ class Content:
             self._limits[plate] = contrast_limits(flat)
         return self._limits[plate]
 
-    @property
+    @cached_property
     def mechanisms(self) -> dict[str, str]:
         """Mechanism of action of each compound, as the plate maps have it."""
-        found: dict[str, str] = {}
-        for plate in self.plates.values():
-            if {"moa", "compound", "role"} <= set(plate.coords):
-                wells = plate[["moa", "compound", "role"]].to_dataframe()
-                own = wells[(wells["role"] == "treatment") & wells["moa"].notna()].drop_duplicates("compound")
-                found = dict(zip(own["compound"], own["moa"].astype(str), strict=True)) | found
-        return found
+        rows = self.treatments[(self.treatments["role"] == "treatment") & self.treatments["moa"].notna()]
+        rows = rows.drop_duplicates("compound")
+        return dict(zip(rows["compound"].astype(str), rows["moa"].astype(str), strict=True))
 
     @property
     def quantities(self) -> list[str]:

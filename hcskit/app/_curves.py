@@ -6,7 +6,6 @@ import io
 from html import escape
 from typing import Any
 
-import holoviews as hv
 import panel as pn
 
 from hcskit.app._content import Content
@@ -14,6 +13,7 @@ from hcskit.app._effective import effect_controls, effective_of, told_of
 from hcskit.app._figures import notice, picture_buttons
 from hcskit.app._panes import html
 from hcskit.app._selection import Selection, known
+from hcskit.app._templates import figure_of
 from hcskit.results import CURVES, POINTS, RESPONSES
 from hcskit.views import PALETTE, Drawing, compound_sheets, format_ec50, response_drawing
 
@@ -38,7 +38,7 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
             effective=effective_of(content, selection),
         )
 
-    figure = hv.render(drawing().view(responsive=True, min_height=200), backend="bokeh")
+    figure = figure_of(drawing(), "curves")
     plot = pn.pane.Bokeh(figure, sizing_mode="stretch_both", min_height=200)
 
     def swap(*_: Any) -> None:

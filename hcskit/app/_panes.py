@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
+import param
 
-__all__ = ["html", "pane", "rows", "scrolled"]
+__all__ = ["followed", "html", "pane", "rows", "scrolled"]
 
 #: Style of what is inside the panes.
 _INSIDE = """
@@ -41,6 +43,42 @@ _PANE = {
 def html(text: Any, **options: Any) -> pn.pane.HTML:
     """Return HTML in the style of the page; who writes it escapes the names in it."""
     return pn.pane.HTML(text, stylesheets=[_INSIDE], **options)
+
+
+def followed(
+    text: Callable[[], str], selection: param.Parameterized, names: list[str], *widgets: Any, **options: Any
+) -> pn.pane.HTML:
+    """Return HTML that takes long to make, and is made anew, after all else, when what it depends on changes.
+
+    Parameters
+    ----------
+    text : callable
+        Returns the HTML.
+    selection : param.Parameterized
+        What it depends on, by the `names` of its parameters.
+    *widgets : panel.widgets.Widget
+        Widgets on whose value it depends as well.
+    **options
+        Of the pane.
+    """
+    body = html(text(), **options)
+    waiting = False
+
+    def make() -> None:
+        nonlocal waiting
+        waiting = False
+        body.object = text()
+
+    def follow(*_: Any) -> None:
+        nonlocal waiting
+        if not waiting:
+            waiting = True
+            pn.state.execute(make, schedule=True)
+
+    selection.param.watch(follow, names)
+    for widget in widgets:
+        widget.param.watch(follow, "value")
+    return body
 
 
 def pane(title: str, content: Any) -> pn.Column:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import holoviews as hv
 import numpy as np
 import pandas as pd
 import panel as pn
+from bokeh.events import SelectionGeometry, Tap
+from bokeh.models import BoxSelectTool, LassoSelectTool
 from matplotlib.path import Path
 
 from hcskit.app._content import Content
-from hcskit.app._figures import notice
+from hcskit.app._figures import notice, picture_buttons
 from hcskit.app._quantities import (
     chosen_quantity,
     colours_of,
@@ -22,18 +25,22 @@ from hcskit.app._quantities import (
     unit_of,
     values_of,
 )
-from hcskit.app._selection import Selection, place_of, well_key
+from hcskit.app._selection import Selection, known, place_of, well_key
+from hcskit.app._templates import figure_of
 from hcskit.plate import FORMATS, PlateFormat, format_for, parse_well, row_name
 from hcskit.results import POINTS
-from hcskit.views import plate_axes, plate_drawing, style
+from hcskit.views import Drawing, Layer, plate_axes, plate_drawing
 
 __all__ = ["plate_pane"]
 
 _EDGES = ["x0", "y0", "x1", "y1"]
+_SELECTED = {"fill_alpha": 0, "line_color": "#d81b60", "line_width": 3}
+
+Places = Iterable[tuple[int, int]]
 
 
 def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewable.Viewable:
-    """Return the heat map of a plate with its choice of plate and quantity."""
+    """Return the heat map of a plate with its choice of plate and quantity. It is built once; its data are swapped."""
     names, shown = content.plate_names, quantities(content)
     if not (names and shown):
         return notice(content.lacking(POINTS))
@@ -42,42 +49,43 @@ def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
     quantity.value = chosen_quantity(content, selection)
     plate.link(selection, value="plate")
     quantity.link(selection, value="quantity")
-    selection.param.watch(lambda _: plate.param.update(value=content.plate(selection)), "plate")
-    selection.param.watch(
-        lambda _: quantity.param.update(value=chosen_quantity(content, selection)), ["quantity", "readout"]
-    )
+    size = _format(content)
+    wide = {name: value for name, value in plate_axes(size).items() if name not in ("xlim", "ylim")}
+    figure = figure_of(_drawing(content, selection, size), ("plate", size), default_tools=["save", "reset"], **wide)
+    figure.add_tools(BoxSelectTool(renderers=[]), LassoSelectTool(renderers=[]))
+    _follow_pointer(figure, size, lambda places: _select(content, selection, places))
 
-    def draw(**_: Any) -> hv.Overlay:
-        shown = chosen_quantity(content, selection)
-        values = values_of(content, shown)
-        name = content.plate(selection)
-        own = values[values.index.get_level_values("plate") == name].droplevel("plate")
-        view = plate_drawing(
-            own if len(own) else pd.Series({"A01": np.nan}),
-            plate=content.plates.get(name),
-            label=label_of(content, shown),
-            limits=limits_of(content, shown, values),
-            unit=unit_of(content, shown),
-            cmap=colours_of(content, shown),
-        )
-        return view.view().opts(backend="bokeh", clone=True)
+    def swap(*_: Any) -> None:
+        plate.value, quantity.value = content.plate(selection), chosen_quantity(content, selection)
+        _drawing(content, selection, size).swap(figure)
 
-    heat = hv.DynamicMap(draw, streams=[hv.streams.Params(selection, ["plate", "quantity", "readout"])])
-    outline = hv.DynamicMap(
-        lambda **_: _outline(content, selection), streams=[hv.streams.Params(selection, ["wells", "plate"])]
+    def outline(*_: Any) -> None:
+        figure.renderers[-1].data_source.data = _outline(content, selection).columns()
+
+    selection.param.watch(swap, ["plate", "quantity", "readout"])
+    selection.param.watch(outline, "wells")
+    changed.param.watch(swap, "version")  # residuals change with the fits
+    plot = pn.pane.Bokeh(figure, sizing_mode="stretch_both", min_height=170)
+    buttons = picture_buttons(lambda: figure, "plate")
+    return pn.Column(pn.Row(plate, quantity, buttons), plot, sizing_mode="stretch_both")
+
+
+def _drawing(content: Content, selection: Selection, size: PlateFormat) -> Drawing:
+    """Return the heat map of the plate that is looked at, on the axes of the largest, and the selected wells."""
+    shown, name = chosen_quantity(content, selection), content.plate(selection)
+    values = values_of(content, shown)
+    own = values[values.index.get_level_values("plate") == name].droplevel("plate")
+    drawing = plate_drawing(
+        own if len(own) else pd.Series({"A01": np.nan}),
+        plate=content.plates.get(name),
+        label=label_of(content, shown),
+        limits=limits_of(content, shown, values),
+        unit=unit_of(content, shown),
+        cmap=colours_of(content, shown),
     )
-    _select_by_pointer(outline, content, selection)
-    whole = style(
-        heat * outline,
-        title="",
-        **plate_axes(_format(content)),
-        responsive=True,
-        default_tools=["box_select", "lasso_select", "save", "reset"],
-        min_height=170,
-    )
-    plot = pn.pane.HoloViews(whole, sizing_mode="stretch_both", min_height=170)
-    del changed  # a readout does not change when its fit does
-    return pn.Column(pn.Row(plate, quantity), plot, sizing_mode="stretch_both")
+    axes = plate_axes(size)
+    ends = {name: axes[name] for name in ("xlim", "ylim", "xticks")}
+    return replace(drawing, layers=[*drawing.layers, _outline(content, selection)], **ends)
 
 
 def _format(content: Content) -> PlateFormat:
@@ -88,19 +96,12 @@ def _format(content: Content) -> PlateFormat:
     return format_for([parse_well(str(well)) for well in content.table(POINTS)["well"].unique()])
 
 
-def _outline(content: Content, selection: Selection) -> hv.Rectangles:
+def _outline(content: Content, selection: Selection) -> Layer:
     plate = content.plate(selection)
     wells = [parse_well(well) for name, well in map(place_of, _readable(selection.wells)) if name == plate]
     boxes = [(well.column + 0.5, well.row + 0.5, well.column + 1.5, well.row + 1.5) for well in wells]
-    return hv.Rectangles(boxes, _EDGES, []).opts(
-        backend="bokeh",
-        fill_alpha=0,
-        line_color="#d81b60",
-        line_width=3,
-        default_tools=[],
-        tools=["box_select", "lasso_select"],
-        framewise=True,
-    )
+    table = pd.DataFrame(boxes, columns=_EDGES, dtype=float)
+    return Layer(hv.Rectangles, table, _EDGES, options=_SELECTED)
 
 
 def _readable(keys: Iterable[str]) -> list[str]:
@@ -115,51 +116,40 @@ def _readable(keys: Iterable[str]) -> list[str]:
     return found
 
 
-def _select_by_pointer(source: hv.DynamicMap, content: Content, selection: Selection) -> None:
-    def choose(wells: list[tuple[int, int]]) -> None:
-        # A quick succession of events is worked off without the lock of the document; what is scheduled has it.
-        pn.state.execute(lambda: select(wells), schedule=True)
-
-    def select(wells: list[tuple[int, int]]) -> None:
-        plate = content.plate(selection)
-        names = [f"{row_name(row)}{column + 1:02d}" for row, column in wells]
-        there = _wells_of(content, plate)
-        chosen = [(plate, name) for name in names if name in there]
-        compounds = content.treated_with(chosen) or selection.compounds
-        selection.param.update(wells=[well_key(*place) for place in chosen], compounds=compounds)
-
-    def tapped(x: float | None, y: float | None) -> None:
-        if x is not None and y is not None:
-            choose([(round(y) - 1, round(x) - 1)] if min(x, y) >= 0.5 else [])
-
-    def framed(bounds: tuple[float, float, float, float] | None) -> None:
-        if bounds is not None:
-            left, bottom, right, top = bounds
-            low, high = sorted((bottom, top))
-            columns = range(max(0, int(np.ceil(left)) - 1), max(0, int(np.floor(right))))
-            choose(
-                [
-                    (row, column)
-                    for row in range(max(0, int(np.ceil(low)) - 1), max(0, int(np.floor(high))))
-                    for column in columns
-                ]
-            )
-
-    def roped(geometry: Any = None, **_: Any) -> None:
-        if geometry is not None and len(geometry) > 2:
-            size = _format(content)
-            inside = Path(geometry)
-            places = [(row, column) for row in range(size.rows) for column in range(size.columns)]
-            held = inside.contains_points([(column + 1, row + 1) for row, column in places])
-            choose([place for place, own in zip(places, held, strict=True) if own])
-
-    hv.streams.Tap(source=source).add_subscriber(tapped)
-    hv.streams.Lasso(source=source).add_subscriber(roped)
-    hv.streams.BoundsXY(source=source).add_subscriber(framed)
+def _select(content: Content, selection: Selection, places: Places) -> None:
+    """Select the wells at some rows and columns, and their compounds."""
+    plate = content.plate(selection)
+    named = [(plate, f"{row_name(row)}{column + 1:02d}") for row, column in places]
+    chosen = known(named, _wells_of(content, plate))
+    compounds = content.treated_with(chosen) or selection.compounds
+    selection.param.update(wells=[well_key(*place) for place in chosen], compounds=compounds)
 
 
-def _wells_of(content: Content, plate: str) -> set[str]:
+def _follow_pointer(figure: Any, size: PlateFormat, choose: Callable[[Places], None]) -> None:
+    """Call a function with the rows and columns of the wells that are tapped, or inside a box or a lasso."""
+    grid = [(row, column) for row in range(size.rows) for column in range(size.columns)]
+    centres = np.array([(column + 1, row + 1) for row, column in grid])
+
+    def tapped(event: Any) -> None:
+        choose([(round(event.y) - 1, round(event.x) - 1)] if min(event.x, event.y) >= 0.5 else [])
+
+    def framed(event: Any) -> None:
+        shape = event.geometry
+        if shape["type"] == "rect":
+            x0, x1, y0, y1 = (shape[name] for name in ("x0", "x1", "y0", "y1"))
+            corners: Any = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+        else:
+            corners = np.column_stack([shape["x"], shape["y"]])
+        if event.final and len(corners) > 2:
+            inside = Path(corners).contains_points(centres)
+            choose([place for place, own in zip(grid, inside, strict=True) if own])
+
+    figure.on_event(Tap, tapped)
+    figure.on_event(SelectionGeometry, framed)
+
+
+def _wells_of(content: Content, plate: str) -> set[tuple[str, str]]:
     if plate in content.plates:
-        return {str(well) for well in content.plates[plate]["well"].to_numpy()}
+        return set(content.treatments.loc[[plate]].index)
     points = content.table(POINTS)
-    return set(points["well"][points["plate"] == plate])
+    return {(plate, str(well)) for well in points["well"][points["plate"] == plate]}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Container, Sequence
+from typing import TypeVar
 
 import panel as pn
 import param
 
 __all__ = ["Selection", "place_of", "well_key"]
+
+_Name = TypeVar("_Name", str, tuple[str, str])
 
 #: Names in the page's address, by parameter.
 _ADDRESS = {
@@ -66,7 +69,6 @@ def place_of(key: str) -> tuple[str, str]:
     return plate, well
 
 
-def known(chosen: list[str], there: Any) -> list[str]:
+def known(chosen: Sequence[_Name], there: Container[_Name]) -> list[_Name]:
     """Return what is chosen and there, in the chosen order, each once."""
-    names = set(there)
-    return [name for name in dict.fromkeys(chosen) if name in names]
+    return [name for name in dict.fromkeys(chosen) if name in there]

@@ -33,7 +33,16 @@ from hcskit.screen import PlateInfo, make_plate, max_projection, screen_tree
 from hcskit.store import _layout
 from hcskit.store._shard import read_image_of_shard
 
-__all__ = ["chunked", "finished_plates", "lazy_plates", "open_plate", "open_plates", "plate_folders", "with_results"]
+__all__ = [
+    "at_level",
+    "chunked",
+    "finished_plates",
+    "lazy_plates",
+    "open_plate",
+    "open_plates",
+    "plate_folders",
+    "with_results",
+]
 
 #: Results that have a row for each label of a plate.
 _PLATE_RESULTS = (QUALITY, PREDICTIONS, STRENGTHS, DISTANCES, PROFILES)
@@ -71,7 +80,7 @@ def open_plate(path: str | Path) -> xr.Dataset:
     return chunked(_lazy_plate(path, _Results(path.parent).of_plates(QUALITY)))
 
 
-def lazy_plates(path: str | Path, level: int = 0) -> dict[str, xr.Dataset]:
+def lazy_plates(path: str | Path) -> dict[str, xr.Dataset]:
     """Open the plates of a screen by name, without Dask: an image is read when it is indexed.
 
     A plate whose import was not finished is left out with a warning, if there are others. So are plates that a step
@@ -81,9 +90,6 @@ def lazy_plates(path: str | Path, level: int = 0) -> dict[str, xr.Dataset]:
     ----------
     path : path-like
         Folder of a screen, or of one plate.
-    level : int
-        Level of the image pyramid; each has half the rows and columns of the one before. A plate that has fewer levels
-        is opened at its last.
 
     Raises
     ------
@@ -101,7 +107,7 @@ def lazy_plates(path: str | Path, level: int = 0) -> dict[str, xr.Dataset]:
         if folder.stem in aside and folder != Path(path):
             continue
         try:
-            plate = _lazy_plate(folder, quality, level)
+            plate = _lazy_plate(folder, quality)
         except StoreError as error:
             unfinished.append(error)
             continue
@@ -163,17 +169,34 @@ def finished_plates(path: str | Path) -> set[str]:
     return {folder.stem for folder in Path(path).glob("*.zarr") if _layout.read_attributes(folder).get("complete")}
 
 
-def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame], level: int = 0) -> xr.Dataset:
+def at_level(plate: xr.Dataset, level: int) -> xr.Dataset:
+    """Return a plate of `lazy_plates` at another level of its image pyramid; its labels are not read again.
+
+    Parameters
+    ----------
+    plate : xarray.Dataset
+        The plate at level 0, as it was opened.
+    level : int
+        Each has half the rows and columns of the one before. A plate that has fewer levels is returned at its last.
+    """
+    source: _StoredImages = plate.variables["image"]._data.array.read  # type: ignore[union-attr]
+    level = min(level, _layout.pyramid_depth(source.info.shape) - 1)
+    rows, columns = _layout.field_shape(source.info, level)[-2:]
+    pixel = None if source.info.pixel_size is None else source.info.pixel_size * 2**level
+    info, present = replace(source.info, shape=(rows, columns), pixel_size=pixel), plate["present"].to_numpy()
+    array = PlaneArray(replace(source, info=info, level=level), present, info.shape, info.dtype)
+    there = make_plate(info, array.variable(info.dims), present)
+    there = there.assign_coords({name: plate[name] for name in plate.coords if name not in there.coords})
+    return there.assign(excluded=plate["excluded"]) if "excluded" in plate else there
+
+
+def _lazy_plate(path: Path, quality: Mapping[str, pd.DataFrame]) -> xr.Dataset:
     own = _layout.read_attributes(path)
     if not own.get("complete"):
         raise StoreError(f"the import of {path} was not finished; import it again to add the missing wells")
     try:
         info, present = _layout.plate_info(own), _layout.plate_presence(own)
-        level = min(level, _layout.pyramid_depth(info.shape) - 1)
-        rows, columns = _layout.field_shape(info, level)[-2:]
-        pixel = None if info.pixel_size is None else info.pixel_size * 2**level
-        info = replace(info, shape=(rows, columns), pixel_size=pixel)
-        array = PlaneArray(_StoredImages(path.resolve(), info, level), present, info.shape, info.dtype)
+        array = PlaneArray(_StoredImages(path.resolve(), info, 0), present, info.shape, info.dtype)
         plate = make_plate(info, array.variable(info.dims), present, _layout.plate_map(own))
         plate.encoding["source"] = str(path)  # as xarray names it
     except Exception as error:  # whatever a damaged file makes of these

@@ -148,8 +148,8 @@ class Drawing:
     def changes(self, figure: Any) -> list[tuple[Any, dict[str, Any]]]:
         """Return which models of a figure of this kind change, and how."""
         found: list[tuple[Any, dict[str, Any]]] = [
-            (figure.x_range, _ends(self.xlim)),
-            (figure.y_range, _ends(self.ylim)),
+            (figure.x_range, _ends(figure.x_range, self.xlim)),
+            (figure.y_range, _ends(figure.y_range, self.ylim)),
             (figure.xaxis[0], {"axis_label": self.xlabel}),
             (figure.yaxis[0], {"axis_label": self.ylabel}),
         ]
@@ -186,6 +186,9 @@ def colour_ticks(ticks: Sequence[tuple[float, str]]) -> dict[str, Any]:
     return {"ticker": FixedTicker(ticks=[mark for mark, _ in ticks]), "major_label_overrides": dict(ticks)}
 
 
-def _ends(limits: tuple[float, float]) -> dict[str, float]:
-    low, high = (float(value) for value in limits)
-    return {"start": low, "end": high, "reset_start": low, "reset_end": high}
+def _ends(axis: Any, limits: tuple[float, float]) -> dict[str, float]:
+    """Return the ends of an axis in its direction: row A of a plate stays at the top."""
+    start, end = (float(value) for value in limits)
+    if axis.start is not None and axis.start > axis.end:
+        start, end = end, start
+    return {"start": start, "end": end, "reset_start": start, "reset_end": end}

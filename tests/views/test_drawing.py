@@ -53,6 +53,8 @@ def test_a_swapped_figure_is_the_figure_that_would_be_made(drawings: dict[str, A
     assert any(any(columns.values()) for columns in shown(made))
     for figure in (swapped, made):
         assert (figure.x_range.start, figure.x_range.end) == pytest.approx(second.xlim)
+    # Row A of a plate stays at the top.
+    assert (swapped.y_range.start, swapped.y_range.end) == (made.y_range.start, made.y_range.end)
     assert swapped.yaxis[0].axis_label == made.yaxis[0].axis_label
     assert swapped.xaxis[0].major_label_overrides == made.xaxis[0].major_label_overrides
 
