@@ -249,7 +249,7 @@ def _readings(content: Content, place: Place, selection: Selection) -> str:
     assert isinstance(rows, pd.DataFrame)  # noqa: S101 - the phenotypes of the well
     wanted = [readout for _, readout in content.fits(selection)] or list(rows.index)
     names = [name for name in dict.fromkeys(wanted) if name in rows.index][:3]
-    return "<br>".join(told_of_prediction(str(name), rows.loc[name]) for name in names)
+    return "<br>".join(told_of_prediction(str(name), rows.loc[[name]].iloc[0]) for name in names)
 
 
 def told_of_prediction(phenotype: str, row: pd.Series[Any]) -> str:

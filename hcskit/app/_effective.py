@@ -15,15 +15,14 @@ from hcskit.views import format_effective
 
 __all__ = ["effect_controls", "effective_of", "told_of"]
 
-_ONE_NETWORK = "This run keeps no reading of single networks: its model is one network."
-
 
 def effect_controls(content: Content, selection: Selection) -> list[pn.viewable.Viewable]:
     """Return the choice of an effective concentration and, of an ensemble, of its networks."""
     effect = pn.widgets.IntInput.from_param(selection.param.effect, label="", width=64, margin=(0, 4))
     several = any(str(name).startswith("network_") for name in content.table(POINTS))
-    networks = pn.widgets.Checkbox.from_param(selection.param.networks, label="each network", align="center")
-    networks.disabled, networks.description = not several, "" if several else _ONE_NETWORK
+    label = "each network" if several else "each network: this run keeps the readings of one"
+    networks = pn.widgets.Checkbox.from_param(selection.param.networks, label=label, align="center")
+    networks.disabled = not several
     return [pn.pane.Markdown("also EC", margin=(2, 0, 0, 8)), effect, networks]
 
 

@@ -115,6 +115,11 @@ def _found(places: Sequence[Field], answer: xr.DataArray) -> Found:
 def _back(act: Callable[[], None]) -> Callable[[Future[Any]], None]:
     """Return what calls a function in the session that asked, from the thread of the worker."""
     document = pn.state.curdoc
-    if document is None:
-        return lambda _: act()
-    return lambda _: document.add_next_tick_callback(act)
+
+    def back(_: Future[Any]) -> None:
+        if document is None:
+            act()
+        else:
+            document.add_next_tick_callback(act)
+
+    return back

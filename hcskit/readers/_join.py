@@ -130,8 +130,9 @@ def _of_fields(each: Sequence[_Fields | None], by: JoinBy) -> _Fields | None:
     known = [one for one in each if one is not None]
     if not known:
         return None
-    every = pd.concat(known)
-    return every[~every.index.duplicated(keep="last" if by == "later" else "first")]
+    every: _Fields = pd.concat(known)
+    once: _Fields = every[~every.index.duplicated(keep="last" if by == "later" else "first")]
+    return once
 
 
 def _plate_map(parts: Sequence[ImageIndex], sources: str) -> pd.DataFrame | None:
