@@ -10,7 +10,7 @@ import pandas as pd
 
 from hcskit.errors import InputError
 from hcskit.locks import locked
-from hcskit.response import fit_responses, readout_limits, score_hits
+from hcskit.response import fit_compounds, score_hits
 from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
 from hcskit.results._record import now
 
@@ -120,15 +120,9 @@ def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.Da
     treated = readouts["role"] == "treatment"
     controls = readouts["plate"].isin(readouts["plate"][touched & ~treated])
     compounds = readouts["compound"][treated & (touched | controls)].unique()
-    own = treated & readouts["compound"].isin(compounds)
-    subset = readouts[own | (~treated & readouts["plate"].isin(readouts["plate"][own].unique()))]
     by = [str(name) for name in old.index.names[2:]]
-    fits = fit_responses(
-        subset,
-        by=by,
-        limits={str(name): readout_limits(part.to_numpy()) for name, part in readouts.groupby("readout")["value"]},
-        level=float(old["level"].iloc[0]) if "level" in old else 0.95,
-    )
+    level = float(old["level"].iloc[0]) if "level" in old else 0.95
+    fits = fit_compounds(readouts, compounds, by=by, level=level)
     kept = old[~old.index.get_level_values("compound").isin(compounds)]
     responses = pd.concat([kept, fits.responses]).sort_index()
     # All of them: a compound's hits are told from what the wells of the others show.

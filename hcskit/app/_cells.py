@@ -14,15 +14,17 @@ import panel as pn
 import xarray as xr
 
 from hcskit.app._content import Content
+from hcskit.app._corrected import corrected
 from hcskit.app._figures import notice
 from hcskit.app._panes import followed
+from hcskit.app._saliency import Found, Maps, explained
 from hcskit.app._selection import Selection, known
 from hcskit.plate import column_name, parse_well, row_name
-from hcskit.results import PLATES, PREDICTIONS
+from hcskit.results import ILLUMINATION, PLATES, PREDICTIONS
 from hcskit.screen import max_projection
 from hcskit.store import plate_path
 from hcskit.units import convert
-from hcskit.views import base_unit, field_rgb, format_number, format_si, jpeg
+from hcskit.views import base_unit, field_rgb, format_number, format_si, jpeg, overlay_saliency
 
 __all__ = ["cell_pane", "level_for", "tile"]
 
@@ -46,10 +48,18 @@ def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
     channels.link(selection, value="channels")
     for name, slider in sliders.items():
         slider.param.watch(lambda event, name=name: _set_contrast(selection, name, event.new), "value_throttled")
+    maps = Maps(content)
+    light = pn.widgets.Checkbox.from_param(selection.param.corrected, label="even light", align="center")
+    light.disabled = bool(content.lacking(ILLUMINATION))
+    explain = pn.widgets.Select(label="", options={"no saliency": ""}, width=150)
+    explain.options |= {f"saliency: {name}": name for name in explained(content) or _phenotypes(content)}
+    explain.value = next(iter(known([selection.explain], explain.options.values())), "")
+    explain.link(selection, value="explain")
     images = followed(
-        lambda: _page(content, selection, _SIZES[size.value]),
+        lambda: _page(content, selection, _SIZES[size.value], maps),
         selection,
-        ["wells", "compounds", "channels", "contrast", "plate"],
+        ["wells", "compounds", "channels", "contrast", "plate", "corrected", "explain"],
+        maps,
         size,
         sizing_mode="stretch_both",
         styles={"overflow": "auto"},
@@ -58,7 +68,7 @@ def cell_pane(content: Content, selection: Selection) -> pn.viewable.Viewable:
     lock = pn.widgets.Checkbox(label="same contrast on all plates", value=bool(selection.contrast), align="center")
     lock.param.watch(lambda event: _lock(selection, sliders, on=event.new), "value")
     selection.param.watch(lambda _: lock.param.update(value=bool(selection.contrast)), "contrast")
-    controls = pn.FlexBox(channels, size, *sliders.values(), lock, align_items="center")
+    controls = pn.FlexBox(channels, size, *sliders.values(), lock, light, explain, align_items="center")
     napari = followed(
         lambda: _napari(content, selection), selection, ["wells", "compounds", "plate"], sizing_mode="stretch_width"
     )
@@ -107,15 +117,21 @@ def _ends(given: Any) -> tuple[float, float] | None:
     return (low, high) if np.isfinite([low, high]).all() and low < high else None
 
 
-def _page(content: Content, selection: Selection, edge: int) -> str:
+def _page(content: Content, selection: Selection, edge: int, maps: Maps) -> str:
     wells = content.wells(selection)
     if not wells:
         return "<p class='hint'>Select a well on the plate, or a compound, to see its cells.</p>"
     wells = _rising(content, wells)
     pinned = [place for role in _CONTROLS for place in _control(content, wells[0][0], role) if place not in wells]
     left_out = len(wells) - _MOST
-    columns = [_column(content, selection, place, edge, pinned=place in pinned) for place in [*pinned, *wells[:_MOST]]]
-    more = f"<p class='hint'>{left_out} more wells are not shown.</p>" if left_out > 0 else ""
+    places = [*pinned, *wells[:_MOST]]
+    fields = {place: _fields(content, place) for place in places}
+    found = maps.of([(*place, field) for place in places for field in fields[place]], selection.explain)
+    columns = [
+        _column(content, selection, place, fields[place], edge, found, pinned=place in pinned) for place in places
+    ]
+    said = f"<p class='notice'>{escape(found.said)}</p>" if found.said else ""
+    more = said + (f"<p class='hint'>{left_out} more wells are not shown.</p>" if left_out > 0 else "")
     return f"{more}<div class='strip'>{''.join(columns)}</div>"
 
 
@@ -145,18 +161,26 @@ def _treatment(content: Content, place: Place) -> Mapping[str, Any]:
     return {**told, "molar": value, "dose": format_si(value, base_unit(unit))}
 
 
-def _column(content: Content, selection: Selection, place: Place, edge: int, *, pinned: bool) -> str:
+def _fields(content: Content, place: Place) -> list[int]:
+    """Return the fields of a well that have an image."""
+    present = content.plates[place[0]]["present"].sel(well=place[1])
+    present = present.any([dim for dim in present.dims if dim != "field"])
+    return [int(field) for field in present["field"].to_numpy()[present.to_numpy()]]
+
+
+def _column(
+    content: Content, selection: Selection, place: Place, fields: list[int], edge: int, found: Found, *, pinned: bool
+) -> str:
     """Return a well: what it received, its fields, and what was read from it."""
     name, well = place
     treatment = _treatment(content, place)
     compound = str(treatment.get("compound") or "")
     head = f"<b>{escape(str(treatment.get('dose', '')))}</b> {escape(name)} {well}"
     level = level_for(content.plates[name], edge)
-    plate = content.level(level)[name]
-    present = plate["present"].sel(well=well)
-    present = present.any([dim for dim in present.dims if dim != "field"])
-    fields = [int(field) for field in present["field"].to_numpy()[present.to_numpy()]]
-    tiles = [tile(content, selection, level, place, field, edge) for field in fields]
+    tiles = [
+        tile(content, selection, level, place, field, edge, found.map_of((*place, field)), found.limit)
+        for field in fields
+    ]
     told = _readings(content, place, selection)
     return (
         f"<figure class='{'pinned' if pinned else 'well'}'><figcaption title='{escape(compound, quote=True)}'>{head}"
@@ -170,7 +194,16 @@ def level_for(plate: xr.Dataset, edge: int) -> int:
     return max(0, int(np.floor(np.log2(max(larger, 1.0)))))
 
 
-def tile(content: Content, selection: Selection, level: int, place: Place, field: int, edge: int) -> str:
+def tile(
+    content: Content,
+    selection: Selection,
+    level: int,
+    place: Place,
+    field: int,
+    edge: int,
+    saliency: xr.DataArray | None = None,
+    limit: float = 1.0,
+) -> str:
     """Return the image of a field as HTML; `edge`, its longest in pixels, is 0 for all there are."""
     plate = content.level(level)[place[0]]
     one = plate.sel(well=[place[1]], field=[field])
@@ -180,15 +213,29 @@ def tile(content: Content, selection: Selection, level: int, place: Place, field
     shown = known(selection.channels, limits) or list(limits)
     ends = {name: _ends(selection.contrast.get(name)) or limits[name] for name in shown}
     try:
-        pixels = field_rgb(max_projection(one), place[1], field, ends, edge=edge or None)
+        one = max_projection(one)
+        if selection.corrected:
+            one, ends = corrected(content, one, ends)
+        if saliency is None:
+            pixels = field_rgb(one, place[1], field, ends, edge=edge or None)
+        else:
+            pixels = overlay_saliency(one, saliency, limit=limit, limits=ends, edge=edge or None)
     except OSError as error:
         return f"<p class='hint'>{escape(str(error))}</p>"
     source = base64.b64encode(jpeg(pixels)).decode()
     about = f"{' and '.join(shown)} of well {place[1]}, field {field}"
+    about += f"; orange speaks for {selection.explain}, blue against it" if saliency is not None else ""
     return (
         f"<img tabindex='0' alt='{escape(about, quote=True)}' title='field {field}' "
         f"width={pixels.shape[1]} height={pixels.shape[0]} src='data:image/jpeg;base64,{source}'>"
     )
+
+
+def _phenotypes(content: Content) -> list[str]:
+    """Return what was predicted, so that what is missing to explain it is told when it is asked for."""
+    if content.lacking(PREDICTIONS):
+        return []
+    return [str(name) for name in content.table(PREDICTIONS).index.get_level_values("phenotype").unique()]
 
 
 def _readings(content: Content, place: Place, selection: Selection) -> str:
@@ -202,8 +249,18 @@ def _readings(content: Content, place: Place, selection: Selection) -> str:
     assert isinstance(rows, pd.DataFrame)  # noqa: S101 - the phenotypes of the well
     wanted = [readout for _, readout in content.fits(selection)] or list(rows.index)
     names = [name for name in dict.fromkeys(wanted) if name in rows.index][:3]
-    told = [
-        (str(name), *(format_number(float(rows[column][name]), 2) for column in ("probability", "sd")))
-        for name in names
-    ]
-    return "<br>".join(f"{escape(name)} {mean} ± {sd}" for name, mean, sd in told)
+    return "<br>".join(told_of_prediction(str(name), rows.loc[[name]].iloc[0]) for name in names)
+
+
+def told_of_prediction(phenotype: str, row: pd.Series[Any]) -> str:
+    """Say the probability of a phenotype in a well, and how far the networks of an ensemble differ in it.
+
+    Examples
+    --------
+    >>> told_of_prediction("toxic", pd.Series({"probability": 0.5, "sd": 0.2, "network_1": 0.4, "network_2": 0.6}))
+    'toxic 0.5 ± 0.2 · networks ± 0.14'
+    """
+    probability, spread = (format_number(float(row[name]), 2) for name in ("probability", "sd"))
+    networks = row[[name for name in row.index if str(name).startswith("network_")]].astype(float)
+    between = f" · networks ± {format_number(float(networks.std()), 2)}" if len(networks) > 1 else ""
+    return f"{escape(phenotype)} {probability} ± {spread}{between}"

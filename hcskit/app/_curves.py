@@ -9,6 +9,7 @@ from typing import Any
 import panel as pn
 
 from hcskit.app._content import Content
+from hcskit.app._effective import effect_controls, effective_of, told_of
 from hcskit.app._figures import notice, picture_buttons
 from hcskit.app._panes import html
 from hcskit.app._selection import Selection, known
@@ -29,7 +30,13 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
 
     def drawing() -> Drawing:
         tables = content.table(RESPONSES), content.table(POINTS), content.table(CURVES)
-        return response_drawing(*tables, content.fits(selection)[:_MOST], masked=content.masked_points)
+        return response_drawing(
+            *tables,
+            content.fits(selection)[:_MOST],
+            masked=content.masked_points,
+            networks=selection.networks,
+            effective=effective_of(content, selection),
+        )
 
     figure = figure_of(drawing(), "curves")
     plot = pn.pane.Bokeh(figure, sizing_mode="stretch_both", min_height=200)
@@ -37,19 +44,21 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
     def swap(*_: Any) -> None:
         drawing().swap(figure)
 
-    selection.param.watch(swap, ["compounds", "readout"])
+    selection.param.watch(swap, ["compounds", "readout", "effect", "networks"])
     changed.param.watch(swap, "version")
     legend = html(
         pn.bind(
             lambda *_: _legend(content, selection),
             selection.param.compounds,
             selection.param.readout,
+            selection.param.effect,
             changed.param.version,
         ),
         sizing_mode="stretch_width",
     )
     buttons = picture_buttons(lambda: figure, "curves")
     buttons.insert(1, _sheet_button(content, selection))
+    buttons[:0] = effect_controls(content, selection)
     return pn.Column(legend, plot, buttons, sizing_mode="stretch_both")
 
 
@@ -91,10 +100,11 @@ def _legend(content: Content, selection: Selection) -> str:
     chosen = content.fits(selection)
     if not chosen:
         return "<p class='hint'>Select compounds in the table, or wells on the plate.</p>"
-    responses, items = content.table(RESPONSES), []
+    responses, effective, items = content.table(RESPONSES), effective_of(content, selection), []
     for place, key in enumerate(chosen[:_MOST]):
         row = responses.loc[[key]].iloc[0] if key in responses.index else None
         told = "not fitted" if row is None else f"{row['category']} · {format_ec50(row)}"
+        told += told_of(effective, key, selection.effect)
         note = "" if row is None else escape(str(row["note"]), quote=True)
         items.append(
             f"<li title='{note}'><i style='background:{PALETTE[place]}'></i><b>{escape(key[0])}</b> "

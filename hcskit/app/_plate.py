@@ -16,7 +16,15 @@ from matplotlib.path import Path
 
 from hcskit.app._content import Content
 from hcskit.app._figures import notice, picture_buttons
-from hcskit.app._quantities import chosen_quantity, label_of, limits_of, values_of
+from hcskit.app._quantities import (
+    chosen_quantity,
+    colours_of,
+    label_of,
+    limits_of,
+    quantities,
+    unit_of,
+    values_of,
+)
 from hcskit.app._selection import Selection, known, place_of, well_key
 from hcskit.app._templates import figure_of
 from hcskit.plate import FORMATS, PlateFormat, format_for, parse_well, row_name
@@ -33,11 +41,11 @@ Places = Iterable[tuple[int, int]]
 
 def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewable.Viewable:
     """Return the heat map of a plate with its choice of plate and quantity. It is built once; its data are swapped."""
-    names, quantities = content.plate_names, content.quantities
-    if not (names and quantities):
+    names, shown = content.plate_names, quantities(content)
+    if not (names and shown):
         return notice(content.lacking(POINTS))
     plate = pn.widgets.Select(label="Plate", options=names, value=content.plate(selection), width=150)
-    quantity = pn.widgets.Select(label="Quantity", options=quantities, width=170)
+    quantity = pn.widgets.Select(label="Quantity", options=shown, width=170)
     quantity.value = chosen_quantity(content, selection)
     plate.link(selection, value="plate")
     quantity.link(selection, value="quantity")
@@ -56,7 +64,7 @@ def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
 
     selection.param.watch(swap, ["plate", "quantity", "readout"])
     selection.param.watch(outline, "wells")
-    del changed  # a readout does not change when its fit does
+    changed.param.watch(swap, "version")  # residuals change with the fits
     plot = pn.pane.Bokeh(figure, sizing_mode="stretch_both", min_height=170)
     buttons = picture_buttons(lambda: figure, "plate")
     return pn.Column(pn.Row(plate, quantity, buttons), plot, sizing_mode="stretch_both")
@@ -72,6 +80,8 @@ def _drawing(content: Content, selection: Selection, size: PlateFormat) -> Drawi
         plate=content.plates.get(name),
         label=label_of(content, shown),
         limits=limits_of(content, shown, values),
+        unit=unit_of(content, shown),
+        cmap=colours_of(content, shown),
     )
     axes = plate_axes(size)
     ends = {name: axes[name] for name in ("xlim", "ylim", "xticks")}

@@ -11,7 +11,15 @@ import panel as pn
 from hcskit.app._content import Content
 from hcskit.app._figures import drawn, figure_pane, follow_taps, notice, picture_buttons
 from hcskit.app._panes import html, pane, scrolled
-from hcskit.app._quantities import chosen_quantity, label_of, limits_of, values_of
+from hcskit.app._quantities import (
+    chosen_quantity,
+    colours_of,
+    label_of,
+    limits_of,
+    quantities,
+    unit_of,
+    values_of,
+)
 from hcskit.app._selection import Selection, known, well_key
 from hcskit.assay import position_effects
 from hcskit.errors import InputError
@@ -20,6 +28,7 @@ from hcskit.views import (
     POSITION_MATTERS,
     Drawing,
     format_number,
+    has_umap,
     panel_drawing,
     potency_drawing,
     profile_map,
@@ -46,9 +55,9 @@ def screen_page(content: Content, selection: Selection) -> pn.viewable.Viewable:
 
 
 def _plates(content: Content, selection: Selection) -> pn.viewable.Viewable:
-    if not content.quantities:
+    if not quantities(content):
         return notice(content.lacking(POINTS))
-    quantity = pn.widgets.Select(label="Quantity", options=content.quantities, width=190)
+    quantity = pn.widgets.Select(label="Quantity", options=quantities(content), width=190)
     quantity.value = chosen_quantity(content, selection)
     around = pn.widgets.Checkbox(label="from the mean of its treatment", align="end")
     said = html("<p class='hint'>Click a well to select it.</p>", sizing_mode="stretch_width")
@@ -84,7 +93,13 @@ def _panels(content: Content, quantity: str, *, around: bool) -> Drawing:
     """Return the plates with a quantity, or with how far it is from the mean of the treatment."""
     if not (around and quantity in content.readouts):
         values = values_of(content, quantity)
-        return panel_drawing(values, label=label_of(content, quantity), limits=limits_of(content, quantity, values))
+        return panel_drawing(
+            values,
+            label=label_of(content, quantity),
+            limits=limits_of(content, quantity, values),
+            unit=unit_of(content, quantity),
+            cmap=colours_of(content, quantity),
+        )
     points = content.table(POINTS)
     own = points[points["readout"] == quantity]
     means = own.groupby(_ALIKE, dropna=False, observed=True)["value"].transform("mean")
@@ -99,7 +114,8 @@ def _controls(content: Content) -> pn.viewable.Viewable:
     lacking = content.lacking(PHENOTYPE_CONTROLS)
     if lacking:
         return notice(lacking)
-    return figure_pane(lambda: drawn(z_prime_by_plate(content.table(PHENOTYPE_CONTROLS))), "z-prime")
+    acquired = {name: float(plate["acquired"].min()) for name, plate in content.plates.items() if "acquired" in plate}
+    return figure_pane(lambda: drawn(z_prime_by_plate(content.table(PHENOTYPE_CONTROLS), acquired)), "z-prime")
 
 
 def _positions(content: Content) -> pn.viewable.Viewable:
@@ -168,29 +184,38 @@ def _profiles(content: Content, selection: Selection) -> pn.viewable.Viewable:
     lacking = content.lacking(PROFILES)
     if lacking:
         return notice(lacking)
-    choices = [*(["compound", "role"] if content.plates else []), "plate", *content.quantities]
+    choices = [*(["compound", "role"] if content.plates else []), "plate", *quantities(content)]
     by = pn.widgets.Select(label="", options=choices, width=190)
+    by.value = next(iter(known([selection.coloured], choices)), choices[0])
+    by.link(selection, value="coloured")
+    how = pn.widgets.Select(label="", options={"principal components": "components"}, width=190)
+    how.options |= {"UMAP": "umap"} if has_umap() else {}
+    how.value = next(iter(known([selection.map], how.options.values())), "components")
+    how.link(selection, value="map")
 
     def chosen(row: dict[str, Any]) -> None:
         place = str(row["plate"]), str(row["well"])
         compounds = content.treated_with([place]) or selection.compounds
         selection.param.update(plate=place[0], wells=[well_key(*place)], compounds=compounds)
 
-    def draw(name: str) -> Any:
-        figure = drawn(profile_map(content.table(PROFILES), _colours(content, name), label=name))
+    def draw(name: str, method: Any) -> Any:
+        colours = _colours(content, name)
+        figure = drawn(profile_map(content.table(PROFILES), colours, label=name, method=method))
         for place in range(len(figure.renderers)):
             follow_taps(figure, place, chosen)
         return figure
 
-    def show(name: str) -> pn.viewable.Viewable:
-        return figure_pane(lambda: draw(name), f"profiles by {name}")
+    def show(name: str, method: str) -> pn.viewable.Viewable:
+        return figure_pane(lambda: draw(name, method), f"profiles by {name}")
 
-    return pn.Column(by, pn.panel(pn.bind(show, by), sizing_mode="stretch_both"), sizing_mode="stretch_both")
+    more = [] if has_umap() else [html("<p class='hint'>UMAP: pip install umap-learn</p>")]
+    plot = pn.panel(pn.bind(show, by, how), sizing_mode="stretch_both")
+    return pn.Column(pn.Row(by, how, *more), plot, sizing_mode="stretch_both")
 
 
 def _colours(content: Content, name: str) -> pd.Series[Any]:
     """Return of each well what it is coloured by."""
-    if name in content.quantities:
+    if name in quantities(content):
         return values_of(content, name)
     if name == "plate":
         wells = content.table(PROFILES).index

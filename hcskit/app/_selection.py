@@ -17,11 +17,17 @@ _ADDRESS = {
     "page": "page",
     "compounds": "compounds",
     "readout": "readout",
+    "effect": "effect",
+    "networks": "networks",
     "wells": "wells",
     "plate": "plate",
     "quantity": "quantity",
     "channels": "channels",
     "contrast": "contrast",
+    "corrected": "corrected",
+    "explain": "explain",
+    "map": "map",
+    "coloured": "coloured",
 }
 
 
@@ -34,11 +40,17 @@ class Selection(param.Parameterized):
     page = param.String(default="", doc="Page that is open, by its title; empty for the first.")
     compounds = param.List(default=[], item_type=str, doc="Names of compounds, in the order of their colours.")
     readout = param.String(default="", doc="Name of a readout; empty for the lead readout of each compound.")
+    effect = param.Integer(default=0, bounds=(0, 99), doc="10 marks the EC10 as well; 0 the EC50 alone.")
+    networks = param.Boolean(default=False, doc="Draw each network of an ensemble.")
     wells = param.List(default=[], item_type=str, doc="Wells as plate/well.")
     plate = param.String(default="", doc="Plate that is shown; empty for the first.")
     quantity = param.String(default="", doc="What the plate shows; empty for the readout.")
     channels = param.List(default=[], item_type=str, doc="Channels that are shown; empty for all.")
     contrast = param.Dict(default={}, doc="Counts of black and of full colour by channel, where they are set by hand.")
+    corrected = param.Boolean(default=False, doc="Show cells in even light, as the network sees them.")
+    explain = param.String(default="", doc="Phenotype whose saliency lies over the cells; empty for none.")
+    map = param.String(default="", doc="How wells are laid out by their profiles: components, or umap.")
+    coloured = param.String(default="", doc="What the wells on that map are coloured by.")
 
     def follow_address(self) -> None:
         """Keep the selection in the address of the page, where there is one."""

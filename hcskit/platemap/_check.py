@@ -23,7 +23,7 @@ _TEXT = ("compound", "concentration_unit", "role", "moa")
 # Names that a plate gives itself (see hcskit.screen). Row and column follow from the well, and many maps repeat them.
 _OWN = (
     *("plate", "field", "time", "channel", "z", "y", "x", "image", "present", "excluded", "flatfield"),
-    *("exposure", "excitation", "emission", "position_x", "position_y", "elapsed"),
+    *("exposure", "excitation", "emission", "position_x", "position_y", "elapsed", "acquired"),
 )
 _REPEATED = ("row", "column")
 

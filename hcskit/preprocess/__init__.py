@@ -6,6 +6,7 @@ from hcskit.preprocess._illumination import (
     estimate_illumination,
     fit_illumination,
     sample_fields,
+    shrink_illumination,
 )
 from hcskit.preprocess._quality import Limits, assess_fields, judge_fields, measure_images
 
@@ -19,4 +20,5 @@ __all__ = [
     "judge_fields",
     "measure_images",
     "sample_fields",
+    "shrink_illumination",
 ]

@@ -31,7 +31,14 @@ from scipy.optimize import minimize_scalar
 from hcskit.errors import InputError
 from hcskit.screen import field_table
 
-__all__ = ["block_means", "correct_illumination", "estimate_illumination", "fit_illumination", "sample_fields"]
+__all__ = [
+    "block_means",
+    "correct_illumination",
+    "estimate_illumination",
+    "fit_illumination",
+    "sample_fields",
+    "shrink_illumination",
+]
 
 _GRID = 32  # places along each axis
 _DEGREE = 4  # of the polynomial: vignetting is even and smooth
@@ -55,6 +62,22 @@ def correct_illumination(image: xr.DataArray, illumination: xr.Dataset) -> xr.Da
     own = illumination.sel(channel=image["channel"])
     light: xr.DataArray = (image.astype(np.float32) - own["dark"]) / own["flat"]
     return light
+
+
+def shrink_illumination(illumination: xr.Dataset, shape: tuple[int, int]) -> xr.Dataset:
+    """Return the illumination of smaller images of the same fields, such as those of a level of the pyramid.
+
+    Parameters
+    ----------
+    illumination : xarray.Dataset
+        As `estimate_illumination` returns it; it is smooth, so that a pixel stands for those around it.
+    shape : tuple of int
+        Rows and columns of the smaller images.
+    """
+    sizes = {name: (illumination.sizes[name], size) for name, size in zip(("y", "x"), shape, strict=True)}
+    return illumination.isel(
+        {name: (np.arange(size) * 2 + 1) * own // (2 * size) for name, (own, size) in sizes.items()}
+    )
 
 
 def estimate_illumination(plate: xr.Dataset) -> xr.Dataset:

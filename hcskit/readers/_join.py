@@ -21,6 +21,7 @@ JoinBy: TypeAlias = Literal["later", "time"]
 _OF_CHANNELS = ("exposure", "excitation", "emission", "flatfield")
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
+_Fields = TypeVar("_Fields", pd.DataFrame, pd.Series)
 
 
 def join_measurements(measurements: Iterable[Iterable[ImageIndex]], by: JoinBy) -> list[ImageIndex]:
@@ -82,7 +83,8 @@ def _join(parts: Sequence[ImageIndex], by: JoinBy) -> ImageIndex:
         source=sources,
         **shared,
         plate_format=_format_of(parts),
-        positions=_positions(parts, by),
+        positions=_of_fields([part.positions for part in parts], by),
+        acquired=_of_fields([part.acquired for part in parts], by),
         plate_map=_plate_map(parts, sources),
         notes=(*dict.fromkeys(note for part in parts for note in part.notes), *_differing(parts)),
         tagged=all(part.tagged for part in parts),
@@ -123,13 +125,14 @@ def _format_of(parts: Sequence[ImageIndex]) -> int | None:
     return max((part.plate_format for part in parts if part.plate_format is not None), default=None)
 
 
-def _positions(parts: Sequence[ImageIndex], by: JoinBy) -> pd.DataFrame | None:
-    """Return the positions of all fields; where two measurements have one, the later's or, in a series, the first's."""
-    known = [part.positions for part in parts if part.positions is not None]
+def _of_fields(each: Sequence[_Fields | None], by: JoinBy) -> _Fields | None:
+    """Return what is known of all fields; where two measurements have one, the later's or, in a series, the first's."""
+    known = [one for one in each if one is not None]
     if not known:
         return None
-    every = pd.concat(known)
-    return every[~every.index.duplicated(keep="last" if by == "later" else "first")]
+    every: _Fields = pd.concat(known)
+    once: _Fields = every[~every.index.duplicated(keep="last" if by == "later" else "first")]
+    return once
 
 
 def _plate_map(parts: Sequence[ImageIndex], sources: str) -> pd.DataFrame | None:

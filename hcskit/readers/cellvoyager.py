@@ -24,6 +24,7 @@ from hcskit.readers.toolkit import (
     ImageIndex,
     distinct,
     field_positions,
+    field_times,
     inside,
     label,
     number,
@@ -32,6 +33,7 @@ from hcskit.readers.toolkit import (
     plane_distance,
     plate_size,
     read_xml,
+    seconds_of,
     strayed_fields,
     well_name,
     without_projections,
@@ -43,7 +45,7 @@ _RECORDS = "measurementdata.mlf"
 _LABELS = {"FieldIndex": "field", "TimePoint": "time", "ZIndex": "z", "Ch": "ch"}
 _ORDER = {"TimelineIndex": "timeline", "ActionIndex": "action"}
 _PLACES = {"X": "x", "Y": "y", "Z": "height"}
-_COLUMNS = ["well", *_LABELS.values(), *_ORDER.values(), *_PLACES.values(), "processing", "path"]
+_COLUMNS = ["well", *_LABELS.values(), *_ORDER.values(), *_PLACES.values(), "processing", "path", "acquired"]
 _BAND = re.compile(r"BP(\d+(?:\.\d+)?)/")
 
 
@@ -112,6 +114,7 @@ def _plate(path: Path, files: Sequence[Path], find: Callable[[Path], Path]) -> I
         excitation=_each(channels, optics, lambda channel: _wavelength(channel, setting)),
         emission=_each(channels, optics, _band),
         positions=field_positions(images),
+        acquired=field_times(images),
         left_out={"projection(s) of planes that are there": projections},
         notes=(*left_out, *repeated, *strayed_fields(images), *absent),
     )
@@ -138,9 +141,11 @@ def _records(path: Path, find: Callable[[Path], Path]) -> tuple[pd.DataFrame, li
         )
         places = [number(record.get(tag)) for tag in _PLACES]
         processing, file = record.get("ZImageProcessing", ""), find(inside(path.parent, name))
-        rows.append((well_name(row, column, path), *labels, *places, processing, str(file)))
-    table = pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(_PLACES.values(), float))
-    table = table.drop_duplicates(ignore_index=True)  # a measurement that was stopped may say its last images twice
+        acquired = seconds_of(record.get("Time", ""))
+        rows.append((well_name(row, column, path), *labels, *places, processing, str(file), acquired))
+    table = pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys([*_PLACES.values(), "acquired"], float))
+    # A measurement that was stopped may say its last images twice.
+    table = table.drop_duplicates([name for name in _COLUMNS if name != "acquired"], ignore_index=True)
     return table, [f"{count} record(s) {why} left out" for why, count in sorted(left_out.items())]
 
 

@@ -26,6 +26,7 @@ from hcskit.readers.toolkit import (
     ImageIndex,
     distinct,
     field_positions,
+    field_times,
     inside,
     label,
     number,
@@ -33,13 +34,14 @@ from hcskit.readers.toolkit import (
     plane_distance,
     plate_size,
     read_xml,
+    seconds_of,
     strayed_fields,
     well_name,
 )
 
 __all__ = ["claim", "index"]
 
-_COLUMNS = ["well", "field", "time", "z", "channel", "path", "page", "x", "y", "height"]
+_COLUMNS = ["well", "field", "time", "z", "channel", "path", "page", "x", "y", "height", "acquired"]
 _UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9, "s": 1.0, "ms": 1e-3}
 
 _Description = Mapping[str, Element]
@@ -88,6 +90,7 @@ def _plate(
         excitation=_each(channels, names, "MainExcitationWavelength", "nm"),
         emission=_each(channels, names, "MainEmissionWavelength", "nm"),
         positions=field_positions(images),
+        acquired=field_times(images),
         flatfield=flatfield,
         notes=(
             *left_out,
@@ -129,9 +132,10 @@ def _images(path: Path, root: Element, find: Callable[[Sequence[Path]], list[Pat
                     label(known["URL"].get("BufferNo", "0"), "BufferNo", name, path),
                     *(_quantity(element, "m", "um") for element in (known.get("PositionX"), known.get("PositionY"))),
                     _quantity(height, "m", "um"),
+                    seconds_of(_say(image, "AbsTime")),
                 )
             )
-    table = pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(["x", "y", "height"], float))
+    table = pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(["x", "y", "height", "acquired"], float))
     table["path"] = [str(file) for file in find(table.path.to_list())]
     return table, [f"{count} image(s) {why} left out" for why, count in sorted(left_out.items())]
 

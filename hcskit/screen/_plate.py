@@ -21,7 +21,7 @@ from hcskit.screen._labels import DIMS, SCHEMA_VERSION, Coordinate, PlateInfo
 __all__ = ["describe_plate", "make_plate", "max_projection", "screen_tree"]
 
 # What an export may say of a plate beside its labels; see `hcskit.readers.ImageIndex`.
-_MEASURED = ("exposure", "excitation", "emission", "position_x", "position_y", "elapsed")
+_MEASURED = ("exposure", "excitation", "emission", "position_x", "position_y", "elapsed", "acquired")
 
 
 def make_plate(info: PlateInfo, image: Any, present: Any, plate_map: pd.DataFrame | None = None) -> xr.Dataset:

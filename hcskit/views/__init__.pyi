@@ -2,7 +2,7 @@ from ._accessor import PlateAccessor
 from ._curve_tables import most_potent, response_label
 from ._curves import compare_responses, dose_response, response_drawing
 from ._drawing import Drawing, Layer
-from ._embedding import principal_components, profile_map
+from ._embedding import has_umap, neighbour_map, principal_components, profile_map
 from ._further import View, further_views
 from ._held_out import calibration, confusion
 from ._images import channel_colours, contrast_limits, field_rgb, jpeg, scale_bar
@@ -26,6 +26,7 @@ from ._style import (
     category_colours,
     format_concentration,
     format_ec50,
+    format_effective,
     format_interval,
     format_number,
     format_range,
@@ -65,17 +66,20 @@ __all__ = [
     "field_rgb",
     "format_concentration",
     "format_ec50",
+    "format_effective",
     "format_interval",
     "format_number",
     "format_range",
     "format_si",
     "format_unit",
     "further_views",
+    "has_umap",
     "illumination_map",
     "jpeg",
     "montage",
     "most_potent",
     "name_effects",
+    "neighbour_map",
     "notebook_plots",
     "overlay_saliency",
     "pace_curves",

@@ -115,6 +115,7 @@ def curve_tables(
     masked: pd.DataFrame | None = None,
     truth: pd.DataFrame | None = None,
     networks: bool = False,
+    effective: pd.DataFrame | None = None,
 ) -> CurveTables:
     """Gather what is drawn of some responses; those whose unit cannot be compared with the first's are left out."""
     rows = {key: responses.loc[[key]].iloc[0] for key in colours if key in responses.index}
@@ -134,8 +135,8 @@ def curve_tables(
         "lines": [line for one in series for line in one.line(curves)],
         "networks": [line for one in series for line in one.networks(points)] if networks else [],
         "bars": [(one.tested[0], bottom, one.tested[1], bottom, one.colour) for one in series],
-        "ends": [end for one in series for end in one.interval()],
-        "ec50": [place for one in series for place in one.ec50()],
+        "ends": [end for one in series for end in [*one.interval(), *one.further_intervals(effective)]],
+        "ec50": [place for one in series for place in [*one.ec50(), *one.further_places(effective)]],
         "truth": _true_places(truth, list(rows), base, bottom + _TRUTH_MARK * (top - bottom)),
     }
     return CurveTables(base, low, high, limits, layers, wells, crossed)
@@ -190,9 +191,25 @@ class _Series:
 
     def interval(self) -> list[tuple[float, float, float, float, int]]:
         """Return the interval of the EC50; it ends at the edges of the plot, at the latest."""
-        low, high = self.tested
-        ends = max(self.row["ec50_low"] * self.factor, low / 3), min(self.row["ec50_high"] * self.factor, high * 3)
-        return [(ends[0], self._half, ends[1], self._half, self.colour)] if self._located else []
+        return [self._end(self.row["ec50_low"], self.row["ec50_high"], self._half)] if self._located else []
+
+    def further_places(self, effective: pd.DataFrame | None) -> list[tuple[float, float, int]]:
+        """Return where the curve has gone another share of its way than half."""
+        found = self._effective(effective).to_dict("records")
+        return [(row["concentration"] * self.factor, row["response"], self.colour) for row in found]
+
+    def further_intervals(self, effective: pd.DataFrame | None) -> list[tuple[float, float, float, float, int]]:
+        found = self._effective(effective).to_dict("records")
+        return [self._end(row["low"], row["high"], row["response"]) for row in found]
+
+    def _effective(self, effective: pd.DataFrame | None) -> pd.DataFrame:
+        if effective is None or self.key not in effective.index:
+            return pd.DataFrame()
+        return effective.loc[[self.key]].iloc[:1].dropna(subset=["concentration"])
+
+    def _end(self, low: float, high: float, height: float) -> tuple[float, float, float, float, int]:
+        edges = self.tested[0] / 3, self.tested[1] * 3
+        return max(low * self.factor, edges[0]), height, min(high * self.factor, edges[1]), height, self.colour
 
     @property
     def _located(self) -> bool:

@@ -41,6 +41,7 @@ def compare_responses(
     masked: pd.DataFrame | None = None,
     truth: pd.DataFrame | None = None,
     networks: bool = False,
+    effective: pd.DataFrame | None = None,
     label: str | None = None,
 ) -> hv.Overlay:
     """Draw the responses to several compounds over one another.
@@ -64,6 +65,8 @@ def compare_responses(
         Known EC50s of a simulated plate (columns ``compound, ec50, concentration_unit``), marked by a triangle.
     networks : bool
         Draw what each network of an ensemble reads, as thin lines.
+    effective : pandas.DataFrame, optional
+        As `hcskit.response.effective_concentrations` returns it: marked on the curve as the EC50 is.
     label : str, optional
         Label of the response axis; by default what `response_label` says.
 
@@ -72,10 +75,17 @@ def compare_responses(
     holoviews.Overlay
         Of the same elements whatever is chosen. Concentrations are in mol/L, or g/L.
     """
-    drawing = response_drawing(
-        responses, points, curves, chosen, masked=masked, truth=truth, networks=networks, label=label
-    )
-    return drawing.view()
+    return response_drawing(
+        responses,
+        points,
+        curves,
+        chosen,
+        masked=masked,
+        truth=truth,
+        networks=networks,
+        effective=effective,
+        label=label,
+    ).view()
 
 
 def response_drawing(
@@ -87,12 +97,15 @@ def response_drawing(
     masked: pd.DataFrame | None = None,
     truth: pd.DataFrame | None = None,
     networks: bool = False,
+    effective: pd.DataFrame | None = None,
     label: str | None = None,
 ) -> Drawing:
     """Return what `compare_responses` draws, to be swapped in a figure; `chosen` may give each its colour's place."""
     if not isinstance(chosen, Mapping):
         chosen = {key: place % len(PALETTE) for place, key in enumerate(dict.fromkeys(chosen))}
-    tables = curve_tables(responses, points, curves, chosen, masked=masked, truth=truth, networks=networks)
+    tables = curve_tables(
+        responses, points, curves, chosen, masked=masked, truth=truth, networks=networks, effective=effective
+    )
     return _drawing(tables, label or response_label(points, [readout for _, readout in chosen]))
 
 

@@ -13,12 +13,14 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import pandas as pd
+from bokeh.models import BasicTicker, FixedTicker
 from bokeh.models.annotations import ColorBar
+from holoviews.plotting.util import process_cmap
 from pandas.api.types import is_numeric_dtype
 
 from hcskit.views._style import style
 
-__all__ = ["Drawing", "Layer"]
+__all__ = ["Drawing", "Layer", "colour_ticks"]
 
 _PATHS = (hv.Polygons, hv.Contours)
 _BOXES = {"left": "x0", "right": "x1", "bottom": "y0", "top": "y1"}
@@ -108,6 +110,10 @@ class Drawing:
         Ends of the colour scale.
     clabel : str
         Its label.
+    cticks : sequence of (float, str), optional
+        Its ticks with their names.
+    cmap : str, optional
+        The colours, where drawings of one kind differ in them.
     """
 
     layers: Sequence[Layer]
@@ -119,6 +125,8 @@ class Drawing:
     ylabel: str = ""
     clim: tuple[float, float] | None = None
     clabel: str = ""
+    cticks: Sequence[tuple[float, str]] | None = None
+    cmap: str | None = None
 
     def view(self, *further: Any, **options: Any) -> hv.Overlay:
         """Return the plot, with further elements and options."""
@@ -157,8 +165,25 @@ class Drawing:
                 and hasattr(renderer.glyph.fill_color.transform, "palette")
             }
             found += [(mapper, dict(zip(("low", "high"), self.clim, strict=True))) for mapper in mappers]
-            found += [(bar, {"title": self.clabel})] if bar is not None else []
+            found += [(mapper, {"palette": colours}) for mapper in mappers if (colours := self._colours(mapper))]
+            found += [(bar, {"title": self.clabel, **self._ticks(bar)})] if bar is not None else []
         return found
+
+    def _colours(self, mapper: Any) -> list[str]:
+        """Return the colours of this drawing, if they are not those of a figure's mapper."""
+        colours = [] if self.cmap is None else process_cmap(self.cmap, len(mapper.palette))
+        return [] if colours == list(mapper.palette) else colours
+
+    def _ticks(self, bar: ColorBar) -> dict[str, Any]:
+        """Return what changes of the ticks of a colour bar, if they are named here or were before."""
+        if self.cticks is not None:
+            return colour_ticks(self.cticks)
+        return {"ticker": BasicTicker(), "major_label_overrides": {}} if bar.major_label_overrides else {}
+
+
+def colour_ticks(ticks: Sequence[tuple[float, str]]) -> dict[str, Any]:
+    """Return the options of a colour bar with these ticks."""
+    return {"ticker": FixedTicker(ticks=[mark for mark, _ in ticks]), "major_label_overrides": dict(ticks)}
 
 
 def _ends(axis: Any, limits: tuple[float, float]) -> dict[str, float]:

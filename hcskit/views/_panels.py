@@ -11,9 +11,9 @@ import pandas as pd
 
 from hcskit.errors import InputError
 from hcskit.plate import PlateFormat, format_for, parse_well
-from hcskit.views._drawing import Drawing, Layer
-from hcskit.views._plate_tables import CORNERS, limits_of
-from hcskit.views._style import COLOUR_BAR, MUTED
+from hcskit.views._drawing import Drawing, Layer, colour_ticks
+from hcskit.views._plate_tables import CORNERS, decades, limits_of
+from hcskit.views._style import COLOUR_BAR, MUTED, format_number, format_si
 
 __all__ = ["panel_drawing", "plate_panels"]
 
@@ -56,9 +56,10 @@ def panel_drawing(
     *,
     label: str = "value",
     limits: tuple[float, float] | None = None,
+    unit: str = "",
     cmap: str = "viridis",
 ) -> Drawing:
-    """Return what `plate_panels` draws, to be swapped in a figure of the same colour map."""
+    """Return what `plate_panels` draws, to be swapped in a figure; `unit` as `plate_drawing` takes it."""
     if values.empty:
         raise InputError("there is no value to draw on the plates; expected a series, index plate and well")
     wells = {str(well): parse_well(str(well)) for well in values.index.get_level_values("well").unique()}
@@ -72,14 +73,16 @@ def panel_drawing(
     )
     x, y = at["x"].to_numpy() + column, at["y"].to_numpy() + row
     ends = limits if limits is not None else limits_of(table["value"])
+    ticks = decades(*ends, unit) if unit else None
+    told = [format_si(10**value, unit) if unit else format_number(value) for value in table["value"]]
     layers = [
         Layer(hv.Rectangles, _frames(corners, format), CORNERS, options={"color": "#8883", "line_color": None}),
         Layer(
             hv.Rectangles,
-            table.assign(x0=x, y0=y, x1=x + 1, y1=y + 1),
+            table.assign(x0=x, y0=y, x1=x + 1, y1=y + 1, text=told),
             CORNERS,
-            ["value", "plate", "well"],
-            {**_look(cmap, ends, label), "line_color": None},
+            ["value", "plate", "well", "text"],
+            {**_look(cmap, ends, label, ticks), "line_color": None},
             {"color": ("value", ends)},
         ),
         Layer(hv.Labels, _names(corners), ["x", "y"], ["name"], _NAMES),
@@ -92,6 +95,8 @@ def panel_drawing(
         ylim=(-_NAME * format.rows - 0.2, bottom + 0.3),
         clim=ends,
         clabel=label,
+        cticks=ticks,
+        cmap=cmap,
     )
 
 
@@ -112,15 +117,15 @@ _NAMES: dict[str, Any] = {
 }
 
 
-def _look(cmap: str, limits: tuple[float, float], label: str) -> dict[str, Any]:
+def _look(cmap: str, limits: tuple[float, float], label: str, ticks: Any) -> dict[str, Any]:
     return {
         "cmap": cmap,
         "clim": limits,
         "colorbar": True,
-        "colorbar_opts": COLOUR_BAR,
+        "colorbar_opts": COLOUR_BAR | (colour_ticks(ticks) if ticks else {}),
         "clabel": label,
         "tools": ["hover"],
-        "hover_tooltips": [("well", "@plate @well"), ("value", "@value{0.000}")],
+        "hover_tooltips": [("well", "@plate @well"), ("value", "@text")],
         "nonselection_alpha": 1,
     }
 

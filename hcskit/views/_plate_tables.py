@@ -10,13 +10,14 @@ import xarray as xr
 
 from hcskit.errors import InputError
 from hcskit.plate import FORMATS, PlateFormat, format_for, parse_well, row_name
-from hcskit.views._style import format_concentration, format_number
+from hcskit.views._style import format_concentration, format_number, format_si, log_ticks
 
 __all__ = [
     "CORNERS",
     "acquired_wells",
     "blank_wells",
     "control_marks",
+    "decades",
     "field_table",
     "limits_of",
     "plate_format",
@@ -135,3 +136,14 @@ def limits_of(values: pd.Series[Any]) -> tuple[float, float]:
         low, high = float(values.min()), float(values.max())
         return (low, high) if high > low else (low - 0.5, high + 0.5)
     return 0.0, 1.0
+
+
+def decades(low: float, high: float, unit: str) -> list[tuple[float, str]]:
+    """Return ticks of a scale of logarithms to the base of 10, with the amounts that they stand for.
+
+    Examples
+    --------
+    >>> decades(-9.2, -6.8, "M")
+    [(-9.0, '1 nM'), (-8.0, '10 nM'), (-7.0, '100 nM')]
+    """
+    return [(float(np.log10(mark)), format_si(mark, unit)) for mark, _ in log_ticks(10**low * 0.99, 10**high * 1.01)]

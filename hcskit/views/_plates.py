@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import holoviews as hv
@@ -10,19 +11,20 @@ import pandas as pd
 import xarray as xr
 
 from hcskit.plate import FORMATS, PlateFormat, row_name
-from hcskit.views._drawing import Drawing, Layer
+from hcskit.views._drawing import Drawing, Layer, colour_ticks
 from hcskit.views._plate_tables import (
     CORNERS,
     acquired_wells,
     blank_wells,
     control_marks,
+    decades,
     field_table,
     limits_of,
     plate_format,
     values_by_well,
     well_table,
 )
-from hcskit.views._style import COLOUR_BAR, INK, format_number
+from hcskit.views._style import COLOUR_BAR, INK, format_number, format_si
 
 __all__ = ["field_drawing", "field_heatmap", "plate_axes", "plate_drawing", "plate_heatmap"]
 
@@ -78,18 +80,26 @@ def plate_drawing(
     label: str = "value",
     limits: tuple[float, float] | None = None,
     log: bool = False,
+    unit: str = "",
     cmap: str = "viridis",
 ) -> Drawing:
-    """Return what `plate_heatmap` draws, to be swapped in a figure of the same colour map and kind of scale."""
+    """Return what `plate_heatmap` draws, to be swapped in a figure with the same `log`.
+
+    With a `unit`, the values are logarithms to the base of 10 of amounts in it, such as mol/L: on a scale of logarithms
+    their colours can be swapped for those of any other values.
+    """
     series = values_by_well(values)
     series = series.where(series > 0) if log else series
     format = plate_format(values, series, plate)
     table = well_table(series, plate)
+    if unit:
+        table["text"] = [format_si(10**value, unit) for value in table["value"]]
     ends = limits if limits is not None else limits_of(table["value"])
     known = set(table["well"])
     acquired = known if plate is None else acquired_wells(plate)
     hover = [("well", "@well"), ("treatment", "@treatment"), ("role", "@role"), ("value", "@text")]
-    measured = _coloured(ends, cmap, label, log=log) | {"line_width": 1, "hover_tooltips": hover}
+    ticks = decades(*ends, unit) if unit else None
+    measured = _coloured(ends, cmap, label, log=log, ticks=ticks) | {"line_width": 1, "hover_tooltips": hover}
     layers = [
         _blanks(blank_wells(format, skip=known | acquired), hatched=True),
         _blanks(blank_wells(format, skip=known, only=acquired), hatched=False),
@@ -104,7 +114,7 @@ def plate_drawing(
         _marks(plate, "negative_control", "circle"),
         _marks(plate, "positive_control", "triangle"),
     ]
-    return _on_plate(layers, format, ends, label)
+    return replace(_on_plate(layers, format, ends, label), cticks=ticks, cmap=cmap)
 
 
 def field_heatmap(
@@ -168,13 +178,15 @@ def field_drawing(quality: pd.DataFrame, plate: xr.Dataset, column: str = "focus
     return _on_plate(layers, format, limits, label or column)
 
 
-def _coloured(limits: tuple[float, float], cmap: str, label: str, *, log: bool = False) -> dict[str, Any]:
+def _coloured(
+    limits: tuple[float, float], cmap: str, label: str, *, log: bool = False, ticks: Any = None
+) -> dict[str, Any]:
     return {
         "cmap": cmap,
         "clim": limits,
         "cnorm": "log" if log else "linear",
         "colorbar": True,
-        "colorbar_opts": COLOUR_BAR,
+        "colorbar_opts": COLOUR_BAR | (colour_ticks(ticks) if ticks else {}),
         "clabel": label,
         "line_color": "white",
         "tools": ["hover"],

@@ -19,7 +19,12 @@ _MOST = 0.7  # of the colour, so that the cells stay visible
 
 
 def overlay_saliency(
-    plate: xr.Dataset, saliency: xr.DataArray, *, limit: float | None = None, limits: Any = None
+    plate: xr.Dataset,
+    saliency: xr.DataArray,
+    *,
+    limit: float | None = None,
+    limits: Any = None,
+    edge: int | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Draw a field in grey, and over it in orange what speaks for a phenotype, in blue what speaks against it.
 
@@ -34,11 +39,13 @@ def overlay_saliency(
         fields to compare them.
     limits : mapping, optional
         As `field_rgb` takes them; by default those of the plate.
+    edge : int, optional
+        Shrink the result to at most this many pixels.
 
     Returns
     -------
     numpy.ndarray
-        (y, x, 3), uint8, of the size of the field.
+        (y, x, 3), uint8.
 
     Examples
     --------
@@ -46,7 +53,7 @@ def overlay_saliency(
     >>> hv.RGB(overlay_saliency(plates["p1"], found[0]))  # doctest: +SKIP
     """
     well, field = str(saliency["well"].item()), int(saliency["field"].item())
-    image = field_rgb(plate, well, field, limits or contrast_limits(plate))
+    image = field_rgb(plate, well, field, limits or contrast_limits(plate), edge=edge)
     grey = (image @ _GREY)[..., np.newaxis]
     small = Image.fromarray(saliency.to_numpy().astype(np.float32))
     values = np.asarray(small.resize(image.shape[1::-1], Image.Resampling.BILINEAR))[..., np.newaxis]

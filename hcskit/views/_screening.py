@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import holoviews as hv
@@ -36,13 +38,16 @@ _NAMED = 24  # plates whose names find room below the axis
 _SIZE = {"width": 460, "height": 320, "show_grid": True, "gridstyle": {"xgrid_line_color": None}}
 
 
-def z_prime_by_plate(controls: pd.DataFrame) -> hv.Overlay:
-    """Draw the Z′-factor of each plate and readout, in the order of the plates; above the line the assay is excellent.
+def z_prime_by_plate(controls: pd.DataFrame, acquired: Mapping[str, float] | None = None) -> hv.Overlay:
+    """Draw the Z′-factor of each plate and readout, in the order of time; above the line the assay is excellent.
 
     Parameters
     ----------
     controls : pandas.DataFrame
         As `hcskit.assay.control_statistics` returns it. A Z′-factor below -1 is drawn at -1.
+    acquired : mapping of str to float, optional
+        When each plate was acquired, in seconds since 1970 (UTC). Where a plate's time is not known, plates are in the
+        order of the table, and the axis says so.
 
     Raises
     ------
@@ -53,6 +58,9 @@ def z_prime_by_plate(controls: pd.DataFrame) -> hv.Overlay:
     if known.empty:
         raise InputError("no plate has a Z′-factor: it needs two wells or more of either control")
     plates = list(dict.fromkeys(str(name) for name in controls["plate"]))
+    times = {name: time for name, time in (acquired or {}).items() if np.isfinite(time)}
+    timed = set(plates) <= set(times)
+    plates = sorted(plates, key=lambda name: times[name]) if timed else plates
     place = {name: number + 1 for number, name in enumerate(plates)}
     layers: list[Any] = [hv.HLines([_EXCELLENT]).opts(backend="bokeh", color=MUTED, line_dash="dotted", line_width=1.5)]
     colours = category_colours([str(name) for name in known["readout"]])
@@ -63,12 +71,13 @@ def z_prime_by_plate(controls: pd.DataFrame) -> hv.Overlay:
                 "z": rows["z_prime"].clip(lower=_WORST).to_numpy(),
                 "plate": rows["plate"].astype(str).to_numpy(),
                 "text": [format_number(value) for value in rows["z_prime"]],
+                "when": [_date(times.get(str(name))) for name in rows["plate"]],
             }
-        )
+        ).sort_values("place")
         look = {"backend": "bokeh", "color": colours[str(readout)]}
         layers.append(hv.Curve(table, "place", "z", label=str(readout)).opts(line_width=1.5, **look))
-        hover = [("plate", "@plate"), ("Z′", "@text")]
-        points = hv.Scatter(table, "place", ["z", "plate", "text"], label=str(readout))
+        hover = [("plate", "@plate"), ("Z′", "@text"), ("acquired", "@when")]
+        points = hv.Scatter(table, "place", ["z", "plate", "text", "when"], label=str(readout))
         layers.append(points.opts(size=8, line_color="white", tools=["hover"], hover_tooltips=hover, **look))
     few = len(plates) <= _NAMED
     ticks = [(number, name if len(name) < 14 else f"{name[:12]}…") for name, number in place.items()] if few else 8
@@ -76,7 +85,7 @@ def z_prime_by_plate(controls: pd.DataFrame) -> hv.Overlay:
         hv.Overlay(layers),
         title="",
         **_SIZE,
-        xlabel="plate" if few else "plate, in the order of the run",
+        xlabel=f"plate, in the order of {'acquisition' if timed else 'import: no time of acquisition is known'}",
         ylabel="Z′-factor",
         xlim=(0.5, len(plates) + 0.5),
         ylim=(min(0.0, float(known["z_prime"].clip(lower=_WORST).min())) - 0.08, 1.05),
@@ -84,6 +93,10 @@ def z_prime_by_plate(controls: pd.DataFrame) -> hv.Overlay:
         xrotation=40 if few and len(plates) > 6 else 0,
         legend_position="bottom_right",
     )
+
+
+def _date(seconds: float | None) -> str:
+    return "not known" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def replicate_pairs(points: pd.DataFrame, readout: str) -> hv.Overlay:

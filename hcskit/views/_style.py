@@ -23,6 +23,7 @@ __all__ = [
     "category_colours",
     "format_concentration",
     "format_ec50",
+    "format_effective",
     "format_interval",
     "format_number",
     "format_range",
@@ -212,6 +213,15 @@ def format_ec50(row: pd.Series[Any], interval: bool = True) -> str:
         return f"< {format_concentration(np.fmax(row['ec50_high'], row['tested_low']), unit)}"
     text, factor = format_concentration(row["ec50"], unit), _to(unit, row["ec50"])[0]
     return f"{text} ({format_interval(row['ec50_low'] * factor, row['ec50_high'] * factor)})" if interval else text
+
+
+def format_effective(row: pd.Series[Any]) -> str:
+    """Write one row of `hcskit.response.effective_concentrations`, as `format_ec50` writes an EC50."""
+    if row[["concentration", "low", "high"]].isna().all():
+        return "–"
+    named = row.rename({"concentration": "ec50", "low": "ec50_low", "high": "ec50_high"})
+    named["category"] = "active" if np.isfinite(row["concentration"]) else "outside the tested range"
+    return format_ec50(named)
 
 
 def log_ticks(low: float, high: float) -> list[tuple[float, str]]:

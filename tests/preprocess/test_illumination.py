@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from hcskit.errors import InputError
-from hcskit.preprocess import correct_illumination, estimate_illumination
+from hcskit.preprocess import correct_illumination, estimate_illumination, shrink_illumination
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.simulation import CHANNELS, DARK, PlateDesign, simulate_field, vignetting
 
@@ -138,3 +138,11 @@ def test_absent_fields_do_not_count(usual: xr.Dataset) -> None:
     xr.testing.assert_identical(estimate_illumination(holes), alone)
     with pytest.raises(InputError, match="plate P1 has no usable field"):
         estimate_illumination(holes.isel(well=absent))
+
+
+def test_smaller_images_are_corrected_by_a_smaller_illumination():
+    flat = np.broadcast_to(np.linspace(0.5, 1.5, 64), (1, 64, 64))
+    whole = xr.Dataset({"flat": (("channel", "y", "x"), flat), "dark": ("channel", [100.0])}, {"channel": ["DNA"]})
+    image = whole["flat"].coarsen(y=4, x=4).mean() * 1000 + 100
+    even = correct_illumination(image, shrink_illumination(whole, (16, 16)))
+    assert even.to_numpy() == pytest.approx(np.full((1, 16, 16), 1000.0), rel=0.02)

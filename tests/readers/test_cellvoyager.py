@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from unicodedata import normalize
@@ -189,6 +190,8 @@ def test_metadata(folder: Path) -> None:
     assert found.emission == {"DNA": 445, "Actin": 528}
     assert found.positions is not None
     assert found.positions.to_dict("index")[("C03", 2)] == pytest.approx({"x": 82.9, "y": 402.9})
+    assert found.acquired is not None
+    assert found.acquired[("C03", 2)] == datetime(2023, 9, 18, 11, 58, 44, 400000, tzinfo=UTC).timestamp()
     assert found.notes == ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -243,8 +244,26 @@ def test_metadata(version: str, tmp_path: Path) -> None:
     assert found.emission == {"DNA": 456, "Actin": 706}
     assert found.positions is not None
     assert found.positions.to_dict("index")[("C03", 2)] == {"x": 320, "y": -160}
+    assert found.acquired is not None
+    assert found.acquired[("C03", 2)] == datetime(2021, 3, 29, 20, 55, 28, 987000, tzinfo=UTC).timestamp()
     assert found.flatfield == {"DNA": Flatfield(((1.2,), (0.1, -0.02)), (9.5, 5.5), (0.05, 0.05))}
     assert found.notes == ()
+
+
+def test_the_time_of_a_field_is_that_of_its_first_image(edit: Callable[..., Path]) -> None:
+    (found,) = read_folder(edit("16:55:28.987", "15:55:28.987", 1))
+    assert found.acquired is not None
+    assert sorted(set(found.acquired - found.acquired.max())) == [-3600.0, 0.0]
+    coordinate = found.info().coordinates["acquired"]
+    assert (coordinate.dims, coordinate.unit) == (("well", "field"), "s")
+    assert np.nanmin(np.asarray(coordinate.values)) == found.acquired.min()
+
+
+@pytest.mark.parametrize("time", ["", "yesterday", "2021-03-29T16:55:28"])
+def test_a_time_that_is_none_is_not_guessed(edit: Callable[..., Path], time: str) -> None:
+    (found,) = read_folder(edit("2021-03-29T16:55:28.987-04:00", time))
+    assert found.acquired is None
+    assert "acquired" not in found.info().coordinates
 
 
 def test_the_real_export(shared_data: Path) -> None:

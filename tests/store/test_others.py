@@ -31,6 +31,7 @@ FULL = PlateInfo(
     coordinates={
         "exposure": Coordinate(("channel",), (0.1, np.nan), "s"),
         "position_x": Coordinate(("well", "field"), [[1.0, 2.0], [np.nan, 4.0], [5.0, 6.0]], "um"),
+        "acquired": Coordinate(("well", "field"), [[1617051328.987, 0.0], [np.nan, 4.0], [5.0, 6.0]], "s"),
     },
     flatfield={"GFP": Flatfield(((1.0,), (0.1, 0.0)), (260.0, 150.0), (0.002, 0.002))},
 )

@@ -170,3 +170,13 @@ def test_a_compound_of_which_no_well_is_left_is_refused(tables: tuple[pd.DataFra
     responses, points, curves = tables
     with pytest.raises(InputError, match="nothing to draw"):
         dose_response(responses, points[points["compound"] != "potent"], curves, "potent")
+
+
+def test_an_effective_concentration_is_marked_as_the_ec50_is(tables: tuple[pd.DataFrame, ...]) -> None:
+    row = {"concentration": 10.0, "low": 8.0, "high": np.inf, "response": 0.1}
+    effective = pd.DataFrame([row], index=pd.MultiIndex.from_tuples(KEYS[:1]))
+    found = layers(compare_responses(*tables, KEYS, effective=effective))
+    assert found["ec50"][["x", "value"]].to_numpy() == pytest.approx(np.array([[30e-9, 0.5], [10e-9, 0.1]]))
+    assert found["ends"][["x0", "y0", "x1"]].to_numpy()[1] == pytest.approx([8e-9, 0.1, 3e-6])
+    beyond = layers(compare_responses(*tables, KEYS, effective=effective.assign(concentration=np.nan)))
+    assert len(beyond["ec50"]) == len(beyond["ends"]) == 1

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from bokeh.models.annotations import ColorBar
 
 from hcskit.errors import InputError
-from hcskit.views import field_heatmap, plate_heatmap
+from hcskit.views import field_heatmap, plate_drawing, plate_heatmap
 
 
 def _layers(view):
@@ -107,3 +108,36 @@ def test_the_most_saturated_channel_counts(quality, plate):
     fields = _shown(list(field_heatmap(bright, plate, "saturation"))[1])
 
     assert (fields["value"] == 0.2).all()
+
+
+def _bar(figure):
+    return figure.select_one(ColorBar)
+
+
+def _mapper(figure):
+    return figure.renderers[2].glyph.fill_color.transform
+
+
+def test_amounts_are_drawn_on_a_scale_of_logarithms_with_their_unit():
+    doses = pd.Series({"A01": 1e-9, "A02": 3e-8, "A03": 1e-6})
+    drawing = plate_drawing(np.log10(doses), unit="M")
+    values = drawing.layers[2].data.set_index("well")
+    assert values["text"].tolist() == ["1 nM", "30 nM", "1 µM"]
+    assert values["value"].tolist() == pytest.approx([-9, np.log10(3e-8), -6])
+    names = {-9.0: "1 nM", -8.0: "10 nM", -7.0: "100 nM", -6.0: "1 µM"}
+    assert _bar(hv.render(drawing.view(), backend="bokeh")).major_label_overrides == pytest.approx(names)
+
+
+def test_a_swapped_plate_has_the_colours_and_ticks_of_its_own_quantity():
+    amounts = plate_drawing(pd.Series({"A01": -9.0, "A02": -6.0}), unit="M", label="concentration")
+    residuals = plate_drawing(pd.Series({"A01": -0.2, "A02": 0.2}), cmap="PuOr", label="residual")
+    figure = hv.render(amounts.view(), backend="bokeh")
+    new = hv.render(residuals.view(), backend="bokeh")
+    residuals.swap(figure)
+    assert list(_mapper(figure).palette) == list(_mapper(new).palette)
+    assert (_mapper(figure).low, _mapper(figure).high) == (-0.2, 0.2)
+    assert _bar(figure).major_label_overrides == {}
+    assert _bar(figure).title == "residual"
+    amounts.swap(figure)
+    assert set(_bar(figure).major_label_overrides.values()) == {"1 nM", "10 nM", "100 nM", "1 µM"}
+    assert _bar(figure).ticker.ticks == pytest.approx([-9, -8, -7, -6])

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import holoviews as hv
 import numpy as np
 import pandas as pd
 import pytest
 
 from hcskit.errors import InputError
-from hcskit.views import plate_panels, potency_effect, principal_components, profile_map, replicate_pairs
+from hcskit.views import (
+    has_umap,
+    neighbour_map,
+    plate_panels,
+    potency_effect,
+    principal_components,
+    profile_map,
+    replicate_pairs,
+)
 from hcskit.views import z_prime_by_plate as z_prime_view
 from tests.small_run import DOSES, HOSTILE
 
@@ -38,6 +47,20 @@ def test_the_factor_of_a_hopeless_plate_is_drawn_at_the_end_of_the_axis_and_told
     assert drawn["text"].tolist() == ["0.7", "−40"]
     with pytest.raises(InputError, match="two wells or more of either control"):
         z_prime_view(controls.assign(z_prime=np.nan))
+
+
+def test_plates_stand_in_the_order_of_their_acquisition_where_it_is_known() -> None:
+    controls = pd.DataFrame({"plate": ["P1", "P2", "P3"], "readout": "toxic", "z_prime": [0.7, 0.6, 0.5]})
+    times = {"P1": 86400.0 * 2, "P2": 86400.0 * 3, "P3": 86400.0}
+    view = z_prime_view(controls, times)
+    drawn = marks(view, "when")
+    assert drawn.sort_values("place")["plate"].tolist() == ["P3", "P1", "P2"]
+    assert drawn.set_index("plate")["when"]["P3"] == "1970-01-02 00:00 UTC"
+    label = hv.render(view, backend="bokeh").xaxis[0].axis_label
+    assert label == "plate, in the order of acquisition"
+    untimed = z_prime_view(controls, {"P1": 5.0, "P2": np.nan})
+    assert marks(untimed, "when").sort_values("place")["plate"].tolist() == ["P1", "P2", "P3"]
+    assert "in the order of import" in hv.render(untimed, backend="bokeh").xaxis[0].axis_label
 
 
 def test_replicates_are_paired_within_a_treatment_and_told_apart_by_plate() -> None:
@@ -82,3 +105,16 @@ def test_the_map_is_coloured_by_numbers_or_by_names() -> None:
     layers = {layer.label: len(layer) for layer in profile_map(profiles, names)}
     assert layers["a"] == 3
     assert sum(layers.values()) == 10
+
+
+def test_neighbours_stay_neighbours_or_the_package_is_named() -> None:
+    index = pd.MultiIndex.from_product([["P1"], [f"{row}{column:02d}" for row in "AB" for column in range(1, 13)]])
+    values = np.repeat([[0.0, 0.0], [9.0, 9.0]], 12, axis=0) + np.random.default_rng(0).normal(0, 0.1, (24, 2))
+    profiles = pd.DataFrame(values, index=index.set_names(["plate", "well"]), columns=["a", "b"])
+    if not has_umap():
+        with pytest.raises(InputError, match="pip install umap-learn"):
+            profile_map(profiles, pd.Series(dtype=object), method="umap")
+        return
+    places = neighbour_map(profiles).to_numpy()
+    near = np.linalg.norm(places[:, None] - places, axis=-1).argsort(axis=1)[:, 1]
+    assert ((near < 12) == (np.arange(24) < 12)).all()

@@ -9,7 +9,7 @@ The rest helps to read other programs' files, and refuses what would put an imag
 - files: `inside` (a name from an index becomes a path), `on_disk` (names in another spelling), `IMAGE_SUFFIXES`,
   `read_header`, `read_image`, `read_pixels`, `open_tiff`;
 - labels: `label`, `number`, `well_name`, `plate_size`, `distinct`, `only`;
-- places: `field_positions`, `strayed_fields`, `plane_distance`, `without_projections`;
+- places: `field_positions`, `field_times`, `strayed_fields`, `plane_distance`, `without_projections`;
 - plates that no name says: `plate_folder`, `plate_names`, `WellNumbers`; files of many images: `read_container`;
 - XML: `read_xml`, `parse_xml`; Zarr: `read_zarr_attributes`, `read_zarr_array`, `is_zarr_empty`.
 
@@ -27,10 +27,11 @@ from hcskit.readers.toolkit._labels import distinct, label, number, only, plate_
 from hcskit.readers.toolkit._metamorph import metamorph_properties
 from hcskit.readers.toolkit._paths import check_unlisted, inside, list_files, on_disk
 from hcskit.readers.toolkit._pattern import FilePattern
-from hcskit.readers.toolkit._places import field_positions, plane_distance, strayed_fields
+from hcskit.readers.toolkit._places import field_positions, field_times, plane_distance, strayed_fields
 from hcskit.readers.toolkit._projections import without_projections
 from hcskit.readers.toolkit._reader import Claim, Reader
 from hcskit.readers.toolkit._tiff import open_tiff
+from hcskit.readers.toolkit._times import seconds_of
 from hcskit.readers.toolkit._well_numbers import WellNumbers
 from hcskit.readers.toolkit._xml import parse_xml, read_xml
 from hcskit.readers.toolkit._zarr_json import (
@@ -61,6 +62,7 @@ __all__ = [
     "describe_bad_files",
     "distinct",
     "field_positions",
+    "field_times",
     "inside",
     "is_zarr_empty",
     "label",
@@ -82,6 +84,7 @@ __all__ = [
     "read_xml",
     "read_zarr_array",
     "read_zarr_attributes",
+    "seconds_of",
     "strayed_fields",
     "well_name",
     "without_projections",

@@ -52,6 +52,8 @@ class ImageIndex:
         Of a channel: seconds and nanometres.
     positions : pandas.DataFrame or None
         Index ``well, field``; ``x`` and ``y`` of the field's centre from the well's centre, in micrometre, y upwards.
+    acquired : pandas.Series or None
+        Index ``well, field``; when the field's first image was taken, in seconds since 1970 (UTC).
     flatfield : mapping of str to Flatfield
         The vendor's illumination profile of a channel.
     plate_map : pandas.DataFrame or None
@@ -85,6 +87,7 @@ class ImageIndex:
     excitation: Mapping[str, float] = field(default_factory=dict)
     emission: Mapping[str, float] = field(default_factory=dict)
     positions: pd.DataFrame | None = None
+    acquired: pd.Series | None = None
     flatfield: Mapping[str, Flatfield] = field(default_factory=dict)
     plate_map: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
@@ -268,6 +271,9 @@ class ImageIndex:
             for axis in ("x", "y"):
                 grid = every[axis].to_numpy(dtype=float).reshape(len(wells), len(fields))
                 found[f"position_{axis}"] = Coordinate(("well", "field"), grid.tolist(), "um")
+        if self.acquired is not None:
+            times_of = self.acquired.reindex(pd.MultiIndex.from_product([wells, fields])).to_numpy(dtype=float)
+            found["acquired"] = Coordinate(("well", "field"), times_of.reshape(len(wells), len(fields)).tolist(), "s")
         return found
 
 

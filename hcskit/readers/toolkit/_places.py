@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-__all__ = ["field_positions", "plane_distance", "strayed_fields"]
+__all__ = ["field_positions", "field_times", "plane_distance", "strayed_fields"]
 
 # The planes of a stack are as far apart as the drive puts them.
 _DRIVE_TOLERANCE = 0.1
@@ -16,6 +16,12 @@ def field_positions(images: pd.DataFrame) -> pd.DataFrame | None:
     """Return ``x`` and ``y`` of each well and field, if the images have them."""
     known = images.dropna(subset=["x", "y"])
     return None if known.empty else known.groupby(["well", "field"])[["x", "y"]].first()
+
+
+def field_times(images: pd.DataFrame) -> pd.Series | None:
+    """Return when the first image of each well and field was taken (column ``acquired``), if the images say it."""
+    known = images.dropna(subset=["acquired"])
+    return None if known.empty else known.groupby(["well", "field"])["acquired"].min()
 
 
 def strayed_fields(images: pd.DataFrame) -> list[str]:

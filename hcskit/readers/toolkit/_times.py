@@ -10,7 +10,7 @@ import pandas as pd
 
 from hcskit.errors import InputError, ReaderError
 
-__all__ = ["count_times", "parse_time"]
+__all__ = ["count_times", "parse_time", "seconds_of"]
 
 # 00d04h30m, 04h30m, 12h, 2636ms
 _DURATION = re.compile(r"(?:(\d+)d)?_?(?:(\d+)h)?_?(?:(\d+)m(?:in)?)?_?(?:(\d+)s(?:ec)?)?_?(?:(\d+)ms)?")
@@ -69,3 +69,18 @@ def count_times(times: pd.Series) -> tuple[pd.Series, dict[int, float]]:
     seconds = sorted(set(times))
     numbers = {time: number for number, time in enumerate(seconds, 1)}
     return times.map(numbers), {number: time - seconds[0] for time, number in numbers.items()}
+
+
+def seconds_of(text: str) -> float | None:
+    """Return the time of ISO 8601 in seconds since 1970 (UTC); None if it is not in this form, or names no zone.
+
+    Examples
+    --------
+    >>> seconds_of("1970-01-02T01:00:00.5+01:00"), seconds_of("yesterday"), seconds_of("1970-01-02T00:00:00")
+    (86400.5, None, None)
+    """
+    try:
+        time = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip()))
+    except ValueError:
+        return None
+    return None if time.tzinfo is None else time.timestamp()

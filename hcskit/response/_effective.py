@@ -1,0 +1,110 @@
+"""Effective concentrations on request: EC10, EC90 or any other, of compounds that have been fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from hcskit.errors import InputError
+from hcskit.response._fit import readout_limits
+from hcskit.response._result import HillFit
+from hcskit.response._tables import ResponseTables, fit_responses
+
+__all__ = ["effective_concentrations", "fit_compounds"]
+
+_COLUMNS = ("concentration", "low", "high", "response", "tested_low", "tested_high", "concentration_unit", "note")
+_SAME = 1e-6  # relative difference of two EC50s of one fit
+_OTHER_FIT = "the wells, fitted again, do not give the EC50 of the table: it was fitted with options of its own"
+
+
+def fit_compounds(
+    wells: pd.DataFrame, compounds: Iterable[str], *, by: Sequence[str] = (), level: float = 0.95
+) -> ResponseTables:
+    """Fit some compounds of a screen, as `fit_responses` fits them among all.
+
+    Parameters
+    ----------
+    wells : pandas.DataFrame
+        All wells of the screen, as `fit_responses` takes them.
+    compounds : iterable of str
+        Names of treatments.
+    by, level
+        As `fit_responses` takes them.
+
+    Raises
+    ------
+    InputError
+        As `fit_responses` does; also if none of the compounds is a treatment.
+    """
+    treated = wells["role"] == "treatment"
+    own = treated & wells["compound"].isin(list(compounds))
+    subset = wells[own | (~treated & wells["plate"].isin(wells["plate"][own].unique()))]
+    # What a value may be is told by the whole screen.
+    limits = {str(name): readout_limits(part.to_numpy()) for name, part in wells.groupby("readout")["value"]}
+    return fit_responses(subset, by=by, limits=limits, level=level)
+
+
+def effective_concentrations(
+    wells: pd.DataFrame, responses: pd.DataFrame, compounds: Iterable[str], share: float
+) -> pd.DataFrame:
+    """Return the concentration at which each response has gone a share of its way to the top, with its interval.
+
+    The compounds are fitted again, in milliseconds each: see `HillFit.effective_concentration`.
+
+    Parameters
+    ----------
+    wells : pandas.DataFrame
+        All wells of the screen, as `fit_responses` takes them.
+    responses : pandas.DataFrame
+        Their fits, index ``compound, readout``.
+    compounds : iterable of str
+        Names of compounds.
+    share : float
+        0.1 for the EC10.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index of `responses`; columns ``concentration, low, high, tested_low, tested_high`` in ``concentration_unit``,
+        ``response`` in the unit of the readout, and ``note``. Outside the tested range the concentration is NaN and the
+        interval has one end only: (low, inf) or (0, high). Without an effect all are NaN; so they are, and the note
+        says why, where `responses` was fitted with other options.
+
+    Raises
+    ------
+    InputError
+        If the share is not between 0 and 1.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"share {share:g} of the effect; expected a number between 0 and 1, such as 0.1 for EC10")
+    treated = set(wells["compound"][wells["role"] == "treatment"])
+    names = [name for name in dict.fromkeys(compounds) if name in treated]
+    by = [str(name) for name in responses.index.names[2:]]
+    if not names:
+        return pd.DataFrame(columns=list(_COLUMNS), index=responses.index[:0])
+    level = float(responses["level"].iloc[0]) if "level" in responses else 0.95
+    fitted = fit_compounds(wells, names, by=by, level=level)
+    keys = [key for key in fitted.fits if key in responses.index]
+    rows = []
+    for key in keys:
+        fit, told = fitted.fits[key], responses.loc[[key]].iloc[0]
+        same = np.isclose(fit.ec50, float(told["ec50"]), rtol=_SAME, atol=0, equal_nan=True)
+        place = _place(fit, share) if same else (np.nan,) * 4
+        unit = fitted.responses.loc[[key]].iloc[0]["concentration_unit"]
+        rows.append((*place, fit.tested_low, fit.tested_high, unit, "" if same else _OTHER_FIT))
+    return pd.DataFrame(
+        rows, columns=list(_COLUMNS), index=pd.MultiIndex.from_tuples(keys, names=responses.index.names)
+    )
+
+
+def _place(fit: HillFit, share: float) -> tuple[float, float, float, float]:
+    """Return concentration, interval and response; outside the tested range the interval has one end only."""
+    place, low, high = fit.effective_concentration(share)
+    if np.isnan(place) and not np.isnan([low, high]).any():
+        with np.errstate(divide="ignore"):
+            above = np.log(low) + np.log(high) > np.log(fit.tested_low) + np.log(fit.tested_high)
+        low, high = (low, np.inf) if above else (0.0, high)
+    response = float(fit.curve([place])[0]) if np.isfinite(place) else np.nan
+    return place, low, high, response
