@@ -104,14 +104,6 @@ class Stopwatch:
         self.page.wait_for_timeout(1000)  # until the server rests
         return passed, self._spent() - before
 
-    def pane(self, hint: str) -> Any:
-        """Return the pane of HTML that shows a hint now."""
-        return self.page.get_by_text(hint).first.evaluate_handle("(one) => one.getRootNode()")
-
-    def wait(self, pane: Any, condition: str) -> None:
-        """Wait until a condition holds of a pane, at the next picture of the browser."""
-        self.page.wait_for_function(f"(pane) => {condition}", arg=pane, polling="raf", timeout=120_000)
-
     def tell(self, what: str, times: list[tuple[float, float]]) -> None:
         """Print the median."""
         passed, spent = (1000 * statistics.median(own) for own in zip(*times, strict=True))
@@ -138,30 +130,27 @@ def dashboard(folder: Path, executable: str) -> None:
                 watch.page.context.close()
         watch.tell("first view, by the first visitor", first[:1])
         watch.tell("first view, by a further visitor", first[1:])
-        legend, images = watch.pane("Select compounds in the table"), watch.pane("Select a well on the plate")
-        watch.tell("a selected compound: its curve", [_compound(watch, legend, place) for place in range(TIMES)])
-        watch.tell("a tapped well: its images", [_well(watch, images, place) for place in range(TIMES)])
+        watch.tell("a selected compound: its curve", [_compound(watch, place) for place in range(TIMES)])
+        watch.tell("a tapped well: its images", [_well(watch, place) for place in range(TIMES)])
         print(f"memory of the server: {server.memory_info().rss / 1e6:.0f} MB", flush=True)
         browser.close()
         process.terminate()
 
 
-def _compound(watch: Stopwatch, legend: Any, place: int) -> tuple[float, float]:
+def _compound(watch: Stopwatch, place: int) -> tuple[float, float]:
     """Select one more compound of the table."""
     row = watch.page.locator(".tabulator-row").nth(place)
     name = row.locator("[tabulator-field=compound]").inner_text()
-    return watch.show(row.locator("input").click, lambda: watch.wait(legend, f"pane.textContent.includes('{name}')"))
+    return watch.show(row.locator("input").click, watch.page.locator("ul.legend li", has_text=name).wait_for)
 
 
-def _well(watch: Stopwatch, images: Any, place: int) -> tuple[float, float]:
+def _well(watch: Stopwatch, place: int) -> tuple[float, float]:
     """Tap a treated well that has images, when none is shown."""
-    there = watch.page.evaluate(_WHERE, place)
+    images, there = watch.page.locator("figure.well img").first, watch.page.evaluate(_WHERE, place)
     watch.page.mouse.click(*watch.page.evaluate(_WHERE, -2))  # a control, which has no image
-    watch.wait(images, "!pane.querySelector('figure.well img')")
+    images.wait_for(state="detached")
     watch.page.wait_for_timeout(500)
-    return watch.show(
-        lambda: watch.page.mouse.click(*there), lambda: watch.wait(images, "pane.querySelector('figure.well img')")
-    )
+    return watch.show(lambda: watch.page.mouse.click(*there), images.wait_for)
 
 
 #: Finds where on the screen a well is, counted from the first that is treated.
