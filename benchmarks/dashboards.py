@@ -95,14 +95,22 @@ class Stopwatch:
     def __init__(self, page: Page, server: psutil.Process) -> None:
         self.page, self.server = page, server
 
-    def show(self, act: Callable[[], object], shown: str) -> tuple[float, float]:
-        """Return the seconds until a condition of JavaScript holds, and those of the server's processor."""
+    def show(self, act: Callable[[], object], shown: Callable[[], object]) -> tuple[float, float]:
+        """Return the seconds until what `act` does is shown, and those of the server's processor."""
         before, start = self._spent(), time.perf_counter()
         act()
-        self.page.wait_for_function(f"() => {{ {_DEEP} return {shown} }}", polling=20, timeout=120_000)
+        shown()
         passed = time.perf_counter() - start
-        self.page.wait_for_timeout(200)  # until the server rests
+        self.page.wait_for_timeout(1000)  # until the server rests
         return passed, self._spent() - before
+
+    def pane(self, hint: str) -> Any:
+        """Return the pane of HTML that shows a hint now."""
+        return self.page.get_by_text(hint).first.evaluate_handle("(one) => one.getRootNode()")
+
+    def wait(self, pane: Any, condition: str) -> None:
+        """Wait until a condition holds of a pane, at the next picture of the browser."""
+        self.page.wait_for_function(f"(pane) => {condition}", arg=pane, polling="raf", timeout=120_000)
 
     def tell(self, what: str, times: list[tuple[float, float]]) -> None:
         """Print the median."""
@@ -114,13 +122,6 @@ class Stopwatch:
         return times.user + times.system
 
 
-#: Finds what matches a selector, also inside the shadows that Bokeh draws in.
-_DEEP = """
-const all = (selector, root = document) => [...root.querySelectorAll(selector),
-  ...[...root.querySelectorAll('*')].flatMap((one) => one.shadowRoot ? all(selector, one.shadowRoot) : [])];
-"""
-
-
 def dashboard(folder: Path, executable: str) -> None:
     """Serve the screen, and look at it."""
     command = [sys.executable, "-c", "from hcskit.cli import main; main()", "dashboard", str(folder)]
@@ -129,35 +130,38 @@ def dashboard(folder: Path, executable: str) -> None:
         url, server = process.stdout.readline().split()[-1], psutil.Process(process.pid)
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         first = []
-        for _ in range(4):
+        for place in range(4):
             watch = Stopwatch(browser.new_page(viewport={"width": 1280, "height": 900}), server)
-            first.append(watch.show(lambda page=watch.page: page.goto(url), "all('.tabulator-row').length > 3"))
+            rows = watch.page.locator(".tabulator-row").first
+            first.append(watch.show(lambda page=watch.page: page.goto(url), rows.wait_for))
+            if place < 3:
+                watch.page.context.close()
         watch.tell("first view, by the first visitor", first[:1])
         watch.tell("first view, by a further visitor", first[1:])
-        watch.tell("a selected compound: its curve", [_compound(watch, place) for place in range(TIMES)])
-        watch.tell("a tapped well: its images", [_well(watch, place) for place in range(TIMES)])
+        legend, images = watch.pane("Select compounds in the table"), watch.pane("Select a well on the plate")
+        watch.tell("a selected compound: its curve", [_compound(watch, legend, place) for place in range(TIMES)])
+        watch.tell("a tapped well: its images", [_well(watch, images, place) for place in range(TIMES)])
         print(f"memory of the server: {server.memory_info().rss / 1e6:.0f} MB", flush=True)
         browser.close()
         process.terminate()
 
 
-def _compound(watch: Stopwatch, place: int) -> tuple[float, float]:
+def _compound(watch: Stopwatch, legend: Any, place: int) -> tuple[float, float]:
     """Select one more compound of the table."""
     row = watch.page.locator(".tabulator-row").nth(place)
     name = row.locator("[tabulator-field=compound]").inner_text()
-    return watch.show(
-        row.locator("input").click, f"all('ul.legend li').some((one) => one.innerText.includes('{name}'))"
-    )
+    return watch.show(row.locator("input").click, lambda: watch.wait(legend, f"pane.textContent.includes('{name}')"))
 
 
-def _well(watch: Stopwatch, place: int) -> tuple[float, float]:
+def _well(watch: Stopwatch, images: Any, place: int) -> tuple[float, float]:
     """Tap a treated well that has images, when none is shown."""
-    images = "all('figure.well img').length"
     there = watch.page.evaluate(_WHERE, place)
     watch.page.mouse.click(*watch.page.evaluate(_WHERE, -2))  # a control, which has no image
-    watch.page.wait_for_function(f"() => {{ {_DEEP} return !{images} }}")
+    watch.wait(images, "!pane.querySelector('figure.well img')")
     watch.page.wait_for_timeout(500)
-    return watch.show(lambda: watch.page.mouse.click(*there), images)
+    return watch.show(
+        lambda: watch.page.mouse.click(*there), lambda: watch.wait(images, "pane.querySelector('figure.well img')")
+    )
 
 
 #: Finds where on the screen a well is, counted from the first that is treated.
@@ -183,10 +187,10 @@ def report(folder: Path, executable: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        start = time.perf_counter()
+        began = time.perf_counter()
         page.goto(path.as_uri())
         page.locator(".bk-Figure").first.wait_for()
-        print(f"report: opened in {time.perf_counter() - start:.2f} s")
+        print(f"report: opened in {time.perf_counter() - began:.2f} s")
         browser.close()
 
 

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import psutil
+from distributed.protocol.pickle import dumps
 
 import hcskit
 from hcskit.cluster import Cluster, ClusterConfig, _jobs, open_cluster, run_jobs
@@ -49,10 +49,10 @@ def sent_by_steps() -> None:
     sizes: list[int] = []
 
     def caught(cluster: Cluster, jobs: Sequence[Callable[[], Any]], *others: Any) -> list[Any]:
-        sizes.extend(len(cloudpickle.dumps(job)) for job in jobs)
+        sizes.extend(len(dumps(job)) for job in jobs)  # type: ignore[no-untyped-call]
         return run_jobs(cluster, jobs, *others)
 
-    _jobs.run_jobs = caught
+    setattr(_jobs, "run_jobs", caught)  # noqa: B010 - of another type
     with tempfile.TemporaryDirectory() as folder, open_cluster(ClusterConfig(cores=1)) as cluster:
         run, model = Path(folder, "run"), Path(folder, "model")
         export = simulate(Path(folder, "export"), SMALL, seed=1)
@@ -79,7 +79,8 @@ def plates_through(count: int) -> None:
     """Put plates through a scheduler, and print what it cost this process."""
     process = psutil.Process()
     with open_cluster(ClusterConfig(cores=4)) as cluster:
-        scheduler: Any = cluster.client.cluster.scheduler
+        client: Any = cluster.client
+        scheduler = client.cluster.scheduler
         most, over = [0], threading.Event()
 
         def watch() -> None:

@@ -33,19 +33,18 @@ import psutil
 
 import hcskit
 from hcskit.cluster import Cluster, ClusterConfig, open_cluster
-from hcskit.pipeline import run_pipeline
+from hcskit.pipeline import Pipeline, run_pipeline
 from hcskit.recipe import Recipe
 from hcskit.results import RunRecord
 from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, dilution_series, simulate
 
 #: Of each kind of plate: how many wells are treated by how many compounds at ten doses, and how many such plates.
-MIX = {"small, known model": (1, 8), "96 wells, known model": (8, 4), "96 wells, trained": (8, 1)}
+MIX = {"12 wells, known model": (1, 2), "96 wells, known model": (9, 2), "96 wells, trained": (9, 1)}
 DAY = 86_400
 RECIPE = {
     "data": {"crop": 64, "crops_per_field": 2},
     "model": {"scales": 2, "features": 16, "hidden": 16},
     "optimiser": {"epochs": 8, "batch": 16},
-    "split": {"validation": 0},
 }
 QUIET: dict[str, Any] = {"say": lambda _: None}
 
@@ -61,10 +60,11 @@ def design(name: str, compounds: int, doses: int = 10, fields: int = 1) -> Plate
 
 @dataclass
 class Cost:
-    """Seconds by the clock, and of processor time."""
+    """Seconds by the clock, and of processor time; peak memory in bytes."""
 
     seconds: float = 0.0
     processor: float = 0.0
+    memory: float = 0.0
     _seen: dict[int, float] = field(default_factory=dict)
 
 
@@ -99,17 +99,18 @@ def measured() -> Iterator[Cost]:
         cost.processor = sum(seen - before.get(pid, 0.0) for pid, seen in cost._seen.items())
 
 
-def steps_of(run: Path) -> dict[str, Any]:
+def screened(exports: list[SimulatedPlate], model: Path, run: Path) -> dict[str, Cost]:
+    """Run the pipeline of a known model over plates, step after step, and return the cost of each."""
+    given = {"source": [str(one.images) for one in exports], "plate_map": str(exports[0].plate_map)}
+    costs = {}
+    for step in Pipeline.open("predict_screen").notebooks:
+        with measured() as costs[step.name]:
+            run_pipeline("predict_screen", {**given, "model": str(model)}, run, last=step.name, **QUIET)
     record = RunRecord.read(run)
     assert record is not None
-    return {step.name: step for step in record.steps}
-
-
-def screened(exports: list[SimulatedPlate], model: Path, run: Path) -> dict[str, Any]:
-    """Run the pipeline of a known model over plates, and return its steps."""
-    given = {"source": [str(one.images) for one in exports], "plate_map": str(exports[0].plate_map)}
-    run_pipeline("predict_screen", {**given, "model": str(model), "allow_missing": True}, run, **QUIET)
-    return steps_of(run)
+    for done in record.steps:
+        costs[done.name].memory = done.peak_memory_bytes or 0
+    return costs
 
 
 def table(title: str, columns: dict[str, dict[str, float]]) -> None:
@@ -139,7 +140,10 @@ class Bench:
 
     def mix(self) -> None:
         """Print plates a day a core for the mix."""
-        plates = {what: self.plates(what[:2], count, compounds) for what, (compounds, count) in MIX.items()}
+        plates = {
+            what: self.plates(f"mix{number}-", count, compounds)
+            for number, (what, (compounds, count)) in enumerate(MIX.items())
+        }
         recipe = self.folder / "recipe.yaml"
         Recipe.model_validate(RECIPE).to_yaml(recipe)
         costs: dict[str, Cost] = {}
@@ -147,11 +151,11 @@ class Bench:
             with measured() as costs[what]:
                 for number, one in enumerate(exports):
                     run = self.folder / f"run {what} {number}"
+                    given = {"source": str(one.images), "plate_map": str(one.plate_map)}
                     if "trained" in what:
-                        given = {"source": str(one.images), "plate_map": str(one.plate_map), "recipe": str(recipe)}
-                        run_pipeline("dose_response", given, run, **QUIET)
+                        run_pipeline("dose_response", given | {"recipe": str(recipe)}, run, **QUIET)
                     else:
-                        screened([one], self.model, run)
+                        run_pipeline("predict_screen", given | {"model": str(self.model)}, run, **QUIET)
         for what, cost in costs.items():
             count = MIX[what][1]
             each = f"{cost.seconds / count:.1f} s and {cost.processor / count:.1f} s of a core each"
@@ -161,39 +165,37 @@ class Bench:
 
     def overhead(self) -> None:
         """Print what small plates cost, together and one by one."""
-        exports = self.plates("small", 20, 1)
+        exports = self.plates("small", 20, 1, doses=2)
         together = screened(exports, self.model, self.folder / "together")
-        with measured() as cost:
-            again = [screened([one], self.model, self.folder / f"alone{n}") for n, one in enumerate(exports[:5])]
-        alone: dict[str, float] = defaultdict(float)
-        for steps in again:
-            for name, step in steps.items():
-                alone[name] += step.seconds / len(again)
-        one = {name: step.seconds / len(exports) for name, step in together.items()}
-        for column in (one, alone):
+        alone = screened(exports[:1], self.model, self.folder / "alone")
+        columns = {}
+        for what, costs, count in (("20 plates in a run", together, 20), ("one", alone, 1)):
+            columns[f"{what}: seconds"] = {name: one.seconds / count for name, one in costs.items()}
+            columns[f"{what}: processor"] = {name: one.processor / count for name, one in costs.items()}
+        for column in columns.values():
             column["all"] = sum(column.values())
-        table("seconds a plate of 12 wells", {"20 plates in a run": one, "a run each": dict(alone)})
-        print(f"a run each: {cost.seconds / 5:.1f} s by the clock, {cost.processor / 5:.1f} s of processor time")
+        table("a plate of 6 wells, seconds", columns)
 
     def sizes(self) -> None:
         """Print the seconds of each step by the size of the plate."""
         columns = {}
         for wells, compounds in ((96, 9), (384, 37)):
-            steps = screened(self.plates(f"wells{wells}", 1, compounds), self.model, self.folder / f"run{wells}")
-            columns[f"{wells} wells"] = {name: step.seconds for name, step in steps.items()}
-        table("seconds a plate", columns)
+            costs = screened(self.plates(f"wells{wells}", 1, compounds), self.model, self.folder / f"run{wells}")
+            columns[f"{wells} wells: seconds"] = {name: one.seconds for name, one in costs.items()}
+            columns[f"{wells} wells: processor"] = {name: one.processor for name, one in costs.items()}
+        table("a plate, seconds", columns)
 
     def memory(self) -> None:
         """Print the peak memory of each step by the size of the plate."""
         columns = {}
         for wells, compounds in ((48, 4), (1536, 152)):
-            steps = screened(self.plates(f"peak{wells}", 1, compounds), self.model, self.folder / f"peak-run{wells}")
-            columns[f"{wells} wells"] = {name: step.peak_memory_bytes / 1e9 for name, step in steps.items()}
+            costs = screened(self.plates(f"peak{wells}", 1, compounds), self.model, self.folder / f"peak-run{wells}")
+            columns[f"{wells} wells"] = {name: one.memory / 1e9 for name, one in costs.items()}
         table("peak memory, GB", columns)
 
     def workers(self) -> None:
         """Print what a second worker gains."""
-        exports = self.plates("wide", 2, 20, fields=2)
+        exports = self.plates("wide", 2, 9)
         took: dict[str, dict[str, float]] = defaultdict(dict)
         with open_cluster(ClusterConfig(workers=2, cores=1)) as two:
             cluster = two
@@ -201,13 +203,13 @@ class Bench:
                 if count == 1:
                     two.client.retire_workers(list(two.client.scheduler_info()["workers"])[:1])
                     cluster = Cluster(two.client, two.config.model_copy(update={"workers": 1}))
-                for turn in range(3):
+                for turn in range(2):
                     for name, seconds in self._verbs(exports, cluster, self.folder / f"wide{count}-{turn}").items():
                         took[f"{count} workers, round {turn + 1}"][name] = seconds
         table("seconds of each step", took)
         for name in ("import", "quality", "predict"):
-            best = {n: min(took[f"{n} workers, round {turn}"][name] for turn in (2, 3)) for n in (1, 2)}
-            print(f"{name}: {best[1] / best[2]:.2f} ×")
+            warm = {n: took[f"{n} workers, round 2"][name] for n in (1, 2)}
+            print(f"{name}: {warm[1] / warm[2]:.2f} ×")
 
     def _verbs(self, exports: list[SimulatedPlate], cluster: Cluster, run: Path) -> dict[str, float]:
         options: dict[str, Any] = {**QUIET, "progress": False, "cluster": cluster}

@@ -113,6 +113,8 @@ def predict(
     if aside.allowed:
         take_back(aside.screen, aside.step)
     images, trained = _open(data, model, out, standardise)
+    if not aside.allowed:
+        predictable_fields(images, trained.card)  # what does not fit is refused before hours of work
     for doubt in trained.card.doubts:
         say(doubt)
     keys = prediction_keys(data, out, images, trained.card)
@@ -120,14 +122,13 @@ def predict(
     for plate in kept:
         say(f"plate {plate}: predictions as before: nothing has changed")
     found = dict(kept)
-    if todo := [name for name in plates_of(images) if name not in kept]:
+    plates = plates_of(images) if aside.allowed else _with_fields(images)
+    if todo := [name for name in plates if name not in kept]:
         with open_site(data, images, trained, cluster, progress) as site:
-            read = site.each(todo, partial(_read, aside=aside, say=say))
-            found |= {name: one for name, one in zip(todo, read, strict=True) if one is not None}
+            each = site.each(todo, lambda name, own: aside.attempt(name, partial(_read, name, own)))
+            found |= {name: one for name, one in zip(todo, each, strict=True) if one is not None}
             if found and out is not None and (first := min(found)) in todo:
                 found[first] = _with_examples(first, site, found[first])
-    if not found and not aside.reasons:
-        predictable_fields(images, trained.card)  # says why
     aside.write(len(found), say)
     if isinstance(images, ScreenData):
         images = ScreenData({name: plate for name, plate in images.plates.items() if name not in aside.reasons})
@@ -202,6 +203,7 @@ def embed(
         As `predict` does.
     """
     images, trained = _open(data, model, out, standardise)
+    predictable_fields(images, trained.card)  # what does not fit is refused before hours of work
 
     def describe(name: str, site: Site) -> tuple[pd.DataFrame, pd.DataFrame]:
         fields = predictable_fields(one_plate(images, name), trained.card)
@@ -213,7 +215,7 @@ def embed(
         )
 
     with open_site(data, images, trained, cluster, progress) as site:
-        found = site.each(plates_of(images), describe)
+        found = site.each(_with_fields(images), describe)
     fields, profiles = (pd.concat([each[kind] for each in found]) for kind in (0, 1))
     if out is not None and isinstance(images, ScreenData):
         for table, own in ((FIELD_PROFILES, fields), (PROFILES, profiles)):
@@ -228,17 +230,15 @@ def _beside(out: str | Path | None, data: str | Path | LabelledData) -> bool:
     return out is not None and isinstance(data, str | Path) and Path(out).resolve() == Path(data).resolve()
 
 
-def _read(name: str, site: Site, *, aside: Aside, say: Callable[[str], object]) -> Predictions | None:
-    """Read a plate; nothing of one that is set aside, or has no usable field."""
-    images = one_plate(site.images, name)
-    if not aside.allowed and isinstance(images, ScreenData) and field_table(images.plates[name]).empty:
-        say(f"plate {name}: no field is read, as the quality step excluded all")
-        return None
-    return aside.attempt(name, partial(_read_plate, site, images))
+def _with_fields(images: LabelledData) -> list[str]:
+    """Return the names of the plates that have a usable field."""
+    if not isinstance(images, ScreenData):
+        return plates_of(images)
+    return [name for name, plate in images.plates.items() if len(field_table(plate))]
 
 
-def _read_plate(site: Site, images: LabelledData) -> Predictions:
-    card = site.trained.card
+def _read(name: str, site: Site) -> Predictions:
+    images, card = one_plate(site.images, name), site.trained.card
     fields = predictable_fields(images, card)
     light = measure_fields(site, untreated_fields(fields, card))
     found = apply_to_fields(site, reading_network, fields, standards(light, card))

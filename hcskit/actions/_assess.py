@@ -152,7 +152,7 @@ def _plate(place: _Place) -> xr.Dataset:
     return _for_threads(plate.drop_vars("excluded", errors="ignore"))
 
 
-@lru_cache(maxsize=_OPEN)
+@lru_cache(maxsize=2)  # as large as the images of a field
 def _illumination(place: _Place) -> xr.Dataset:
     return _for_threads(read_illumination(place.screen, [place.plate]).sel(plate=place.plate))
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from hcskit.actions._import import import_plates
 from hcskit.cluster import AnyCluster
-from hcskit.readers import JoinBy, join_measurements, read_folder
+from hcskit.readers import JoinBy, join_measurements, only_time, read_folder
 
 __all__ = ["join_plates"]
 
@@ -24,6 +24,7 @@ def join_plates(
     reader: str | Path | None = None,
     plate: str | None = None,
     channels: Sequence[str] | None = None,
+    time: int | str | None = None,
     wells: Collection[str] | None = None,
     allow_missing: bool = False,
     replace_plate_map: bool = False,
@@ -46,6 +47,8 @@ def join_plates(
         folder follow those of the one before.
     plate : str, optional
         What to call the plate, where the folders do not agree on it; each then holds one.
+    time : int or str, optional
+        Import one time point of the joined plate only: its number, or the ``"last"``.
     reader, channels, wells, allow_missing, replace_plate_map, follow_links, summary, cluster, say, progress
         As `import_plates` takes them.
 
@@ -64,8 +67,9 @@ def join_plates(
         export = read_folder(source, reader, plate, screen, channels, follow_links=follow_links)
         say(export.describe())
         found.append(export)
+    joined = join_measurements(found, by)
     return import_plates(
-        join_measurements(found, by),
+        joined if time is None else [only_time(index, time) for index in joined],
         screen,
         plate_map,
         wells=wells,

@@ -82,9 +82,10 @@ def followed(
 
 
 def pane(title: str, content: Any) -> pn.Column:
-    """Return a pane with a title."""
+    """Return a pane with a title, which is its class as well."""
     head = html(f"<h2 style='font-size:15px;margin:0'>{title}</h2>")
-    return pn.Column(head, content, styles=_PANE, margin=5, sizing_mode="stretch_both")
+    named = [title.lower().replace(" ", "-")]
+    return pn.Column(head, content, styles=_PANE, css_classes=named, margin=5, sizing_mode="stretch_both")
 
 
 def rows(*panes: list[Any]) -> pn.Column:

@@ -22,6 +22,7 @@ _IMPORT_OPTIONS = (
     ),
     click.option("--plate", help="What to call the plate. Default: as the export does."),
     click.option("--channels", help="Import only these channels, such as DNA,Actin; all must have one size."),
+    click.option("--time", help="Import only one time point: its number, or last."),
     click.option(
         "--allow-missing",
         is_flag=True,
@@ -46,7 +47,6 @@ def _import_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command("import")
 @click.argument("source", type=FILE)
 @click.argument("screen", type=FILE)
-@click.option("--time", help="Import only one time point: its number, or last.")
 @_import_options
 def import_(source: Path, screen: Path, **options: Any) -> None:
     """Import the images of a SOURCE folder into a SCREEN, as OME-Zarr plates."""

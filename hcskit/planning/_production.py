@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -187,25 +187,8 @@ def plan_production(
     if not folders:
         raise InputError("a plan needs the folder of an earlier run, whose record says what its steps cost")
     sizes = [PlateSize.of(folder) for folder in folders]
-    measured = [_measured(folder) for folder in folders]
-    names = [step for step in measured[0].index if all(step in each.index for each in measured)]
-    if not names:
-        raise InputError(f"no step was done in each of {', '.join(map(str, folders))}; give runs of one pipeline")
     wanted = replace(sizes[0], **(size or {}))
-    costs = pd.DataFrame(
-        {
-            quantity: [
-                _predicted(
-                    [one.grows(step) for one in sizes],
-                    [float(each.loc[step, quantity]) for each in measured],
-                    wanted.grows(step),
-                )
-                for step in names
-            ]
-            for quantity in _QUANTITIES
-        },
-        pd.Index(names, name="step"),
-    )
+    costs = _costs(folders, sizes, wanted)
     plate = costs.sum()
     counts = {"well": 1 / wanted.wells, "plate": 1.0, "experiment": float(plates)}
     if plates_a_day is not None:
@@ -224,6 +207,26 @@ def plan_production(
         plates_a_day,
         quota,
     )
+
+
+def _costs(folders: Sequence[Path], sizes: Sequence[PlateSize], wanted: PlateSize) -> pd.DataFrame:
+    """Return what each step of a plate costs, in the quantities that were measured."""
+    measured = [_measured(folder) for folder in folders]
+    steps = [step for step in measured[0].index if all(step in each.index for each in measured)]
+    if not steps:
+        raise InputError(f"no step was done in each of {', '.join(map(str, folders))}; give runs of one pipeline")
+    rows = {
+        step: [
+            _predicted(
+                [one.grows(step) for one in sizes],
+                [float(each.loc[step, name]) for each in measured],
+                wanted.grows(step),
+            )
+            for name in _QUANTITIES
+        ]
+        for step in steps
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(_QUANTITIES)).rename_axis("step")
 
 
 def _count(present: xr.DataArray, *names: str) -> int:
@@ -258,6 +261,6 @@ def _predicted(sizes: list[float], values: list[float], size: float) -> float:
     """
     if not all(values) or len(set(sizes)) == 1:
         return size * float(np.mean(np.divide(values, sizes)))
-    weights = 1 / np.array(values)
+    weights = 1 / np.asarray(values)
     fixed, each = nnls(np.stack([weights, weights * sizes], axis=1), np.ones(len(values)))[0]
     return float(fixed + each * size)

@@ -6,6 +6,7 @@ A reader opens no image. One is a small module (see `Reader`) or, where a layout
 
 from hcskit.readers._join import JoinBy, join_measurements
 from hcskit.readers._lazy import FileImages, file_images
+from hcskit.readers._only import only_time
 from hcskit.readers._presets import presets
 from hcskit.readers._registry import Export, read_folder, readers
 from hcskit.readers._several import read_folders
@@ -25,6 +26,7 @@ __all__ = [
     "inside",
     "join_measurements",
     "list_files",
+    "only_time",
     "presets",
     "read_folder",
     "read_folders",

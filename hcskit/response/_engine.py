@@ -25,6 +25,7 @@ _FINE = 0.02  # of a cell: unit of the last steps, fine enough for ridges that a
 _ROUNDS = 100
 _TRIAL = 4  # steps after which a start that lags behind by more than a share of the total is given up
 _HOPE = 2e-3
+_LEVEL, _APART = 1e-7, 0.1  # hills so near in height, in shares of the total, and so many cells apart are both finished
 _STARTS = 3  # local optima of the grid that are followed
 
 
@@ -230,8 +231,19 @@ def optimise(problem: Problem, batch: Batch, survey: Survey) -> Optimum:
         kept = value >= highest[curves] - _HOPE * batch.total[curves]
         curves = curves[kept]
         place, value = climb(curves, place[kept], 1.0, _ROUNDS)
-        order = np.lexsort((-value, curves))
-        best = order[np.unique(curves[order], return_index=True)[1]]
-        shape, found = climb(curves[best], place[best], _FINE, _ROUNDS)
+        best = _highest(curves, value)
+        level = value >= value[best][curves] - _LEVEL * batch.total[curves]
+        apart = (np.abs(place - place[best][curves]) > _APART * cell).any(axis=1)
+        last = np.union1d(best, np.flatnonzero(level & apart))  # fine steps tell which of them is the highest
+        curves = curves[last]
+        place, value = climb(curves, place[last], _FINE, _ROUNDS)
+        best = _highest(curves, value)
+        shape, found = place[best], value[best]
     rss = batch.within + np.maximum(batch.total - found, 0.0)
     return Optimum(shape, problem.linear(batch.target, shape), found, rss)
+
+
+def _highest(curves: NDArray[np.int64], value: Floats) -> NDArray[np.int64]:
+    """Return for each curve which of its values is the highest."""
+    order = np.lexsort((-value, curves))
+    return order[np.unique(curves[order], return_index=True)[1]]

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtrc, stdtr
+from scipy.stats import median_abs_deviation
 
 from hcskit.response._design import Batch, Design, gather
 from hcskit.response._engine import Grid, Optimum, Survey, optimise
@@ -16,7 +17,10 @@ from hcskit.response._model import CurveModel, Floats
 from hcskit.response._noise import ON_SLOPE, slack
 from hcskit.response._problem import Problem
 
-__all__ = ["Fitted", "aicc", "dose_test", "f_test", "fit_model", "least_effect_test"]
+__all__ = ["Fitted", "aicc", "dose_test", "f_test", "fit_model", "least_effect_test", "well_noise"]
+
+
+_MINIMUM_CONTROLS = 4  # wells at zero concentration from which their own noise is estimated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,6 +189,19 @@ def dose_test(batch: Batch) -> Floats:
             smallest = np.minimum(smallest, 2 * stdtr(free, -np.minimum(t, 1e9)))
     doses = int((~zero).sum())
     return np.asarray(-np.expm1(doses * np.log1p(-np.minimum(smallest, 1 - 1e-16))))
+
+
+def well_noise(fitted: Fitted) -> Floats:
+    """Return the standard deviation of an untreated well, around the level of its own plate."""
+    batch, design = fitted.batch, fitted.batch.design
+    untreated = np.isneginf(design.log_c[design.level])
+    if untreated.sum() < _MINIMUM_CONTROLS:
+        return np.asarray(np.sqrt(fitted.best.rss / max(fitted.free, 1.0)))
+    around = []
+    for level in np.unique(design.level[untreated]):
+        own = batch.response[:, design.level == level]
+        around.append(own - np.median(own, axis=1, keepdims=True))
+    return np.asarray(median_abs_deviation(np.concatenate(around, axis=1), axis=1, scale="normal"))
 
 
 def aicc(rss: Floats, wells: float, parameters: int) -> Floats:

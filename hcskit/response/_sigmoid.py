@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
-from scipy.stats import median_abs_deviation, norm
+from scipy.stats import norm
 
 from hcskit.response._category import Evidence, Verdict, judge
 from hcskit.response._curve import Curve
 from hcskit.response._design import Design
-from hcskit.response._group import Fitted, aicc, dose_test, f_test, fit_batch, fit_model, least_effect_test
+from hcskit.response._group import Fitted, aicc, dose_test, f_test, fit_batch, fit_model, least_effect_test, well_noise
 from hcskit.response._hill import SLOPE_LIMITS, Constant, GainLoss, Hill
 from hcskit.response._likelihood import interval
 from hcskit.response._model import Floats
@@ -20,7 +20,6 @@ from hcskit.response._result import HillFit
 
 __all__ = ["Case", "describe_constant", "fit_group"]
 
-_MINIMUM_CONTROLS = 4  # wells at zero concentration from which their own noise is estimated
 _BELL_SIGNIFICANCE = 0.01
 _BELL_MARGIN = 6.0  # by which a bell's AICc must be lower than that of a sigmoid
 _GOOD_R2 = 0.98  # a sigmoid that explains more is not compared with a bell
@@ -133,7 +132,7 @@ def _evidence(fitted: Fitted, cases: list[Case], place: Floats, ends: Floats) ->
     size = np.maximum(np.abs(change), np.finfo(float).tiny)
     relevant = least_effect_test(total - best.rss, best.rss, fitted.free, least / size)
     misfit = f_test(best.rss - batch.within, levels - fitted.parameters, batch.within, design.total - levels)
-    noise = _noise(fitted) * batch.scale
+    noise = well_noise(fitted) * batch.scale
     slope = np.exp(best.shape[:, 1])
     at_bound = (slope >= SLOPE_LIMITS[1] * (1 - _BOUND)) | (slope <= SLOPE_LIMITS[0] * (1 + _BOUND))
     dose = dose_test(batch)
@@ -160,19 +159,6 @@ def _evidence(fitted: Fitted, cases: list[Case], place: Floats, ends: Floats) ->
         )
         for i, case in enumerate(cases)
     ]
-
-
-def _noise(fitted: Fitted) -> Floats:
-    """Return the standard deviation of an untreated well, around the level of its own plate."""
-    batch, design = fitted.batch, fitted.batch.design
-    untreated = np.isneginf(design.log_c[design.level])
-    if untreated.sum() < _MINIMUM_CONTROLS:
-        return np.asarray(np.sqrt(fitted.best.rss / max(fitted.free, 1.0)))
-    around = []
-    for level in np.unique(design.level[untreated]):
-        own = batch.response[:, design.level == level]
-        around.append(own - np.median(own, axis=1, keepdims=True))
-    return np.asarray(median_abs_deviation(np.concatenate(around, axis=1), axis=1, scale="normal"))
 
 
 def _location(linear: Floats, evidence: Evidence, has_zero: bool) -> dict[str, Any]:
@@ -223,7 +209,7 @@ def _bells(fits: list[HillFit], sigmoids: Fitted, limits: Floats | None, level: 
     )
     explained = total[wells] - bells.best.rss
     p_value = f_test(explained, bells.parameters - 1, bells.best.rss, bells.free)
-    noise = _noise(sigmoids)[wells]
+    noise = well_noise(sigmoids)[wells]
     size = np.abs(bells.best.linear[:, 1] - bells.best.linear[:, 0])
     shape = bells.best.shape
     fall = GainLoss().descent(0.5, *shape.T)

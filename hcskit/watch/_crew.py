@@ -136,7 +136,7 @@ class _Runner:
         self.connection, its = Pipe()
         with its:
             self.process = subprocess.Popen(  # noqa: S603 - this Python, and our own code
-                [sys.executable, "-c", _CHILD.format(descriptor=its.fileno())],
+                [sys.executable, "-P", "-c", _CHILD.format(descriptor=its.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(its.fileno(),),
                 start_new_session=True,  # Ctrl-C comes from `Crew.stop` alone

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hcskit.digests import digest_of_list, is_hidden
 from hcskit.errors import InputError, StoreError
+from hcskit.locks import is_locked
 from hcskit.names import alike, child, safe_name
 from hcskit.pipeline import named_paths
 from hcskit.results._record import now
@@ -126,6 +127,9 @@ class Watcher:
         lacks = self._lacking(name, stamp, parameters.get("reader"))
         if lacks and time.time() - contents.newest < self.patience:
             self._wait(name, f"waits: {lacks}")
+            return True
+        if is_locked(run):
+            self._wait(name, f"waits: another process works in {run}")
             return True
         if self.crew.is_full:
             self._wait_for_one()

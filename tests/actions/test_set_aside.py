@@ -15,10 +15,12 @@ import xarray as xr
 
 import hcskit
 from hcskit.errors import DamagedError, InputError, NotAScreenError, ReaderError
+from hcskit.jobs import run_here
 from hcskit.models import mcnn
 from hcskit.platemap import check_plate_map
+from hcskit.readers import read_folder
 from hcskit.results import SET_ASIDE, read_table
-from hcskit.store import open_plates, write_plate
+from hcskit.store import convert_plates, open_plates, write_plate
 from hcskit.training import save_model
 from tests.untrained import card_of
 
@@ -193,3 +195,18 @@ def test_a_screen_can_be_the_source_of_another(sources: list[Path], tmp_path: Pa
     assert list(after) == ["P1", "P2", "P3"]
     for name, plate in after.items():
         xr.testing.assert_equal(plate.compute(), before[name].drop_vars("excluded").compute())
+
+
+def test_a_job_of_the_import_is_a_block_of_wells(sources: list[Path], tmp_path: Path) -> None:
+    wells = tuple(f"A{number:02d}" for number in range(1, 11))
+    found = read_folder(export(tmp_path / "wide", "P4", wells), sources[0].parents[1] / "names.yaml")
+    jobs: list[int] = []
+    done: list[int] = []
+
+    def counted(sent: Any, *others: Any) -> Any:
+        jobs.append(len(sent))
+        return run_here(sent, *others)
+
+    convert_plates(found, tmp_path / "screen", run=counted, done=done.append)
+    assert (jobs, sum(done)) == ([3], 10)
+    assert list(open_plates(tmp_path / "screen")["P4"].well.to_numpy()) == list(wells)

@@ -13,11 +13,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from hcskit.results import MASKS, read_table
 from tests.fitted_run import BRACES, LONG, MARKUP, READOUT, RIGHT_TO_LEFT
@@ -40,19 +42,28 @@ def address(fitted_run: Path) -> Iterator[str]:
         server.send_signal(signal.SIGINT)
 
 
-@pytest.fixture
-def opened(browser: Browser, address: str) -> Iterator[Page]:
-    """The page as a new visitor opens it; no error, and no request to another server, is let pass."""
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One profile for all tests: the scripts of the page are loaded once."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(90 * SECONDS)  # of a busy machine; nothing waits as long on an idle one
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def opened(context: BrowserContext, address: str) -> Iterator[Page]:
+    """The page as a new visitor opens it; no error, and no request to another server, is let pass."""
+    context.clear_cookies()
     page = context.new_page()
-    page.set_default_timeout(20 * SECONDS)
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda request: faults.append(request.url) if not _own(request.url, address) else None)
     open_page(page, f"{address}/?token={TOKEN}")
     yield page
-    context.close()
+    for one in context.pages:
+        one.close()
     assert not faults
 
 
@@ -69,7 +80,7 @@ def choose(page: Page, compound: str) -> None:
     page.locator(".tabulator-row", has_text=compound).locator("input[type=checkbox]").click()
 
 
-def selection(page: Page) -> dict[str, object]:
+def selection(page: Page) -> dict[str, Any]:
     query = parse_qs(urlsplit(page.url).query)
     return {name: json.loads(values[0]) for name, values in query.items() if values[0][0] in "[{"}
 
@@ -128,6 +139,42 @@ def test_a_box_selects_wells(opened: Page) -> None:
     opened.mouse.move(*(place + 8 for place in well(opened, "C03")), steps=4)
     opened.mouse.up()
     expect(opened.locator("figure.well figcaption")).to_have_text(["9 nM P1 C02", "9 nM P1 C03"])
+
+
+def test_a_lasso_selects_the_wells_inside_it(opened: Page) -> None:
+    opened.mouse.move(*well(opened, "C02"))  # shows the tools
+    opened.locator(".bk-tool-icon-lasso-select").first.click()
+    across, down = (second - first for first, second in zip(well(opened, "C02"), well(opened, "D03"), strict=True))
+    x, y = well(opened, "C02")
+    # A triangle around C02, C03 and D02; D03 is outside.
+    corners = [(-0.7, -0.7), (1.9, -0.7), (-0.7, 1.9), (-0.7, -0.7)]
+    opened.mouse.move(x + corners[0][0] * across, y + corners[0][1] * down)
+    opened.mouse.down()
+    for right, below in corners[1:]:
+        opened.mouse.move(x + right * across, y + below * down, steps=6)
+    opened.mouse.up()
+    expect(opened.locator("figure.well figcaption")).to_have_text(["9 nM P1 C02", "9 nM P1 C03", "27 nM P1 D02"])
+
+
+def test_the_curve_is_kept_as_a_pdf_and_the_plate_as_pictures(opened: Page) -> None:
+    choose(opened, "potent")
+    expect(opened.locator("ul.legend li")).to_contain_text(["potent"])
+    sheet = saved(opened, opened.get_by_role("button", name="PDF"))
+    assert sheet.startswith(b"%PDF-")
+    assert sheet.rstrip().endswith(b"%%EOF")
+    plate = opened.locator(".plate")
+    png = Image.open(io.BytesIO(saved(opened, plate.get_by_role("button", name="PNG"))))
+    assert png.format == "PNG"
+    assert len(set(png.convert("RGB").resize((100, 60)).get_flattened_data())) > 20  # a heat map, no empty page
+    svg = saved(opened, plate.get_by_role("button", name="SVG")).decode()
+    texts = set(re.findall(r">\s*([^<>]+?)\s*</text>", svg))
+    assert {"A", "H", "1", "12"} <= texts
+
+
+def saved(page: Page, button: Locator) -> bytes:
+    with page.expect_download() as download:
+        button.click()
+    return Path(download.value.path()).read_bytes()
 
 
 def test_two_visitors_do_not_share_a_selection(opened: Page, address: str) -> None:

@@ -127,18 +127,16 @@ def test_a_training_goes_on_whenever_it_loses_a_node(
 ) -> None:
     training.start(place(training.out))
     losses, down = [], []
-    for event in ("scancel", "crash", "walltime"):
+    for event in ("scancel", "crash"):
         losses.append(training.freeze(until, after=losses[-1] + 2 if losses else 2))
         # A node that is down may still be listed with its job.
         jobs = {int(job): node for job, node in slurm.jobs("running").items() if node not in down}
         job, node = min(jobs.items())
         if event == "scancel":
             subprocess.run(["scancel", str(job)], check=True)
-        elif event == "crash":
+        else:
             slurm("crash", node)
             down.append(node)
-        else:
-            subprocess.run(["scontrol", "update", f"JobId={job}", "TimeLimit=00:01:00"], check=True)
     try:
         assert_undisturbed(training.result())
     finally:
@@ -148,7 +146,7 @@ def test_a_training_goes_on_whenever_it_loses_a_node(
     ]
     assert told == [str(done) for done in losses]
     started = [line for line in training.said if line.startswith("training with")]
-    assert started == ["training with 2 ranks on 2 workers"] * 4
+    assert started == ["training with 2 ranks on 2 workers"] * 3
     until(lambda: not slurm.jobs() and not training.ranks())
 
 

@@ -61,6 +61,14 @@ def test_a_restarted_series_is_counted_on(measured: Callable[..., Path], tmp_pat
     assert plate.present.sel(well="A02").to_numpy().ravel().tolist() == [True] * 5 + [False] * 2
 
 
+def test_one_time_point_of_what_was_joined_is_imported(measured: Callable[..., Path], tmp_path: Path) -> None:
+    series = [measured("one", 0, times=3), measured("two", 3, times=2)]
+    join_plates(series, tmp_path / "screen", by="time", time="last", progress=False)
+    plate = open_screen(tmp_path / "screen")["P"].to_dataset()
+    assert "time" not in plate.image.dims
+    assert plate.image.to_numpy().max() == plate.image.to_numpy().min() == 4
+
+
 def test_plates_are_matched_by_name_and_others_stay(measured: Callable[..., Path]) -> None:
     first, second = read_folder(measured("one", 0)), read_folder(measured("two", 1))
     other = read_folder(measured("three", 2), plate="Q")

@@ -63,6 +63,16 @@ def test_the_sum_of_squares_is_never_above_the_best_of_many_starts() -> None:
     assert excess(*curves(25, seed=0), starts=6).max() < 1e-9
 
 
+def test_of_two_hills_all_but_level_the_higher_is_found() -> None:
+    """The slopes 9.7 and 18 are 8e-9 of the total apart, on a ridge that steps of a whole cell climb no further."""
+    c = np.concatenate([np.zeros(8), np.geomspace(1, 3.0**9, 10).repeat(2)])
+    controls = [-0.0038, 0.0017, 0.0055, 0.0176, -0.0043, -0.0086, 0.0035, -0.0069]
+    low = [-0.0022, 0.0043, 0.0015, 0.0004, 0.1294, 0.1411]
+    high = [0.9984, 0.9998, 1.0018, 0.9917, 1.0051, 1, 0.9964, 0.997, 0.9947, 1.004, 1.0048, 1.0026, 0.992, 1.0012]
+
+    assert excess(c, np.array([controls + low + high]), starts=12).max() < 1e-9
+
+
 @pytest.mark.slow
 def test_the_same_on_more_curves() -> None:
     assert excess(*curves(60, seed=1), starts=8).max() < 1e-9

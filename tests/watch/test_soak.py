@@ -55,17 +55,20 @@ def test_no_plate_is_lost_or_repeated_when_all_is_disturbed_at_random(lab: Any, 
     dropping = Thread(target=drop)
     dropping.start()
     command = ["watch", inbox.folder, "--pipeline", inbox.pipeline, "--out", inbox.out, "-p", f"log={inbox.log}"]
-    command += ["--quiet", "0", "--at-once", "2", "--retry"]
+    command += ["--quiet", "0", "--retry", "--at-once"]
     settled: Counter[str] = Counter()  # how often those that were done at the last kill had run then
-    for _ in range(2 + PLATES // 20):
+    for life in range(2 + PLATES // 20):
         sign = inbox.out / str(chance.choice(names)) / str(chance.choice(["run.json", "sum.txt", ".watch.json"]))
-        watcher = lab.start(*command, sign=sign)
+        watcher = lab.start(*command, str(1 + life % 2), sign=sign)
         for _ in range(3):
             time.sleep(float(chance.uniform(0, 0.5)))
             with suppress(psutil.Error):  # it has just ended
                 disturb(psutil.Process(watcher.pid), chance)
+        left = psutil.Process(watcher.pid).children(recursive=True)
         watcher.kill()
         watcher.wait()
+        _, alive = psutil.wait_procs(left, timeout=120)  # they end with the watcher, as soon as they notice
+        assert not alive
         ran = Counter(line.split()[0] for line in inbox.done)
         assert {name: ran[name] for name in settled} == dict(settled)
         settled = Counter({name: ran[name] for name in names if is_done(inbox.out / name)})

@@ -157,6 +157,17 @@ def test_a_second_watcher_is_told_of_the_first(inbox: Inbox) -> None:
         inbox.watch()
 
 
+def test_a_run_in_which_another_process_works_is_waited_for(inbox: Inbox) -> None:
+    inbox.deliver("plate1", a="1")
+    (inbox.out / "plate1").mkdir(parents=True)
+    with locked(inbox.out / "plate1"):
+        assert inbox.watch() == {}
+    assert "plate1: waits: another process works in " in inbox.lines[-1]
+    assert inbox.done == []
+    inbox.watch()
+    assert inbox.done == ["plate1 1"]
+
+
 def test_what_would_make_every_run_fail_is_said_at_once(inbox: Inbox) -> None:
     for options, said in (
         ({"parameters": {"source": "x"}}, "source is given by the watcher"),
