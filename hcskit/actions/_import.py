@@ -147,7 +147,10 @@ def import_plates(
     at_once = plates_at_once(cluster)
     batches = [[index] for index in indexes] if set_aside else [indexes]
     try:
-        with tqdm(total=total, unit="well", desc="import", disable=not progress) as bar, job_runner(cluster) as run:
+        with (
+            tqdm(total=total, unit="well", desc="import", delay=0.2, disable=not progress) as bar,
+            job_runner(cluster) as run,
+        ):
             paths = list(chain.from_iterable(side_by_side(attempt, batches, run, at_once)))
         if paths:
             _refuse_older(place, aside)

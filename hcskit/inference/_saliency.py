@@ -24,7 +24,7 @@ def saliency_network(model: Any, card: ModelCard) -> Any:
     strength adds up from ``(a - n) · r``, with the mean ``n`` of the negative controls and the reader ``r`` of the
     phenotype (docs/readouts.md). It is a class activation map (Zhou et al., arXiv:1512.04150, 2016) of the strength,
     and exact: the mean over the grid is the strength between the controls that were learned from, read along the line
-    between them (`positions` without the unevenness of the wells, which a card does not hold).
+    between them (`positions` without the unevenness of the wells).
 
     Parameters
     ----------
@@ -49,11 +49,10 @@ def saliency_network(model: Any, card: ModelCard) -> Any:
         raise InputError("the model's card does not say what its controls look like; train it again, with a vehicle")
     keras, ops = backend.keras, backend.keras.ops
     networks = [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
-    begin = np.array(card.untreated.appearance.mean).reshape(len(networks), -1)
-    ends = np.array(list(card.untreated.phenotypes.values())).reshape(-1, *begin.shape)
+    begin, *ends = card.untreated.ends(len(networks))
     image = keras.Input(model.inputs[0].shape[1:], name="image")
     maps = []
-    for network, own, lines in zip(networks, begin, np.moveaxis(ends - begin, 1, 0), strict=True):
+    for network, own, lines in zip(networks, begin, np.moveaxis(np.array(ends) - begin, 1, 0), strict=True):
         pools = [layer for layer in network.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)]
         if not pools:
             raise InputError(f"the network {network.name} has no average over a grid; use one with a pooled head")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -64,13 +64,25 @@ class Metric(BaseModel):
         >>> metric = Metric(scale=((2.0, 1.0),), factors=(((0.0, 0.0),),))
         >>> metric.whitened(np.array([[[2.0, 1.0]]])).tolist()
         [[1.0, 1.0]]
+        >>> metric.features(np.array([[1.0, 1.0]])).tolist()
+        [[[2.0, 1.0]]]
         """
-        parts = []
-        for number, (scale, factors) in enumerate(zip(np.array(self.scale), np.array(self.factors), strict=True)):
-            own = np.diag(1 - np.square(factors).sum(axis=0))
-            root = np.linalg.cholesky(factors.T @ factors + own)
-            parts.append(solve_triangular(root, (features[:, number] / scale).T, lower=True).T)
+        parts = [
+            solve_triangular(root, (features[:, number] / scale).T, lower=True).T
+            for number, (scale, root) in enumerate(self._roots())
+        ]
         return np.concatenate(parts, axis=1)
+
+    def features(self, points: npt.NDArray[Any]) -> _Floats:
+        """Return the wells (well, network, feature) of which `whitened` makes these points."""
+        parts = np.split(np.asarray(points, float), len(self.scale), axis=1)
+        return np.stack([part @ root.T * scale for part, (scale, root) in zip(parts, self._roots(), strict=True)], 1)
+
+    def _roots(self) -> Iterator[tuple[_Floats, _Floats]]:
+        """Give for each network the scale of its features, and a root of their correlations."""
+        for scale, factors in zip(np.array(self.scale), np.array(self.factors), strict=True):
+            own = np.diag(1 - np.square(factors).sum(axis=0))
+            yield scale, np.linalg.cholesky(factors.T @ factors + own)
 
 
 def gather_unevenness(fields: pd.DataFrame, crops: Sequence[npt.NDArray[Any]]) -> dict[str, xr.DataArray]:

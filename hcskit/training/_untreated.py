@@ -55,6 +55,21 @@ class Untreated(BaseModel):
         plain = np.asarray(features, float)
         return plain.reshape(len(plain), -1) if self.metric is None else self.metric.whitened(plain)
 
+    def ends(self, networks: int) -> npt.NDArray[np.float64]:
+        """Return the mean of the negative controls and that of each phenotype in the features themselves.
+
+        Parameters
+        ----------
+        networks : int
+            How many there are.
+
+        Returns
+        -------
+        ndarray of float, shape (1 + phenotype, network, feature)
+        """
+        points = np.array([self.appearance.mean, *self.phenotypes.values()])
+        return points.reshape(len(points), networks, -1) if self.metric is None else self.metric.features(points)
+
 
 def light_quantities(light: xr.DataArray) -> Iterator[tuple[str, str, npt.NDArray[np.float64]]]:
     """Give the name of each quantity, the channel, and the values of the wells (well, 1); some as natural logarithms.
