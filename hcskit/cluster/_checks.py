@@ -6,7 +6,6 @@ import importlib.metadata
 import platform
 import secrets
 import socket
-from functools import cache
 from pathlib import Path
 
 import psutil
@@ -82,7 +81,6 @@ def check_versions(worker: str, there: dict[str, str], here: dict[str, str]) -> 
         )
 
 
-@cache  # each job asks
 def versions() -> dict[str, str]:
     """Return the version of Python, and of each library that affects the result."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _LIBRARIES}

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,10 +91,13 @@ def run_jobs(
     return [results[number] for number in range(len(jobs))]
 
 
+_versions = cache(versions)  # each job asks
+
+
 def _do(job: Callable[[], T], software: dict[str, str]) -> T:
     """Run a job in a worker, whose threads share the cores; TensorFlow, if loaded, gets as many threads."""
     worker = get_worker()
-    check_versions(worker.address, versions(), software)
+    check_versions(worker.address, _versions(), software)
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(name, str(worker.state.nthreads))
     return job()
