@@ -4,7 +4,7 @@
 # Needs slurmctld, slurmd, slurm-client and munge, and runs as root or as one ordinary user; no systemd, no cgroups.
 # Everything is under $SLURM_PREFIX and listens on loopback, from $BASE_PORT on. Each node has process, mount and
 # host-name namespaces of its own: `crash` is a power-off, `hide` covers a folder until the node is started again, and
-# $SLURM_PREFIX/private is another folder on every node. A job that has more memory than it asked for is killed.
+# $SLURM_PREFIX/private is another folder on every node.
 # A number in $SLURM_PREFIX/limit limits the jobs that a user may have, as MaxSubmitJobs of an accounting database does.
 set -euo pipefail
 prefix=$SLURM_PREFIX nodes=${NODES:-4} cpus=${CPUS_PER_NODE:-2} memory=${MEMORY_PER_NODE:-6000} port=${BASE_PORT:-17000}
@@ -46,9 +46,6 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SlurmdParameters=config_overrides
 PropagateResourceLimitsExcept=ALL
-JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=1
-JobAcctGatherParams=OverMemoryKill
 JobRequeue=1
 ReturnToService=1
 SlurmctldTimeout=30
