@@ -20,6 +20,7 @@ from hcskit.training._untreated import ENOUGH_WELLS, Untreated, light_quantities
 __all__ = ["describe_untreated"]
 
 _PLATES, _WELLS = 8, 16  # of a class; more would only take time
+_MOST_FEATURES = 1024  # of a network, for which crops are compared: 8 MB for their covariance
 
 
 def describe_untreated(reading: Any, source: Source, fields: pd.DataFrame, card: ModelCard) -> Untreated | None:
@@ -58,8 +59,8 @@ def describe_untreated(reading: Any, source: Source, fields: pd.DataFrame, card:
         _features(reading, source, row, standards.get(plate, card.normalisation), card)
         for row, plate in zip(chosen.index.tolist(), chosen["plate"], strict=True)
     ]
-    metric = Metric.of(np.mean([own.to_numpy() for own in gather_unevenness(chosen, said).values()], axis=0))
-    points = pd.DataFrame(metric.whitened(np.stack([crops.mean(axis=0) for crops in said])))
+    metric, means = _metric(chosen, said), np.stack([crops.mean(axis=0) for crops in said])
+    points = pd.DataFrame(means.reshape(len(means), -1) if metric is None else metric.whitened(means))
     table = points.groupby([chosen[name].to_numpy() for name in ("label", "plate", "well")]).mean()
     wells, others = table.loc[[NEGATIVE]], table.drop(NEGATIVE).groupby(level=0).mean().round(6)
     spreads: dict[str, dict[str, Spread]] = {}
@@ -72,6 +73,13 @@ def describe_untreated(reading: Any, source: Source, fields: pd.DataFrame, card:
         phenotypes={str(name): tuple(row.tolist()) for name, row in zip(others.index, others.to_numpy(), strict=True)},
         metric=metric,
     )
+
+
+def _metric(fields: pd.DataFrame, crops: list[npt.NDArray[np.float64]]) -> Metric | None:
+    """Return by what the crops of one well differ, unless its covariance would take more memory than the training."""
+    if crops[0].shape[-1] > _MOST_FEATURES:
+        return None
+    return Metric.of(np.mean([own.to_numpy() for own in gather_unevenness(fields, crops).values()], axis=0))
 
 
 def _some_wells(fields: pd.DataFrame) -> pd.DataFrame:

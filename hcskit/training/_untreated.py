@@ -34,7 +34,8 @@ class Untreated(BaseModel):
     phenotypes : dict
         Name of each other class to the mean of its wells, placed likewise.
     metric : Metric or None
-        By what the crops of one well differ in these features. None in the cards of before it was kept.
+        By what the crops of one well differ in these features. None in the cards of before it was kept, and of networks
+        with more than a thousand features.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
