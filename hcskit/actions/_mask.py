@@ -121,8 +121,7 @@ def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.Da
     controls = readouts["plate"].isin(readouts["plate"][touched & ~treated])
     compounds = readouts["compound"][treated & (touched | controls)].unique()
     by = [str(name) for name in old.index.names[2:]]
-    level = float(old["level"].iloc[0]) if "level" in old else 0.95
-    fits = fit_compounds(readouts, compounds, by=by, level=level)
+    fits = fit_compounds(readouts, old, compounds)
     kept = old[~old.index.get_level_values("compound").isin(compounds)]
     responses = pd.concat([kept, fits.responses]).sort_index()
     # All of them: a compound's hits are told from what the wells of the others show.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
-from hcskit.errors import InputError
 from hcskit.response._fit import readout_limits
-from hcskit.response._result import HillFit
+from hcskit.response._result import HillFit, check_share
 from hcskit.response._tables import ResponseTables, fit_responses
 
 __all__ = ["effective_concentrations", "fit_compounds"]
@@ -19,19 +18,17 @@ _SAME = 1e-6  # relative difference of two EC50s of one fit
 _OTHER_FIT = "the wells, fitted again, do not give the EC50 of the table: it was fitted with options of its own"
 
 
-def fit_compounds(
-    wells: pd.DataFrame, compounds: Iterable[str], *, by: Sequence[str] = (), level: float = 0.95
-) -> ResponseTables:
-    """Fit some compounds of a screen, as `fit_responses` fits them among all.
+def fit_compounds(wells: pd.DataFrame, responses: pd.DataFrame, compounds: Iterable[str]) -> ResponseTables:
+    """Fit some compounds of a screen again, as `fit_responses` fits them among all.
 
     Parameters
     ----------
     wells : pandas.DataFrame
         All wells of the screen, as `fit_responses` takes them.
+    responses : pandas.DataFrame
+        Their fits, index ``compound, readout``: what splits a compound, and the level of the intervals, stay the same.
     compounds : iterable of str
         Names of treatments.
-    by, level
-        As `fit_responses` takes them.
 
     Raises
     ------
@@ -43,6 +40,8 @@ def fit_compounds(
     subset = wells[own | (~treated & wells["plate"].isin(wells["plate"][own].unique()))]
     # What a value may be is told by the whole screen.
     limits = {str(name): readout_limits(part.to_numpy()) for name, part in wells.groupby("readout")["value"]}
+    by = [str(name) for name in responses.index.names[2:]]
+    level = float(responses["level"].iloc[0]) if "level" in responses else 0.95
     return fit_responses(subset, by=by, limits=limits, level=level)
 
 
@@ -77,15 +76,12 @@ def effective_concentrations(
     InputError
         If the share is not between 0 and 1.
     """
-    if not 0 < share < 1:
-        raise InputError(f"share {share:g} of the effect; expected a number between 0 and 1, such as 0.1 for EC10")
+    check_share(share)
     treated = set(wells["compound"][wells["role"] == "treatment"])
     names = [name for name in dict.fromkeys(compounds) if name in treated]
-    by = [str(name) for name in responses.index.names[2:]]
     if not names:
         return pd.DataFrame(columns=list(_COLUMNS), index=responses.index[:0])
-    level = float(responses["level"].iloc[0]) if "level" in responses else 0.95
-    fitted = fit_compounds(wells, names, by=by, level=level)
+    fitted = fit_compounds(wells, responses, names)
     keys = [key for key in fitted.fits if key in responses.index]
     rows = []
     for key in keys:

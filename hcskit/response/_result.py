@@ -11,7 +11,7 @@ from hcskit.errors import InputError
 from hcskit.response._curve import Curve, Estimate
 from hcskit.response._model import Floats
 
-__all__ = ["HillFit"]
+__all__ = ["HillFit", "check_share"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +182,7 @@ class HillFit:
         InputError
             If the share is not between 0 and 1.
         """
-        if not 0 < share < 1:
-            raise InputError(f"share {share:g} of the effect; expected a number between 0 and 1, such as 0.1 for EC10")
+        check_share(share)
         if self._curve is None or self.category in ("inactive", "not fitted"):
             return np.nan, np.nan, np.nan
         place, low, high = (float(10**value) for value in self._curve.location(share))
@@ -211,3 +210,9 @@ class HillFit:
 def _log10(concentrations: ArrayLike) -> Floats:
     with np.errstate(divide="ignore"):
         return np.asarray(np.log10(np.asarray(concentrations, dtype=float)))
+
+
+def check_share(share: float) -> None:
+    """Refuse what is no share of an effect; raises `InputError`."""
+    if not 0 < share < 1:
+        raise InputError(f"share {share:g} of the effect; expected a number between 0 and 1, such as 0.1 for EC10")
