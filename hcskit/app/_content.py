@@ -71,7 +71,7 @@ class Content:
                 elif not part.there(self.folder):
                     raise part.missing(self.folder)
                 elif part is PLATES:
-                    assert self._opened  # noqa: S101 - or the reason why it cannot be
+                    self.level(0)
             except HcskitError as error:
                 return str(error)
         return ""

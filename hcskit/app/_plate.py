@@ -16,15 +16,7 @@ from matplotlib.path import Path
 
 from hcskit.app._content import Content
 from hcskit.app._figures import notice, picture_buttons
-from hcskit.app._quantities import (
-    chosen_quantity,
-    colours_of,
-    label_of,
-    limits_of,
-    quantities,
-    unit_of,
-    values_of,
-)
+from hcskit.app._quantities import chosen_quantity, look_of, quantities, values_of
 from hcskit.app._selection import Selection, known, place_of, well_key
 from hcskit.app._templates import figure_of
 from hcskit.plate import FORMATS, PlateFormat, format_for, parse_well, row_name
@@ -78,10 +70,7 @@ def _drawing(content: Content, selection: Selection, size: PlateFormat) -> Drawi
     drawing = plate_drawing(
         own if len(own) else pd.Series({"A01": np.nan}),
         plate=content.plates.get(name),
-        label=label_of(content, shown),
-        limits=limits_of(content, shown, values),
-        unit=unit_of(content, shown),
-        cmap=colours_of(content, shown),
+        **look_of(content, shown, values),
     )
     axes = plate_axes(size)
     ends = {name: axes[name] for name in ("xlim", "ylim", "xticks")}

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from hcskit.app._content import Content
 from hcskit.app._selection import Selection, known
@@ -15,7 +14,16 @@ from hcskit.results import CURVES, POINTS, QUALITY, READOUTS
 from hcskit.units import convert
 from hcskit.views import base_unit, response_label
 
-__all__ = ["chosen_quantity", "colours_of", "label_of", "limits_of", "quantities", "unit_of", "values_of"]
+__all__ = [
+    "chosen_quantity",
+    "colours_of",
+    "label_of",
+    "limits_of",
+    "look_of",
+    "quantities",
+    "unit_of",
+    "values_of",
+]
 
 #: What a measure is called, by its column.
 _LABELS = {
@@ -35,13 +43,9 @@ def chosen_quantity(content: Content, selection: Selection) -> str:
 
 def quantities(content: Content) -> list[str]:
     """Return what a plate can show."""
-    there = [name for name in content.quantities if name != "concentration" or _mapped(content)]
+    mapped = any("concentration_unit" in plate.coords for plate in content.plates.values())
+    there = [name for name in content.quantities if name != "concentration" or mapped]
     return [*there, *residual_names(content)]
-
-
-def _mapped(content: Content) -> dict[str, xr.Dataset]:
-    """Return the plates that have a plate map."""
-    return {name: plate for name, plate in content.plates.items() if "concentration_unit" in plate.coords}
 
 
 def residual_names(content: Content) -> dict[str, str]:
@@ -70,15 +74,13 @@ def values_of(content: Content, quantity: str) -> pd.Series[Any]:
 
 def _log_concentrations(content: Content) -> pd.Series[Any]:
     """Return the logarithms of the concentrations that have the unit of the scale; others have none on it."""
-    columns = ["concentration", "concentration_unit"]
-    wells = pd.concat(
-        {name: plate[columns].to_dataframe()[columns] for name, plate in content.plates.items()},
-        names=["plate", "well"],
-    )
+    wells = content.treatments
     units = {str(unit) for unit in wells["concentration_unit"].dropna() if unit}
     scale = unit_of(content, "concentration")
     factors = {unit: convert(1.0, unit, scale) for unit in units if base_unit(unit) == scale}
-    values = wells["concentration"] * wells["concentration_unit"].map(factors).astype(float)
+    values: pd.Series[Any] = wells["concentration"].astype(float) * wells["concentration_unit"].map(factors).astype(
+        float
+    )
     logs: pd.Series[Any] = np.log10(values.where(values > 0))
     return logs
 
@@ -87,14 +89,24 @@ def unit_of(content: Content, quantity: str) -> str:
     """Return the unit of amounts whose logarithm a quantity is: that of most wells; empty of any other quantity."""
     if quantity != "concentration":
         return ""
-    units = [plate["concentration_unit"].to_series().dropna() for plate in _mapped(content).values()]
-    bases = pd.concat(units).astype(str).loc[lambda unit: unit != ""].map(base_unit)
+    units = content.treatments["concentration_unit"].dropna().astype(str)
+    bases = units[units != ""].map(base_unit)
     return str(bases.mode().iloc[0]) if len(bases) else "M"
 
 
 def colours_of(content: Content, quantity: str) -> str:
     """Return the colour map of a quantity: of a residual one with white in the middle."""
     return "PuOr" if quantity in residual_names(content) else "viridis"
+
+
+def look_of(content: Content, quantity: str, values: pd.Series[Any]) -> dict[str, Any]:
+    """Return how plates show a quantity: its label, the ends and colours of its scale, and its unit."""
+    return {
+        "label": label_of(content, quantity),
+        "limits": limits_of(content, quantity, values),
+        "unit": unit_of(content, quantity),
+        "cmap": colours_of(content, quantity),
+    }
 
 
 def label_of(content: Content, quantity: str) -> str:

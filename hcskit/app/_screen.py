@@ -11,15 +11,7 @@ import panel as pn
 from hcskit.app._content import Content
 from hcskit.app._figures import drawn, figure_pane, follow_taps, notice, picture_buttons
 from hcskit.app._panes import html, pane, scrolled
-from hcskit.app._quantities import (
-    chosen_quantity,
-    colours_of,
-    label_of,
-    limits_of,
-    quantities,
-    unit_of,
-    values_of,
-)
+from hcskit.app._quantities import chosen_quantity, look_of, quantities, values_of
 from hcskit.app._selection import Selection, known, well_key
 from hcskit.assay import position_effects
 from hcskit.errors import InputError
@@ -95,10 +87,7 @@ def _panels(content: Content, quantity: str, *, around: bool) -> Drawing:
         values = values_of(content, quantity)
         return panel_drawing(
             values,
-            label=label_of(content, quantity),
-            limits=limits_of(content, quantity, values),
-            unit=unit_of(content, quantity),
-            cmap=colours_of(content, quantity),
+            **look_of(content, quantity, values),
         )
     points = content.table(POINTS)
     own = points[points["readout"] == quantity]
