@@ -14,11 +14,10 @@ from hcskit.app._cells import tile
 from hcskit.app._content import Content
 from hcskit.app._saliency import Maps, explained
 from hcskit.app._selection import Selection
-from hcskit.data import ScreenData
 from hcskit.recipe import Recipe
 from hcskit.results import write_illumination
 from hcskit.store import write_plate
-from tests.inference.test_saliency import CROP, EDGE, _network, data  # noqa: F401 - a fixture
+from tests.inference.test_saliency import CROP, EDGE, mixed_plate, seeing_network
 from tests.untrained import described_model
 
 pytestmark = pytest.mark.slow
@@ -26,15 +25,16 @@ PLACES = [("p1", "B01", 1), ("p1", "A03", 1)]
 
 
 @pytest.fixture(scope="module")
-def folder(data: ScreenData, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was imported, measured and trained."""
+    data = mixed_plate()
     folder = tmp_path_factory.mktemp("run")
     write_plate(data.plates["p1"], folder, progress=False)
     even = np.ones((len(data.channels), EDGE, EDGE), np.float32)
     light = {"flat": (("channel", "y", "x"), even), "dark": ("channel", np.zeros(len(even), np.float32))}
     write_illumination(folder, "p1", xr.Dataset(light, {"channel": np.array(data.channels, dtype=object)}))
     recipe = Recipe.model_validate({"data": {"crop": CROP}, "prediction": {"standardise": False}})
-    described_model(folder / "model", _network(), data, recipe)
+    described_model(folder / "model", seeing_network(), data, recipe)
     return folder
 
 

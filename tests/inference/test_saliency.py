@@ -34,8 +34,7 @@ def _rng(well: str) -> np.random.Generator:
     return np.random.default_rng([list(WELLS).index(well), 7])
 
 
-@pytest.fixture(scope="module")
-def data() -> ScreenData:
+def mixed_plate() -> ScreenData:
     """A plate of untreated and positive wells, and one in which two of five cells respond."""
     images = [simulate_field(DESIGN, {"translocation": share}, _rng(well)) for well, share in WELLS.items()]
     plate_map = pd.DataFrame(
@@ -52,7 +51,12 @@ def data() -> ScreenData:
     return ScreenData({"p1": make_plate(info, image, np.ones(image.shape[:3], bool), check_plate_map(plate_map))})
 
 
-def _network() -> keras.Model:
+@pytest.fixture(scope="module")
+def data() -> ScreenData:
+    return mixed_plate()
+
+
+def seeing_network() -> keras.Model:
     """See how far the reporter is above the brightest cytoplasm, and two things that say nothing of the phenotype."""
     image = keras.Input((CROP, CROP, 2))
     convolve = keras.layers.Conv2D(3, 1, activation="relu")
@@ -65,7 +69,7 @@ def _network() -> keras.Model:
 @pytest.fixture(scope="module")
 def model(data: ScreenData, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     recipe = Recipe.model_validate({"data": {"crop": CROP}, "prediction": {"standardise": False}})
-    return described_model(tmp_path_factory.mktemp("model"), _network(), data, recipe)
+    return described_model(tmp_path_factory.mktemp("model"), seeing_network(), data, recipe)
 
 
 @pytest.fixture(scope="module")
