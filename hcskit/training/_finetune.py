@@ -127,6 +127,7 @@ def _adapted(
             smoothing = recipe.optimiser.label_smoothing
             loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
             network.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
+            network.optimizer.build(network.trainable_variables)
             for step in range(section.steps):
                 batches.epoch, number = divmod(step, batches.steps)
                 network.train_on_batch(*batches[number])

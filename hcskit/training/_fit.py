@@ -260,6 +260,7 @@ def _network(
         weighted_metrics=[],
         jit_compile=device().xla and not recipe.run.deterministic,
     )
+    model.optimizer.build(model.trainable_variables)  # in the first step, the step would be traced twice
     return model, batches
 
 
