@@ -4,7 +4,7 @@
 prints the figure. Other questions, each a word on the command line:
 
 ``overhead``
-    twenty plates of twelve small wells in one run, and in a run each: what a plate costs besides its images
+    twenty plates of six small wells in one run, and one by itself: what a plate costs besides its images
 ``sizes``
     seconds of each step for 96 and 384 wells
 ``workers``
@@ -38,8 +38,10 @@ from hcskit.recipe import Recipe
 from hcskit.results import RunRecord
 from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, dilution_series, simulate
 
-#: Of each kind of plate: how many wells are treated by how many compounds at ten doses, and how many such plates.
-MIX = {"12 wells, known model": (1, 1), "96 wells, known model": (9, 1), "96 wells, trained": (9, 1)}
+#: Of a plate of so many wells: how many compounds there are, each in a row with two controls, and at how many doses.
+LAYOUTS = {6: (1, 4), 12: (1, 10), 48: (4, 10), 56: (8, 5), 96: (8, 10), 384: (16, 22), 1536: (32, 46)}
+#: Of each kind of plate: how many wells it has, and how many such plates there are.
+MIX = {"12 wells, known model": (12, 1), "96 wells, known model": (96, 1), "96 wells, trained": (96, 1)}
 DAY = 86_400
 RECIPE = {
     "data": {"crop": 64, "crops_per_field": 2},
@@ -49,12 +51,16 @@ RECIPE = {
 QUIET: dict[str, Any] = {"say": lambda _: None}
 
 
-def design(name: str, compounds: int, doses: int = 10, fields: int = 1) -> PlateDesign:
-    """Return a plate of compounds that act like the positive control, but for the last."""
-    active = tuple(Compound(f"C{number:03d}", "translocation", ec50=50.0) for number in range(compounds))
-    series = dilution_series(3000.0, 3.0, doses)
+def design(name: str, wells: int) -> PlateDesign:
+    """Return a plate of compounds that act like the positive control, at doses that span a factor of 20,000."""
+    compounds, doses = LAYOUTS[wells]
     return PlateDesign(
-        name=name, compounds=active, concentrations=series, replicates=1, fields=fields, image_size=(128, 128)
+        name=name,
+        compounds=tuple(Compound(f"C{number:03d}", "translocation", ec50=50.0) for number in range(compounds)),
+        concentrations=dilution_series(3000.0, 3.0 ** (9 / (doses - 1)), doses),
+        replicates=1,
+        fields=1,
+        image_size=(128, 128),
     )
 
 
@@ -126,23 +132,21 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.model = folder, folder / "model"
-        (trained,) = self.plates("teacher", 1, 8, doses=5)
+        (trained,) = self.plates("teacher", 1, 56)
         hcskit.import_plates(trained.images, folder / "taught", trained.plate_map, **QUIET, progress=False)
         hcskit.assess(folder / "taught", **QUIET, progress=False)
         hcskit.train(folder / "taught", Recipe.model_validate(RECIPE), self.model, **QUIET, progress=False)
 
-    def plates(self, name: str, count: int, compounds: int, **options: int) -> list[SimulatedPlate]:
-        """Simulate plates."""
+    def plates(self, name: str, count: int, wells: int) -> list[SimulatedPlate]:
+        """Simulate plates of so many wells."""
         names = [f"{name}{number}" for number in range(count)]
-        return [
-            simulate(self.folder / one, design(one, compounds, **options), seed=seed) for seed, one in enumerate(names)
-        ]
+        return [simulate(self.folder / one, design(one, wells), seed=seed) for seed, one in enumerate(names)]
 
     def mix(self) -> None:
         """Print plates a day a core for the mix."""
         plates = {
-            what: self.plates(f"mix{number}-", count, compounds)
-            for number, (what, (compounds, count)) in enumerate(MIX.items())
+            what: self.plates(f"mix{number}-", count, wells)
+            for number, (what, (wells, count)) in enumerate(MIX.items())
         }
         recipe = self.folder / "recipe.yaml"
         Recipe.model_validate(RECIPE).to_yaml(recipe)
@@ -164,7 +168,7 @@ class Bench:
 
     def overhead(self) -> None:
         """Print what small plates cost, together and one by one."""
-        exports = self.plates("small", 20, 1, doses=2)
+        exports = self.plates("small", 20, 6)
         together = screened(exports, self.model, self.folder / "together")
         alone = screened(exports[:1], self.model, self.folder / "alone")
         columns = {}
@@ -178,8 +182,8 @@ class Bench:
     def sizes(self) -> None:
         """Print the seconds of each step by the size of the plate."""
         columns = {}
-        for wells, compounds in ((96, 9), (384, 37)):
-            costs = screened(self.plates(f"wells{wells}", 1, compounds), self.model, self.folder / f"run{wells}")
+        for wells in (96, 384):
+            costs = screened(self.plates(f"wells{wells}-", 1, wells), self.model, self.folder / f"run{wells}")
             columns[f"{wells} wells: seconds"] = {name: one.seconds for name, one in costs.items()}
             columns[f"{wells} wells: processor"] = {name: one.processor for name, one in costs.items()}
         table("a plate, seconds", columns)
@@ -187,14 +191,14 @@ class Bench:
     def memory(self) -> None:
         """Print the peak memory of each step by the size of the plate."""
         columns = {}
-        for wells, compounds in ((48, 4), (1536, 152)):
-            costs = screened(self.plates(f"peak{wells}", 1, compounds), self.model, self.folder / f"peak-run{wells}")
+        for wells in (48, 1536):
+            costs = screened(self.plates(f"peak{wells}-", 1, wells), self.model, self.folder / f"peak-run{wells}")
             columns[f"{wells} wells"] = {name: one.memory / 1e9 for name, one in costs.items()}
         table("peak memory, GB", columns)
 
     def workers(self) -> None:
         """Print what a second worker gains."""
-        exports = self.plates("wide", 2, 9)
+        exports = self.plates("wide", 2, 96)
         took: dict[str, dict[str, float]] = defaultdict(dict)
         with open_cluster(ClusterConfig(workers=2, cores=1)) as two:
             cluster = two
