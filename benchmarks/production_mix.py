@@ -4,7 +4,7 @@
 prints the figure. Other questions, each a word on the command line:
 
 ``overhead``
-    twenty plates of six small wells in one run, and one by itself: what a plate costs besides its images
+    twenty plates of six wells in a run, one by itself, and three of 96: what a plate costs besides its images
 ``sizes``
     seconds of each step for 96 and 384 wells
 ``workers``
@@ -168,16 +168,16 @@ class Bench:
 
     def overhead(self) -> None:
         """Print what small plates cost, together and one by one."""
-        exports = self.plates("small", 20, 6)
-        together = screened(exports, self.model, self.folder / "together")
-        alone = screened(exports[:1], self.model, self.folder / "alone")
+        small, whole = self.plates("small", 20, 6), self.plates("whole", 3, 96)
+        runs = {"20 plates of 6 wells": small, "one of them": small[:1], "3 plates of 96 wells": whole}
         columns = {}
-        for what, costs, count in (("20 plates in a run", together, 20), ("one", alone, 1)):
+        for what, exports in runs.items():
+            costs, count = screened(exports, self.model, self.folder / what), len(exports)
             columns[f"{what}: seconds"] = {name: one.seconds / count for name, one in costs.items()}
             columns[f"{what}: processor"] = {name: one.processor / count for name, one in costs.items()}
         for column in columns.values():
             column["all"] = sum(column.values())
-        table("a plate of 6 wells, seconds", columns)
+        table("a plate, seconds", columns)
 
     def sizes(self) -> None:
         """Print the seconds of each step by the size of the plate."""

@@ -42,7 +42,7 @@ def _drift(table: pd.DataFrame | None) -> Any:
     if table is None:
         return None
     table = table.reset_index()
-    outside = ~table["value"].between(table["low"], table["high"])
+    table["outside"] = ~table["value"].between(table["low"], table["high"])
     many = table["plate"].nunique() > _MOST_COMPARED
     rows = [
         {
@@ -50,10 +50,10 @@ def _drift(table: pd.DataFrame | None) -> Any:
             "what": f"{row['channel']} {row['quantity']}".strip(),
             "on this plate": format_number(row["value"]),
             "on a plate of the same batch": format_interval(row["low"], row["high"]),
-            "": "outside" if outside[number] else "",
+            "": "outside" if row["outside"] else "",
         }
-        for number, row in table.iterrows()
-        if outside[number] or not many
+        for _, row in table.iterrows()
+        if row["outside"] or not many
     ]
     return as_table(rows) | {"left_out": len(table) - len(rows)}
 
