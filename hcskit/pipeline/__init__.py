@@ -2,7 +2,7 @@
 
 from hcskit.pipeline._find import list_pipelines
 from hcskit.pipeline._notebook import StepNotebook, named_paths
-from hcskit.pipeline._run import run_pipeline, set_aside
+from hcskit.pipeline._run import run_pipeline
 from hcskit.pipeline._shipped import copy_shipped
 from hcskit.pipeline._spec import Pipeline
 from hcskit.pipeline._submit import cancel, log_of, status, submit
@@ -19,7 +19,6 @@ __all__ = [
     "log_of",
     "named_paths",
     "run_pipeline",
-    "set_aside",
     "status",
     "submit",
 ]
