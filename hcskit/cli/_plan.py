@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
 
 import hcskit
-from hcskit.cli._main import FILE, debug_option, example, main
+from hcskit.cli._main import FILE, debug_option, example, main, say_aside
 
 
-class _Size(click.ParamType):
-    """A number of bytes with its unit."""
+def _bytes(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    from dask.utils import parse_bytes  # not at the top: `hcskit --help` must answer at once
 
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from dask.utils import parse_bytes  # not at the top: `hcskit --help` must answer at once
-
-        try:
-            return parse_bytes(value)
-        except ValueError:
-            self.fail(f"{value!r} is no size; write it as 500MB or 10TB.", param, ctx)
+    try:
+        return None if text is None else parse_bytes(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no size; write it as 500MB or 10TB.") from error
 
 
 @main.group()
@@ -49,22 +45,31 @@ def training(recipe: Path, data: Path, images_per_second: float | None, ranks_pe
 
 @example("hcskit plan plates runs/small runs/large --wells 1536 --plates-a-day 50 --quota 10TB --nodes 2")
 @plan.command()
-@click.argument("runs", type=FILE, nargs=-1, required=True)
+@click.argument("runs", type=FILE, nargs=-1)
+@click.option("--measure", is_flag=True, help="Instead of RUNS, run two simulated plates now: some minutes.")
 @click.option("--wells", type=click.IntRange(min=1), help="Wells of a plate. Default: as in the first run.")
 @click.option("--fields", type=click.IntRange(min=1), help="Fields of a well. Default: as in the first run.")
 @click.option("--megapixels", type=float, help="Pixels of a field in all channels, planes and times, in millions.")
 @click.option("--plates", type=click.IntRange(min=1), default=1, show_default=True, help="Plates of the experiment.")
 @click.option("--plates-a-day", type=click.FloatRange(min=0, min_open=True), help="Plates that a line makes a day.")
-@click.option("--quota", type=_Size(), help="What may be stored, such as 10TB.")
+@click.option("--quota", metavar="SIZE", callback=_bytes, help="What may be stored, such as 10TB.")
 @click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Nodes that run plates.")
-@click.option("--disk", type=_Size(), help="What the storage of all nodes moves in a second, such as 500MB.")
+@click.option(
+    "--disk", metavar="SIZE", callback=_bytes, help="What the storage of all nodes moves in a second, such as 500MB."
+)
 @click.option("--gigabits", type=float, help="Network between the nodes and the storage, in Gb/s.")
 @debug_option
-def plates(runs: tuple[Path, ...], gigabits: float | None, **options: Any) -> None:
+def plates(runs: tuple[Path, ...], measure: bool, gigabits: float | None, **options: Any) -> None:
     """Bytes, files, node-hours and bottleneck of a well, a plate, an experiment and a day.
 
-    By what plates cost in earlier RUNS of the pipeline.
+    By what plates cost in earlier RUNS of the pipeline; or, with --measure, on this machine.
     """
+    if bool(runs) == measure:
+        raise click.UsageError("Give the folders of earlier RUNS, or --measure.")
     size = {name: options.pop(name) for name in ("wells", "fields", "megapixels")}
     given = {name: value for name, value in size.items() if value is not None}
-    click.echo(hcskit.planning.plan_production(runs, given, network=gigabits and gigabits * 1e9 / 8, **options))
+    with TemporaryDirectory() as folder:
+        if measure:
+            runs = tuple(hcskit.pipeline.measure_machine(folder, say=say_aside))
+        found = hcskit.planning.plan_production(runs, given, network=gigabits and gigabits * 1e9 / 8, **options)
+    click.echo(found)

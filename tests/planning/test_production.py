@@ -102,6 +102,8 @@ def test_the_command_prints_the_plan(runs: list[Path]) -> None:
     assert said.exit_code == 0, said.output
     rates = {"disk": 500e6, "network": 1.25e9}
     assert said.output == f"{plan_production(runs, {'wells': 384}, plates=3, quota=10e12, **rates)}\n"
+    for wrong in (["plan", "plates"], [*command, "--measure"]):
+        assert "Give the folders of earlier RUNS, or --measure." in CliRunner().invoke(main, wrong).output
     assert "'much' is no size" in CliRunner().invoke(main, [*command, "--quota", "much"]).output
 
 
