@@ -16,7 +16,7 @@ network=s${subnet//./}
 export PATH=/usr/sbin:/sbin:$PATH SLURM_CONF=$prefix/etc/slurm.conf
 socket=$prefix/run/munge.socket
 as_root=() own=()
-[ "$(id -u)" -eq 0 ] || as_root=(sudo) own=(--user --map-current-user --keep-caps)
+[ "$(id -u)" -eq 0 ] || as_root=(sudo -n) own=(--user --map-current-user --keep-caps)
 
 configure() {
   local host number
@@ -155,6 +155,6 @@ case $1 in
     for file in "$prefix"/run/node*.pid; do stop "$file" KILL; done
     stop "$prefix/run/slurmctld.pid" TERM
     stop "$prefix/run/munged.pid" TERM
-    "${as_root[@]}" ip link delete "$network"
+    "${as_root[@]}" ip link delete "$network" 2>/dev/null || true
     ;;
 esac

@@ -31,7 +31,14 @@ from hcskit.store import open_plates
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 SCRIPT = Path(__file__).with_name("slurm.sh")
-PACKAGES = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
+PACKAGES = {
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
+    "sbatch": "slurm-client",
+    "munged": "munge",
+    "ip": "iproute2",
+    **({} if os.getuid() == 0 else {"sudo": "sudo"}),  # for the network of the nodes
+}
 SUBNET = f"198.18.{os.getpid() % 256}"  # another test run may have a Slurm of its own
 PLACE = {
     "kind": "slurm",
