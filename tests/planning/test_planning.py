@@ -180,6 +180,7 @@ PLAIN = {"batch_norm": False, "dropout": 0.0}
 FLAT = {"head": "flatten", "features": 256, "hidden": 512}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "batch", "one", "two"),
     [({}, 16, 34.6, 34.7), ({}, 64, 31.6, 47.7), (PLAIN, 16, 43.1, 46.1), (PLAIN | FLAT, 16, 49.1, 45.5)],
@@ -304,7 +305,14 @@ def test_activations_on_gpus_take_no_memory_of_the_worker() -> None:
     ("size", "recipe"),
     [
         ((4, 2, 2, 256, 256), {}),
-        ((4, 24, 2, 512, 1024), {"data": {"crop": 64, "crops_per_field": 1}, "optimiser": {"batch": 8}}),
+        (
+            (4, 24, 2, 512, 1024),
+            {
+                "data": {"crop": 64, "crops_per_field": 1},
+                "model": {"scales": 2, "features": 4},
+                "optimiser": {"batch": 8},
+            },
+        ),
         (
             (4, 2, 2, 128, 128),
             {

@@ -57,6 +57,7 @@ def usual() -> xr.Dataset:
     return as_plate(simulated((USUAL, 120)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parts",
     [
@@ -128,6 +129,7 @@ def test_where_nothing_can_be_told_nothing_is_corrected(image: np.ndarray) -> No
     assert (illumination["dark"] == 0).all()
 
 
+@pytest.mark.slow
 def test_absent_fields_do_not_count(usual: xr.Dataset) -> None:
     """Their zeros would be taken for dark fields."""
     holes = usual.copy()
