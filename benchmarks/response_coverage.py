@@ -83,8 +83,8 @@ def main(count: int, doses: list[int], compounds: int) -> None:
     print("|---" * (3 + len(SETTINGS)) + "|")
     for kind, number, replicates in product(("constant", "proportional", "binomial", "logit"), doses, (1, 2, 4)):
         found = coverage(kind, number, replicates, count, compounds)
-        # Fewer than 50 intervals say little.
-        shown = " | ".join(f"{own.held:.0%}, {own.width:.1f}" if own.number >= 50 else "–" for own in found)
+        # Few intervals say little.
+        shown = " | ".join(f"{own.held:.0%}, {own.width:.1f}" if own.number >= count / 8 else "–" for own in found)
         print(f"| {kind} | {number} | {replicates} | {shown} |", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Wells that a person takes out of the fits: kept with a reason, and the compounds they belong to fitted again."""
+"""Wells that a person takes out of the fits: kept with a reason, and the compounds of their plates fitted again."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Place = tuple[str, str]
 
 
 def mask_wells(data: str | Path, wells: Iterable[Place], reason: str, *, who: str | None = None) -> pd.DataFrame:
-    """Take wells out of the fits of a run, and fit again what they were part of.
+    """Take wells out of the fits of a run, and fit again the compounds of their plates.
 
-    The readouts stay as they are; only the fits leave the wells out. A masked negative control concerns each compound
-    of its plate. The response step leaves the wells out too, when it runs again.
+    The readouts stay as they are; only the fits leave the wells out. Compounds of a plate share their controls and what
+    they tell of the noise. The response step leaves the wells out too, when it runs again.
 
     Parameters
     ----------
