@@ -19,11 +19,11 @@ __all__ = ["effect_controls", "effective_of", "told_of"]
 def effect_controls(content: Content, selection: Selection) -> list[pn.viewable.Viewable]:
     """Return the choice of an effective concentration and, of an ensemble, of its networks."""
     effect = pn.widgets.IntInput.from_param(selection.param.effect, label="", width=64, margin=(0, 4))
-    several = any(str(name).startswith("network_") for name in content.table(POINTS))
-    label = "each network" if several else "each network: this run keeps the readings of one"
-    networks = pn.widgets.Checkbox.from_param(selection.param.networks, label=label, align="center")
-    networks.disabled = not several
-    return [pn.pane.Markdown("also EC", margin=(2, 0, 0, 8)), effect, networks]
+    controls = [pn.pane.Markdown("also EC", margin=(2, 0, 0, 8)), effect]
+    if any(str(name).startswith("network_") for name in content.table(POINTS)):
+        networks = pn.widgets.Checkbox.from_param(selection.param.networks, label="each network", align="center")
+        controls.append(networks)
+    return controls
 
 
 def effective_of(content: Content, selection: Selection) -> pd.DataFrame | None:

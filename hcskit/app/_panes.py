@@ -22,11 +22,13 @@ ul.legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3
 table { border-collapse: collapse; }
 th, td { text-align: left; padding: 2px 12px 2px 0; border-bottom: 1px solid #8883; vertical-align: top; }
 td { overflow-wrap: anywhere; unicode-bidi: plaintext; min-width: 4em; }
+td:first-child { min-width: 7em; }
 a { color: inherit; }
 .strip { display: flex; gap: 8px; align-items: flex-start; }
-.strip figure { margin: 0; display: flex; flex-direction: column; gap: 4px; }
+.strip figure { margin: 0; display: flex; flex-direction: column; gap: 4px; width: min-content; }
 .strip figure.pinned { border-bottom: 3px solid #0072b2; }
-.strip figcaption, .strip small { white-space: nowrap; font-size: 12px; }
+.strip figcaption { white-space: nowrap; font-size: 12px; }
+.strip small { font-size: 12px; }
 .strip img { display: block; border-radius: 3px; }
 .strip img:focus-visible { outline: 3px solid #0072b2; }
 h3 { font-size: 13px; margin: 10px 0 2px; }

@@ -70,7 +70,7 @@ def _maps(content: Content, selection: Selection) -> pn.viewable.Viewable:
         return notice(lacking or "no plate that has images was measured; run hcskit quality first")
     plate = pn.widgets.Select(label="Plate", options=names, width=150)
     plate.value = next(iter(known([content.plate(selection)], names)), names[0])
-    measure = pn.widgets.Select(label="Measure", options=list(_MEASURES), width=250)
+    measure = pn.widgets.Select(label="Measure", options=list(_MEASURES), width=300)
     plate.link(selection, value="plate")
     plot = pn.pane.Bokeh(None, sizing_mode="stretch_both", min_height=200)
 

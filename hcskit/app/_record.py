@@ -70,7 +70,9 @@ def _table(table: pd.DataFrame) -> pn.viewable.Viewable:
 
 
 def _pairs(values: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame({"name": list(values), "value": [str(value) for value in values.values()]})
+    return pd.DataFrame(
+        {"name": list(values), "value": ["–" if value is None else str(value) for value in values.values()]}
+    )
 
 
 def _steps(record: RunRecord) -> pd.DataFrame:

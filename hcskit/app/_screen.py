@@ -54,7 +54,7 @@ def _plates(content: Content, selection: Selection) -> pn.viewable.Viewable:
     around = pn.widgets.Checkbox(label="from the mean of its treatment", align="end")
     said = html("<p class='hint'>Click a well to select it.</p>", sizing_mode="stretch_width")
     figures: dict[bool, Any] = {}
-    plot = pn.pane.Bokeh(None, sizing_mode="stretch_both", min_height=300)
+    plot = pn.pane.Bokeh(None, sizing_mode="stretch_both", min_height=200)
 
     def chosen(row: dict[str, Any]) -> None:
         place = str(row["plate"]), str(row["well"])

@@ -3,7 +3,7 @@
 from hcskit.pipeline._find import list_pipelines
 from hcskit.pipeline._measure import measure_machine
 from hcskit.pipeline._notebook import StepNotebook, named_paths
-from hcskit.pipeline._run import run_pipeline, set_aside
+from hcskit.pipeline._run import run_pipeline
 from hcskit.pipeline._shipped import copy_shipped
 from hcskit.pipeline._spec import Pipeline
 from hcskit.pipeline._submit import cancel, log_of, status, submit
@@ -21,7 +21,6 @@ __all__ = [
     "measure_machine",
     "named_paths",
     "run_pipeline",
-    "set_aside",
     "status",
     "submit",
 ]
