@@ -10,6 +10,7 @@ of plates has a process of its own.
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import tempfile
@@ -93,10 +94,11 @@ def plates_through(count: int) -> None:
         watcher = threading.Thread(target=watch)
         watcher.start()
         side_by_side(plate, [0], partial(run_jobs, cluster))  # what is loaded the first time
-        before, processor, began = process.memory_info().rss, time.process_time(), time.perf_counter()
+        before, objects = process.memory_info().rss, _objects()
+        processor, began = time.process_time(), time.perf_counter()
         done = sum(side_by_side(plate, range(count), partial(run_jobs, cluster)))
         seconds, processor = time.perf_counter() - began, time.process_time() - processor
-        grown = process.memory_info().rss - before
+        grown, more = process.memory_info().rss - before, _objects() - objects
         over.set()
         watcher.join()
     each = 1e3 * processor / done
@@ -104,8 +106,15 @@ def plates_through(count: int) -> None:
         f"{count} plates: {done} tasks, {done * BYTES / 1e6:.0f} MB sent, {seconds:.1f} s; processor time of the driver"
     )
     print(
-        f"  {processor:.1f} s ({each:.2f} ms a task); {most[0]} tasks at most at a time; memory + {grown / 1e6:.0f} MB"
+        f"  {processor:.1f} s ({each:.2f} ms a task); {most[0]} tasks at most at a time; memory + {grown / 1e6:.0f} MB,"
+        f" objects {more:+,}"
     )
+
+
+def _objects() -> int:
+    """Count what the garbage collector watches: memory that an allocator keeps for later is no leak, objects are."""
+    gc.collect()
+    return len(gc.get_objects())
 
 
 if __name__ == "__main__":

@@ -4,16 +4,16 @@
 prints the figure. Other questions, each a word on the command line:
 
 ``overhead``
-    twenty plates of twelve small wells in one run, and in a run each: what a plate costs besides its images
+    twenty plates of six wells in a run, one by itself, and three of 96: what a plate costs besides its images
 ``sizes``
     seconds of each step for 96 and 384 wells
 ``workers``
-    two workers of one thread against one, in import, quality and prediction
+    two workers of one thread against one, in import, quality and prediction, with fields of 512 × 512 pixels
 ``memory``
     the peak memory of each step for 48 and 1536 wells
 
-Plates are simulated beforehand, with fields of 128 × 128 pixels: small, so that the share of what is not image work is
-at its largest. Processor time is that of all processes that a run starts.
+Plates are simulated beforehand, else with fields of 128 × 128 pixels: small, so that the share of what is not image
+work is at its largest. Processor time is that of all processes that a run starts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,8 +37,11 @@ from hcskit.recipe import Recipe
 from hcskit.results import RunRecord
 from hcskit.simulation import Compound, PlateDesign, SimulatedPlate, dilution_series, simulate
 
-#: Of each kind of plate: how many wells are treated by how many compounds at ten doses, and how many such plates.
-MIX = {"12 wells, known model": (1, 1), "96 wells, known model": (9, 1), "96 wells, trained": (9, 1)}
+#: Of a plate of so many wells: how many compounds there are, each in a row with two controls, and at how many doses.
+LAYOUTS = {6: (1, 4), 12: (1, 10), 48: (4, 10), 56: (8, 5), 96: (8, 10), 384: (16, 22), 1536: (32, 46)}
+#: Of each kind of plate: how many wells it has, and how many such plates there are.
+MIX = {"12 wells, known model": (12, 1), "96 wells, known model": (96, 1), "96 wells, trained": (96, 1)}
+SIDE = 512  # pixels of a field where the work on images counts
 DAY = 86_400
 RECIPE = {
     "data": {"crop": 64, "crops_per_field": 2},
@@ -49,12 +51,16 @@ RECIPE = {
 QUIET: dict[str, Any] = {"say": lambda _: None}
 
 
-def design(name: str, compounds: int, doses: int = 10, fields: int = 1) -> PlateDesign:
-    """Return a plate of compounds that act like the positive control, but for the last."""
-    active = tuple(Compound(f"C{number:03d}", "translocation", ec50=50.0) for number in range(compounds))
-    series = dilution_series(3000.0, 3.0, doses)
+def design(name: str, wells: int, side: int = 128) -> PlateDesign:
+    """Return a plate of compounds that act like the positive control, at doses that span a factor of 20,000."""
+    compounds, doses = LAYOUTS[wells]
     return PlateDesign(
-        name=name, compounds=active, concentrations=series, replicates=1, fields=fields, image_size=(128, 128)
+        name=name,
+        compounds=tuple(Compound(f"C{number:03d}", "translocation", ec50=50.0) for number in range(compounds)),
+        concentrations=dilution_series(3000.0, 3.0 ** (9 / (doses - 1)), doses),
+        replicates=1,
+        fields=1,
+        image_size=(side, side),
     )
 
 
@@ -126,23 +132,21 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.model = folder, folder / "model"
-        (trained,) = self.plates("teacher", 1, 8, doses=5)
+        (trained,) = self.plates("teacher", 1, 56)
         hcskit.import_plates(trained.images, folder / "taught", trained.plate_map, **QUIET, progress=False)
         hcskit.assess(folder / "taught", **QUIET, progress=False)
         hcskit.train(folder / "taught", Recipe.model_validate(RECIPE), self.model, **QUIET, progress=False)
 
-    def plates(self, name: str, count: int, compounds: int, **options: int) -> list[SimulatedPlate]:
-        """Simulate plates."""
+    def plates(self, name: str, count: int, wells: int, **options: int) -> list[SimulatedPlate]:
+        """Simulate plates of so many wells."""
         names = [f"{name}{number}" for number in range(count)]
-        return [
-            simulate(self.folder / one, design(one, compounds, **options), seed=seed) for seed, one in enumerate(names)
-        ]
+        return [simulate(self.folder / one, design(one, wells, **options), seed=seed) for seed, one in enumerate(names)]
 
     def mix(self) -> None:
         """Print plates a day a core for the mix."""
         plates = {
-            what: self.plates(f"mix{number}-", count, compounds)
-            for number, (what, (compounds, count)) in enumerate(MIX.items())
+            what: self.plates(f"mix{number}-", count, wells)
+            for number, (what, (wells, count)) in enumerate(MIX.items())
         }
         recipe = self.folder / "recipe.yaml"
         Recipe.model_validate(RECIPE).to_yaml(recipe)
@@ -164,22 +168,22 @@ class Bench:
 
     def overhead(self) -> None:
         """Print what small plates cost, together and one by one."""
-        exports = self.plates("small", 20, 1, doses=2)
-        together = screened(exports, self.model, self.folder / "together")
-        alone = screened(exports[:1], self.model, self.folder / "alone")
+        small, whole = self.plates("small", 20, 6), self.plates("whole", 3, 96)
+        runs = {"20 plates of 6 wells": small, "one of them": small[:1], "3 plates of 96 wells": whole}
         columns = {}
-        for what, costs, count in (("20 plates in a run", together, 20), ("one", alone, 1)):
+        for what, exports in runs.items():
+            costs, count = screened(exports, self.model, self.folder / what), len(exports)
             columns[f"{what}: seconds"] = {name: one.seconds / count for name, one in costs.items()}
             columns[f"{what}: processor"] = {name: one.processor / count for name, one in costs.items()}
         for column in columns.values():
             column["all"] = sum(column.values())
-        table("a plate of 6 wells, seconds", columns)
+        table("a plate, seconds", columns)
 
     def sizes(self) -> None:
         """Print the seconds of each step by the size of the plate."""
         columns = {}
-        for wells, compounds in ((96, 9), (384, 37)):
-            costs = screened(self.plates(f"wells{wells}", 1, compounds), self.model, self.folder / f"run{wells}")
+        for wells in (96, 384):
+            costs = screened(self.plates(f"wells{wells}-", 1, wells), self.model, self.folder / f"run{wells}")
             columns[f"{wells} wells: seconds"] = {name: one.seconds for name, one in costs.items()}
             columns[f"{wells} wells: processor"] = {name: one.processor for name, one in costs.items()}
         table("a plate, seconds", columns)
@@ -187,30 +191,34 @@ class Bench:
     def memory(self) -> None:
         """Print the peak memory of each step by the size of the plate."""
         columns = {}
-        for wells, compounds in ((48, 4), (1536, 152)):
-            costs = screened(self.plates(f"peak{wells}", 1, compounds), self.model, self.folder / f"peak-run{wells}")
+        for wells in (48, 1536):
+            costs = screened(self.plates(f"peak{wells}-", 1, wells), self.model, self.folder / f"peak-run{wells}")
             columns[f"{wells} wells"] = {name: one.memory / 1e9 for name, one in costs.items()}
         table("peak memory, GB", columns)
 
     def workers(self) -> None:
-        """Print what a second worker gains."""
-        exports = self.plates("wide", 2, 9)
-        took: dict[str, dict[str, float]] = defaultdict(dict)
+        """Print what a second worker gains: by the clock, and how evenly two share the processor time of one."""
+        exports = self.plates("wide", 2, 48, side=SIDE)
+        took: dict[str, dict[str, float]] = {}
         with open_cluster(ClusterConfig(workers=2, cores=1)) as two:
-            cluster = two
-            for count in (2, 1):
-                if count == 1:
-                    two.client.retire_workers(list(two.client.scheduler_info()["workers"])[:1])
-                    cluster = Cluster(two.client, two.config.model_copy(update={"workers": 1}))
-                for turn in range(2):
-                    for name, seconds in self._verbs(exports, cluster, self.folder / f"wide{count}-{turn}").items():
-                        took[f"{count} workers, round {turn + 1}"][name] = seconds
-        table("seconds of each step", took)
+            self._verbs(exports, two, self.folder / "wide-first")  # what is loaded the first time
+            for turn in range(2):
+                took |= self._verbs(exports, two, self.folder / f"wide2-{turn}", f"2 workers, round {turn + 1}")
+            two.client.retire_workers(list(two.client.scheduler_info()["workers"])[:1])
+            one = Cluster(two.client, two.config.model_copy(update={"workers": 1}))
+            for turn in range(2):
+                took |= self._verbs(exports, one, self.folder / f"wide1-{turn}", f"1 worker, round {turn + 1}")
+        table("seconds of each step, and processor time of the worker that takes most", took)
         for name in ("import", "quality", "predict"):
-            warm = {n: took[f"{n} workers, round 2"][name] for n in (1, 2)}
-            print(f"{name}: {warm[1] / warm[2]:.2f} ×")
+            for what in (name, f"{name}: processor"):
+                alone, both = (
+                    min(took[f"{count}, round {turn}"][what] for turn in (1, 2)) for count in ("1 worker", "2 workers")
+                )
+                print(f"{what}: {alone / both:.2f} ×")
 
-    def _verbs(self, exports: list[SimulatedPlate], cluster: Cluster, run: Path) -> dict[str, float]:
+    def _verbs(
+        self, exports: list[SimulatedPlate], cluster: Cluster, run: Path, title: str = ""
+    ) -> dict[str, dict[str, float]]:
         options: dict[str, Any] = {**QUIET, "progress": False, "cluster": cluster}
         sources = [one.images for one in exports]
         verbs: dict[str, Callable[[], object]] = {
@@ -220,10 +228,12 @@ class Bench:
         }
         took = {}
         for name, verb in verbs.items():
-            began = time.perf_counter()
+            before, began = cluster.client.run(time.process_time), time.perf_counter()
             verb()
             took[name] = time.perf_counter() - began
-        return took
+            after = cluster.client.run(time.process_time)
+            took[f"{name}: processor"] = max(after[worker] - before[worker] for worker in after)
+        return {title: took}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,12 +17,13 @@ from hcskit.errors import InputError
 from hcskit.files import write_text
 from hcskit.inputs import file_sha256
 
-__all__ = ["CACHE", "Digest", "Digests", "digest_of_list", "is_hidden", "stamp", "walk"]
+__all__ = ["CACHE", "Digest", "Digests", "Glance", "digest_of_list", "is_hidden", "stamp", "walk"]
 
 #: Name of the file in the folder of a screen or a run that keeps its digests.
 CACHE = ".digests.json"
 #: A file may change again within one tick of its file system's clock, unseen: 2 s on FAT. git calls this racy.
 _TICK = 2_000_000_000  # ns
+_LARGE = 10e9  # bytes: some ten seconds of reading, or a minute on a network drive
 #: Hidden files are partial files, locks and what desktops leave; but not these, which hold the metadata of Zarr 2.
 _ZARR_2 = frozenset({".zarray", ".zattrs", ".zgroup", ".zmetadata"})
 
@@ -44,6 +45,22 @@ class Digest:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Glance:
+    """A file or a folder as it is now, without its content as far as that can be done without.
+
+    Attributes
+    ----------
+    stamp : str
+        Changes whenever a file does, is added, or goes.
+    digest : Digest or None
+        Of what was changed a moment ago, and so may change again unseen by its stamp.
+    """
+
+    stamp: str
+    digest: Digest | None
+
+
 class Digests:
     """Digests of files and folders, and the cache that spares reading them again.
 
@@ -54,6 +71,8 @@ class Digests:
     ----------
     cache : pathlib.Path, optional
         File of the cache.
+    say : callable
+        Receives a line before more than 10 GB are read.
 
     Examples
     --------
@@ -65,8 +84,8 @@ class Digests:
     (1, 1, False)
     """
 
-    def __init__(self, cache: Path | None = None) -> None:
-        self._cache = cache
+    def __init__(self, cache: Path | None = None, say: Callable[[str], object] = lambda _: None) -> None:
+        self._cache, self._say = cache, say
         kept = _read(cache)
         self._files: dict[str, str] = kept["files"]
         self._folders: dict[str, dict[str, str]] = kept["folders"]
@@ -93,6 +112,7 @@ class Digests:
             if not path.is_dir():
                 return Digest(self._of_file(path), 1, path.stat().st_size) if path.is_file() else None
             files = dict(walk(path, leave_out))
+            self._warn(path, files.values())
             with ThreadPoolExecutor() as pool:
                 found = dict(zip(files, pool.map(self._of_file, files.values()), strict=True))
             digest = Digest(digest_of_list(found), len(found), sum(file.stat().st_size for file in files.values()))
@@ -102,6 +122,27 @@ class Digests:
             self._folders[digest.sha256] = {name: sha256[:16] for name, sha256 in found.items()}
             self._is_new = True
         return digest
+
+    def glance(self, path: Path, *, leave_out: Path | None = None) -> Glance:
+        """Look at a file or a folder, so that `changed_since` can say later whether it has changed meanwhile.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        """
+        began = time.time_ns()
+        now, changed = _stamped(path, leave_out)
+        return Glance(now, self.of(path, leave_out=leave_out) if began - changed <= _TICK else None)
+
+    def changed_since(
+        self, before: Glance, path: Path, digest: Digest | None, *, leave_out: Path | None = None
+    ) -> bool:
+        """Whether a file or a folder has changed between a glance and its digest, which was made just now."""
+        is_other = before.digest not in (None, digest) or _stamped(path, leave_out)[0] != before.stamp
+        if is_other:
+            self._say(f"{path} has changed while it was read; the next run reads it again")
+        return is_other
 
     def changes(self, before: str, now: str) -> str:
         """Say which files differ between two lists of a folder, given by their digests, as far as it is known."""
@@ -125,6 +166,12 @@ class Digests:
         self._is_new |= not known.keys() <= self._files.keys()
         self._files |= known
 
+    def reload(self) -> None:
+        """Take what other processes have added to the cache."""
+        kept = _read(self._cache)
+        self._files = kept["files"] | self._files
+        self._folders = kept["folders"] | self._folders
+
     def save(self) -> None:
         """Write the cache, if it can be written."""
         if self._cache is not None and self._is_new:
@@ -133,6 +180,13 @@ class Digests:
             with suppress(OSError):
                 write_text(self._cache, json.dumps(kept))
                 self._is_new = False
+
+    def _warn(self, folder: Path, files: Iterable[Path]) -> None:
+        """Say that much will be read: it may take minutes."""
+        seen = (file.stat() for file in files)
+        unread = sum(one.st_size for one in seen if stamp(one) not in self._files)
+        if unread > _LARGE:
+            self._say(f"reading {unread / 1e9:.0f} GB in {folder}, to know it again")
 
     def _of_file(self, path: Path) -> str:
         before = stamp(path.stat())
@@ -187,6 +241,18 @@ def walk(folder: Path, leave_out: Path | None = None) -> Iterator[tuple[str, Pat
             file = here / name
             if not is_hidden(name) and file.is_file():
                 yield file.relative_to(folder).as_posix(), file
+
+
+def _stamped(path: Path, leave_out: Path | None) -> tuple[str, int]:
+    """Return what changes whenever a file does, is added, or goes; and when one changed last, in ns."""
+    try:
+        files = walk(path, leave_out) if path.is_dir() else [("", path)] if path.is_file() else []
+        found = {name: file.stat() for name, file in files}
+    except OSError as error:
+        raise InputError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
+    lines = "\n".join(f"{name} {stamp(found[name])}" for name in sorted(found))
+    changed = max((max(one.st_mtime_ns, one.st_ctime_ns) for one in found.values()), default=0)
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest(), changed
 
 
 def _read(cache: Path | None) -> dict[str, dict[str, Any]]:

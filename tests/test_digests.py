@@ -116,3 +116,40 @@ def test_what_cannot_be_read_is_named(folder: Path) -> None:
     (folder / "a.tif").chmod(0)
     with pytest.raises(InputError, match=r"a\.tif cannot be read: Permission denied"):
         Digests().of(folder)
+
+
+@pytest.mark.parametrize("tick", [0, 2_000_000_000])  # files that are old enough to be known by their times, or fresh
+def test_what_changes_between_a_glance_and_its_digest_is_noticed(
+    tick: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hcskit.digests._TICK", tick)
+    said: list[str] = []
+    digests = Digests(say=said.append)
+    before = digests.glance(folder)
+    assert (before.digest is None) == (tick == 0)
+    assert not digests.changed_since(before, folder, digests.of(folder))
+    assert said == []
+    for change in ("same size", "renamed", "added", "removed"):
+        shutil.copytree(folder, tmp_path / change)
+        seen = digests.glance(tmp_path / change)
+        CHANGES[change][0](tmp_path / change)
+        assert digests.changed_since(seen, tmp_path / change, digests.of(tmp_path / change)), change
+        assert said.pop() == f"{tmp_path / change} has changed while it was read; the next run reads it again"
+    nothing = digests.glance(tmp_path / "nowhere")
+    assert not digests.changed_since(nothing, tmp_path / "nowhere", None)
+
+
+def test_a_line_is_said_before_much_is_read_and_none_before_what_is_known(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hcskit.digests._TICK", 0)
+    monkeypatch.setattr("hcskit.digests._LARGE", 5)
+    said: list[str] = []
+    digests, other = Digests(tmp_path / "cache", said.append), Digests(tmp_path / "cache", said.append)
+    digests.of(folder)
+    digests.of(folder)
+    assert said == [f"reading 0 GB in {folder}, to know it again"]
+    digests.save()
+    other.reload()  # another process has read it
+    other.of(folder)
+    assert len(said) == 1

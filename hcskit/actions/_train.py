@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from hcskit import training
+from hcskit.actions._aside import Aside
 from hcskit.actions._folder import folder_of
 from hcskit.cluster import (
     AnyCluster,
@@ -18,10 +20,12 @@ from hcskit.cluster import (
     train_folds,
     train_on_ranks,
 )
-from hcskit.data import LabelledData, open_data
+from hcskit.data import LabelledData, ScreenData, open_data, unlike_plates, unreadable_plates
+from hcskit.errors import DamagedError
 from hcskit.inference import CrossValidation, assign_folds, fold_folder, gather_folds, prepare_folds, train_fold
 from hcskit.locks import locked
 from hcskit.recipe import Recipe
+from hcskit.results import take_back
 from hcskit.training import TrainedModel, open_model, sole_writer
 
 __all__ = ["cross_validate", "train"]
@@ -32,6 +36,7 @@ def train(
     recipe: Recipe | str | Path,
     out: str | Path,
     *,
+    set_aside: bool = False,
     cluster: AnyCluster | None = None,
     say: Callable[[str], object] = tqdm.write,
     progress: bool = True,
@@ -50,6 +55,10 @@ def train(
         How to train. Apart from rounding, the result does not depend on the number of ranks.
     out : path-like
         Folder of the model. A training that was stopped there resumes.
+    set_aside : bool
+        Of a screen, given by its folder: learn from the other plates where one is unlike most in its size, channels or
+        type of pixel, or its pixels cannot be read, and leave it out of all later steps: the table ``set_aside`` has
+        the reasons. By default, such a plate is an error.
     cluster : Cluster, ClusterConfig or path-like, optional
         Where to compute; by default in this process.
     say : callable
@@ -67,16 +76,37 @@ def train(
     Exception
         What a rank of a cluster raised, with a note of its rank and host.
     InputError
-        Before anything is computed or submitted, if the data do not give two classes or a clean split, the crop is
-        larger than the image, there are more ranks than crops in a batch, the training needs more memory than this
-        machine or a worker has, or `out` cannot be written or has too little room. On a cluster also if the batch
-        system refuses the jobs, or a worker has other versions or does not see `out`.
+        Before anything is computed or submitted, if the data do not give two classes or a clean split, plates differ in
+        form, the crop is larger than the image, there are more ranks than crops in a batch, the training needs more
+        memory than this machine or a worker has, or `out` cannot be written or has too little room. On a cluster also
+        if the batch system refuses the jobs, or a worker has other versions or does not see `out`.
+    DamagedError
+        If pixels cannot be read.
     RunError
         If the workers do not come, or are lost again and again without a finished epoch.
     StoreError
         If another process trains in `out`.
     """
     how, folder = Recipe.of(recipe), Path(out)
+    learn = partial(_learn, data, how, folder, cluster, say, progress)
+    if set_aside and isinstance(data, str | Path):
+        _leave_out_faulty(Path(data), how, learn, say)
+    else:
+        learn()
+    model = open_model(folder)
+    for doubt in model.card.doubts:
+        say(doubt)
+    return model
+
+
+def _learn(
+    data: str | Path | LabelledData,
+    how: Recipe,
+    folder: Path,
+    cluster: AnyCluster | None,
+    say: Callable[[str], object],
+    progress: bool,
+) -> None:
     if cluster is not None:
         train_on_ranks(folder_of(data), how, folder, cluster, say=say, progress=progress)
     else:
@@ -85,10 +115,28 @@ def train(
         check_folder(folder, images, how)
         with locked(folder), sole_writer(folder):
             training.fit(images, how, folder, progress=progress)
-    model = open_model(folder)
-    for doubt in model.card.doubts:
-        say(doubt)
-    return model
+
+
+def _leave_out_faulty(screen: Path, how: Recipe, learn: Callable[[], None], say: Callable[[str], object]) -> None:
+    """Learn from a screen without the plates that are unlike the others, or turn out to be damaged."""
+    aside = Aside(screen, "train", allowed=True)
+    take_back(screen, aside.step)
+    images = open_data(screen, illumination=False)
+    if not isinstance(images, ScreenData):
+        learn()
+        return
+    aside.reasons |= unlike_plates(images.plates, how.data)
+    left = {name: plate for name, plate in images.plates.items() if name not in aside.reasons}
+    aside.write(len(left), say)
+    try:
+        learn()
+    except DamagedError:
+        # Only now are all of them looked for: the quality step has read them, so that this is rare.
+        damaged = unreadable_plates(ScreenData(left), how.data)
+        if not damaged:
+            raise
+        Aside(screen, aside.step, allowed=True, reasons=dict(damaged)).write(len(left) - len(damaged), say)
+        learn()
 
 
 def cross_validate(

@@ -52,7 +52,7 @@ def run(
     if report.exists() and not dry_run:
         click.echo()
         say_where(report)
-    if not dry_run and (aside := hcskit.pipeline.set_aside(out)):
+    if not dry_run and (aside := hcskit.results.plates_set_aside(out)):
         names = ", ".join(aside)
         click.echo(f"Not in this run: {names}. Repair what is said above, and give the same command again.", err=True)
         raise click.exceptions.Exit(PLATES_SET_ASIDE)

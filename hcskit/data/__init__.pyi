@@ -18,6 +18,7 @@ from ._light import LOOKS, gather_light, measure_light, standard_of
 from ._sources import KEPT_SHARE, ArraySource, Illumination, KeptSource, PlateSource, Source
 from ._split import split_folds, split_groups
 from ._stand_ins import with_stand_ins
+from ._unusable import unlike_plates, unreadable_plates
 
 __all__ = [
     "KEPT_SHARE",
@@ -51,5 +52,7 @@ __all__ = [
     "standard_of",
     "survey",
     "tile_corners",
+    "unlike_plates",
+    "unreadable_plates",
     "with_stand_ins",
 ]

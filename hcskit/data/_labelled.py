@@ -175,6 +175,8 @@ def open_data(path: str | Path | LabelledData, *, illumination: bool = True) -> 
     ------
     NotAScreenError
         If it is neither.
+    InputError
+        If the plates' images differ in size.
     """
     if not isinstance(path, str | Path):
         return path
@@ -184,7 +186,7 @@ def open_data(path: str | Path | LabelledData, *, illumination: bool = True) -> 
         if not image_files(Path(path), at_least=0):
             raise NotAScreenError(f"{error}; nor does {path} hold images ({', '.join(IMAGES)})") from None
         return ImageFolder(path)
-    return ScreenData(plates, read_illumination(path) if illumination else None)
+    return ScreenData(plates, read_illumination(path, list(plates)) if illumination else None)
 
 
 def _unlabelled(file: Path) -> str:

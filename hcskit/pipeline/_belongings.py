@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from hcskit.digests import Digest, Digests, digest_of_list, is_hidden, stamp, walk
+from hcskit.digests import Digest, Digests, Glance, digest_of_list, is_hidden, stamp, walk
 from hcskit.pipeline._notebook import StepNotebook, named_paths
 from hcskit.results import RECORD, InputRecord, OutputRecord, StepRecord
 
-__all__ = ["claim", "find_inputs", "inside_run", "read_by", "there", "what_is_there"]
+__all__ = ["claim", "find_inputs", "glance_at_inputs", "inside_run", "read_by", "there", "what_is_there"]
 
 _NOTEBOOKS = "notebooks"
+_CHANGED = "0" * 64  # no content has this SHA-256
 
 
 def inside_run(notebook: StepNotebook, values: Mapping[str, Any], run: Path) -> dict[str, Any]:
@@ -30,28 +33,53 @@ def _inside(run: Path, value: Any) -> str | list[str]:
     return paths if isinstance(value, list) else paths[0]
 
 
-def find_inputs(
+def glance_at_inputs(
     notebook: StepNotebook, values: Mapping[str, Any], run: Path, others: list[StepRecord], digests: Digests
+) -> dict[Path, Glance]:
+    """Look at what a step's parameters name before it reads that, for `find_inputs` after it."""
+    outside = _outside(notebook, values, run, others)
+    return {path: digests.glance(path, leave_out=run) for own in outside.values() for path in own}
+
+
+def find_inputs(
+    notebook: StepNotebook,
+    values: Mapping[str, Any],
+    run: Path,
+    others: list[StepRecord],
+    digests: Digests,
+    before: Mapping[Path, Glance] = MappingProxyType({}),
 ) -> list[InputRecord]:
     """Describe what a step's parameters name, but for what is a step's output: that is known as such.
 
-    Several folders of one parameter are described together, by the folder that holds them all.
+    Several folders of one parameter are described together, by the folder that holds them all. What has changed since
+    a glance before the step, which may have read the one or the other, is described as nothing that can be there.
     """
-    written = {output.path for step in others for output in step.outputs}
     found = []
-    for name in notebook.paths:
+    for name, paths in _outside(notebook, values, run, others).items():
         known = {}
-        for path in named_paths(values[name]):
-            own = _from(run, path)
-            is_written = any(part in written for part in (own, *map(str, Path(own).parents)))
-            if path == run or is_written or (run / _NOTEBOOKS) in path.parents:
-                continue
+        for path in paths:
             digest = digests.of(path, leave_out=run, remember=True)
+            if path in before and digests.changed_since(before[path], path, digest, leave_out=run):
+                digest = Digest(_CHANGED, 0, 0) if digest is None else replace(digest, sha256=_CHANGED)
             if digest is not None:
-                known[own] = digest
+                known[_from(run, path)] = digest
         if known:
             found.append(InputRecord(parameter=name, path=os.path.commonpath(known), **vars(_together(known))))
     return found
+
+
+def _outside(
+    notebook: StepNotebook, values: Mapping[str, Any], run: Path, others: list[StepRecord]
+) -> dict[str, list[Path]]:
+    """Return the paths of each parameter that are no step's output."""
+    written = {output.path for step in others for output in step.outputs}
+
+    def is_own(path: Path) -> bool:
+        own = _from(run, path)
+        is_written = any(part in written for part in (own, *map(str, Path(own).parents)))
+        return path == run or is_written or (run / _NOTEBOOKS) in path.parents
+
+    return {name: [path for path in named_paths(values[name]) if not is_own(path)] for name in notebook.paths}
 
 
 def _together(known: Mapping[str, Digest]) -> Digest:

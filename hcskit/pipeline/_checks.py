@@ -16,7 +16,7 @@ from dask.utils import format_bytes
 
 from hcskit import planning, training
 from hcskit.cluster import AnyCluster, ClusterConfig, check_training, config_of
-from hcskit.data import ScreenData
+from hcskit.data import ScreenData, unlike_plates
 from hcskit.errors import HcskitError, InputError
 from hcskit.inference import predictable_fields
 from hcskit.pipeline._apart import call_apart
@@ -201,9 +201,12 @@ class _Outlook:
             found.room = stored_bytes([found.plate])
         return found
 
-    def _train(self, recipe: str, cluster: AnyCluster | None) -> None:
+    def _train(self, recipe: str, cluster: AnyCluster | None, set_aside: bool = False) -> None:
         how, config = Recipe.of(recipe), config_of(cluster)
         if self._mapped():
+            odd = unlike_plates(self.plates, how.data) if set_aside else {}
+            self.aside |= dict.fromkeys(map(str, odd.values()))
+            self.plates = {name: plate for name, plate in self.plates.items() if name not in odd}
             # Not in this process: TensorFlow would stay in its memory, and on the GPU, for the whole run.
             self._room += call_apart(_check_training, ScreenData(self.plates), how, config)
 

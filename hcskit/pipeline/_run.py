@@ -14,7 +14,15 @@ from hcskit.digests import CACHE, Digests
 from hcskit.errors import InputError
 from hcskit.files import make_folder
 from hcskit.locks import locked
-from hcskit.pipeline._belongings import claim, find_inputs, inside_run, read_by, there, what_is_there
+from hcskit.pipeline._belongings import (
+    claim,
+    find_inputs,
+    glance_at_inputs,
+    inside_run,
+    read_by,
+    there,
+    what_is_there,
+)
 from hcskit.pipeline._checks import check_steps
 from hcskit.pipeline._cluster import RunCluster
 from hcskit.pipeline._crate import write_crate
@@ -23,11 +31,11 @@ from hcskit.pipeline._kernel import execute
 from hcskit.pipeline._notebook import StepNotebook, named_paths
 from hcskit.pipeline._plan import Choice, pair, why
 from hcskit.pipeline._spec import Pipeline
-from hcskit.results import SET_ASIDE, RunRecord, StepRecord, has_table, read_table
+from hcskit.results import RunRecord, StepRecord, plates_set_aside
 from hcskit.results._record import now
 from hcskit.software import batch_job, code_digest, commit, versions
 
-__all__ = ["run_pipeline", "set_aside"]
+__all__ = ["run_pipeline"]
 
 _Bound = list[tuple[StepNotebook, dict[str, Any]]]
 
@@ -113,16 +121,9 @@ def run_pipeline(
             record.finish()
             record.write(run)
             write_crate(record, run)
-    for plate, reason in set_aside(run).items():
+    for plate, reason in plates_set_aside(run).items():
         say(f"set aside, and not in this run: {plate}: {reason}")
     return record
-
-
-def set_aside(run: str | Path) -> dict[str, str]:
-    """Return the plates that the import of a run set aside, each with its reason."""
-    if not has_table(run, SET_ASIDE):
-        return {}
-    return {str(plate): str(reason) for plate, reason in read_table(run, SET_ASIDE)["reason"].items()}
 
 
 def _record(pipeline: Pipeline, bound: _Bound, run: Path) -> RunRecord:
@@ -187,7 +188,7 @@ class _Pass:
     digests: Digests = field(init=False)
 
     def __post_init__(self) -> None:
-        self.digests = Digests(self.run / CACHE)
+        self.digests = Digests(self.run / CACHE, self.say)
         self.names = [notebook.name for notebook, _ in self.bound]
         self.numbers = range(self.choice.wanted(self.names))
 
@@ -224,7 +225,7 @@ class _Pass:
         return f"[{number + 1}/{len(self.bound)}] {self.names[number]}"
 
     def _fresh(self, number: int) -> StepRecord:
-        """Return what a step would be made from now."""
+        """Return what a step would be made from now, but for its inputs: they may be large."""
         notebook, values = self.bound[number]
         return StepRecord(
             name=notebook.name,
@@ -234,17 +235,25 @@ class _Pass:
             output=self.record.steps[number].output,
             code=self.record.code,
             versions=self.record.versions,
-            inputs=find_inputs(notebook, values, self.run, self.record.steps, self.digests),
             reads=dict(read_by(step) for step in self.record.steps[:number]),
         )
 
     def _reason(self, number: int, fresh: StepRecord) -> str | None:
-        """Say why a step must be done: nothing where it is done for the first time; None where it need not be."""
+        """Say why a step must be done: nothing where it is done for the first time; None where it need not be.
+
+        Its inputs are only read where they decide: a step that is done in any case reads them itself.
+        """
         step = self.record.steps[number]
         if step.status == "pending" and not step.outputs:
             return ""
         asked = self.choice.forced(number, self.names)
-        return asked or why(step, fresh, there(step, self.run, self.digests), self.digests.changes) or None
+        if asked or not step.is_whole:
+            return asked or why(step, fresh, {}, self.digests.changes)
+        fresh.inputs = find_inputs(*self._belongings(number))
+        return why(step, fresh, there(step, self.run, self.digests), self.digests.changes) or None
+
+    def _belongings(self, number: int) -> tuple[StepNotebook, dict[str, Any], Path, list[StepRecord], Digests]:
+        return (*self.bound[number], self.run, self.record.steps, self.digests)
 
     def _keep(self, number: int, fresh: StepRecord) -> None:
         told = {name: getattr(fresh, name) for name in ("notebook", "parameters", "inputs")}  # paths may be others
@@ -272,12 +281,15 @@ class _Pass:
             before = {path: stamp for path, stamp in before.items() if path in owned}
         make_folder(output.parent)
         notebook, values = self.bound[number]
+        seen = glance_at_inputs(*self._belongings(number))
         try:
             given, environment = self.cluster.for_step(notebook, values)
             report = execute(notebook.path, output, given, self.run, self.progress, environment)
             step.executable, step.versions = report.executable, report.versions
             step.peak_memory_bytes = report.peak_memory_bytes
+            self.digests.reload()  # the import knows the digests of what it has read
             step.outputs = claim(step, steps, self.run, before, self.digests)
+            step.inputs = find_inputs(*self._belongings(number), seen)
             step.reads = dict(read_by(each) for each in steps[:number])
             step.status = "completed"
         except BaseException as error:  # noqa: BLE001 - raised again, as the user is told

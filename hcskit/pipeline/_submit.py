@@ -16,8 +16,7 @@ from hcskit.cluster import ClusterConfig
 from hcskit.errors import InputError, RunError
 from hcskit.files import make_folder, write_text
 from hcskit.inputs import read_json
-from hcskit.pipeline._run import set_aside
-from hcskit.results import RunRecord
+from hcskit.results import RunRecord, plates_set_aside
 from hcskit.results._record import now
 
 __all__ = ["Submitted", "cancel", "log_of", "status", "submit"]
@@ -170,7 +169,7 @@ def status(run: str | Path) -> list[str]:
     for step in record.steps:
         took = f", {step.seconds:.0f} s" if step.seconds is not None else ""
         told.append(f"  {step.name}: {step.status}{took}{f': {step.error}' if step.error else ''}")
-    return [*told, *(f"set aside: {plate}: {reason}" for plate, reason in set_aside(run).items())]
+    return [*told, *(f"set aside: {plate}: {reason}" for plate, reason in plates_set_aside(run).items())]
 
 
 def _no_run(run: Path) -> list[str]:

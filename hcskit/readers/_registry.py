@@ -82,6 +82,7 @@ def read_folder(
     *,
     time: int | str | None = None,
     follow_links: bool = False,
+    known: Mapping[str, Reader] | None = None,
 ) -> Export:
     """Index the images under a folder.
 
@@ -101,6 +102,8 @@ def read_folder(
         Take the images of one time point only: its number, or ``"last"``.
     follow_links : bool
         Follow symbolic links that lead out of the folder. Those that stay inside are always followed.
+    known : mapping of str to Reader, optional
+        What `readers` returned, for many folders one after another.
 
     Raises
     ------
@@ -114,7 +117,7 @@ def read_folder(
     taken = None if screen is None else Path(screen).resolve()
     listed = list_files(folder, follow_links=follow_links)
     files = [file for file in listed if not (file.suffix == ".zarr" and file.parent == taken)]
-    known = readers()
+    known = readers() if known is None else known
     if reader is None:
         name, reason = _choose(known, folder, files)
         chosen = known[name]

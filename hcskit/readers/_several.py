@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hcskit.errors import InputError, ReaderError
-from hcskit.readers._registry import Export, read_folder
+from hcskit.readers._registry import Export, read_folder, readers
 
 __all__ = ["read_folders"]
 
@@ -41,10 +41,13 @@ def read_folders(
         If a folder, or each of them, cannot be read, or a plate is in two of them.
     """
     exports: list[Export] = []
+    known = readers()  # once: to load them takes longer than to read the index of a small plate
     faults: dict[str, InputError] = {}
     for folder in folders:
         try:
-            export = read_folder(folder, reader, plate, screen, channels, time=time, follow_links=follow_links)
+            export = read_folder(
+                folder, reader, plate, screen, channels, time=time, follow_links=follow_links, known=known
+            )
             exports.append(export)
         except ReaderError as error:
             if refused is None:

@@ -28,6 +28,8 @@ __all__ = ["attention", "headline", "numbers"]
 
 #: An interval of an EC50 that spans more is named.
 _WIDE = 10
+#: More plates than these with something in common are counted.
+_NAMED = 4
 
 
 def headline(findings: Findings) -> str:
@@ -36,6 +38,8 @@ def headline(findings: Findings) -> str:
         return ""
     leads = findings.responses.leads
     effect = leads[leads["category"].isin(EFFECTS)]
+    if effect.empty and len(leads) == 1:
+        return "The compound shows no effect."
     if effect.empty:
         return f"None of the {len(leads)} compounds shows an effect."
     found = [f"{row['compound']} {format_ec50(row)}" for _, row in effect.iterrows()]
@@ -145,8 +149,13 @@ def _about_drift(findings: Findings) -> list[tuple[str, str]]:
         return []
     verdicts = drift["verdict"].groupby("plate").first()
     strange = verdicts[verdicts != AS_IN_TRAINING]
-    return [(f"{plate} is unlike the plates that the network learned from: {said}.", "quality")
-            for plate, said in strange.items()]  # fmt: skip
+    if len(strange) <= _NAMED:
+        return [(f"{plate} is unlike the plates that the network learned from: {said}.", "quality")
+                for plate, said in strange.items()]  # fmt: skip
+    kinds = strange.groupby(strange.str.partition(":")[0], sort=False)
+    return [(f"{len(own)} of {len(verdicts)} plates {'is' if len(own) == 1 else 'are'} unlike those that the network "
+             f"learned from, {kind}: {some(list(own.index))}.", "quality")
+            for kind, own in kinds]  # fmt: skip
 
 
 def _about_fields(findings: Findings) -> list[tuple[str, str]]:

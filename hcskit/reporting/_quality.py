@@ -19,6 +19,8 @@ __all__ = ["quality"]
 _PLAIN = ["plate", "readout", "SSMD", "negative controls", "positive controls"]
 #: Illumination of more plates than this is that of the first: it belongs to the microscope, and a map takes its time.
 _MOST_ILLUMINATED = 4
+#: Of more plates than these, what is as in training is not listed: seven lines and more of each plate.
+_MOST_COMPARED = 4
 
 
 def quality(findings: Findings, figures: Figures) -> dict[str, Any]:
@@ -36,20 +38,24 @@ def quality(findings: Findings, figures: Figures) -> dict[str, Any]:
 
 
 def _drift(table: pd.DataFrame | None) -> Any:
-    """Return the plates beside those that the network learned from."""
+    """Return the plates beside those that the network learned from; of many plates, what is unlike them."""
     if table is None:
         return None
+    table = table.reset_index()
+    table["outside"] = ~table["value"].between(table["low"], table["high"])
+    many = table["plate"].nunique() > _MOST_COMPARED
     rows = [
         {
             "plate": row["plate"],
             "what": f"{row['channel']} {row['quantity']}".strip(),
             "on this plate": format_number(row["value"]),
             "on a plate of the same batch": format_interval(row["low"], row["high"]),
-            "": "" if row["low"] <= row["value"] <= row["high"] else "outside",
+            "": "outside" if row["outside"] else "",
         }
-        for _, row in table.reset_index().iterrows()
+        for _, row in table.iterrows()
+        if row["outside"] or not many
     ]
-    return as_table(rows)
+    return as_table(rows) | {"left_out": len(table) - len(rows)}
 
 
 def _controls(findings: Findings, part: Table) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from hcskit.results._import import SET_ASIDE
 
 __all__ = ["plates_set_aside", "set_aside", "take_back"]
 
-_STEPS = ("import", "quality", "predict")
+_STEPS = ("import", "quality", "train", "predict")
 
 
 def plates_set_aside(folder: str | Path) -> dict[str, str]:
@@ -33,7 +33,7 @@ def set_aside(folder: str | Path, step: str, reasons: Mapping[str, str]) -> None
     ----------
     folder : path-like
         Folder of the screen or run.
-    step : {"import", "quality", "predict"}
+    step : {"import", "quality", "train", "predict"}
         Which step cannot use them.
     reasons : mapping of str to str
         What is wrong with each, by name.

@@ -11,9 +11,10 @@ from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
 from hcskit.digests import Digests
-from hcskit.errors import NotAScreenError
+from hcskit.errors import InputError, NotAScreenError
 from hcskit.files import make_folder, replacing
 from hcskit.names import child
+from hcskit.results._aside import plates_set_aside
 from hcskit.results._catalogue import ILLUMINATION
 
 __all__ = ["illumination_digest", "read_illumination", "write_illumination"]
@@ -42,25 +43,30 @@ def read_illumination(folder: str | Path, plates: Collection[str] | None = None)
     folder : path-like
         Folder of the screen or run.
     plates : collection of str, optional
-        Names of the plates; by default all.
+        Names of the plates; by default all that no step has set aside.
 
     Raises
     ------
     NotAScreenError
         If the quality step has not run.
+    InputError
+        If the plates' images differ in size.
     """
     before, after = Path(ILLUMINATION.where).name.split("*")
     found = {
         path.name.removeprefix(before).removesuffix(after): path
         for path in sorted(Path(folder, ILLUMINATION.where).parent.glob(f"{before}*{after}"))
     }
-    if plates is not None:
-        found = {plate: path for plate, path in found.items() if plate in plates}
+    aside = plates_set_aside(folder) if plates is None else {}
+    found = {plate: path for plate, path in found.items() if plate not in aside and (plates is None or plate in plates)}
     if not found:
         wanted = f" of {', '.join(plates)}" if plates else ""
         raise NotAScreenError(f"there is no illumination{wanted} in {folder}; run {ILLUMINATION.writer} first")
     # Without Dask: in a task of a cluster, it would make tasks that this one waits for.
     each = [xr.open_zarr(path, consolidated=False, chunks=None).load() for path in found.values()]
+    sizes = {plate: (one.sizes["y"], one.sizes["x"]) for plate, one in zip(found, each, strict=True)}
+    if len(set(sizes.values())) > 1:
+        raise InputError(f"the plates' images differ in size: {sizes}; work on plates of one size together")
     together: xr.Dataset = xr.concat(each, pd.Index(found, name="plate"))
     return together
 

@@ -8,12 +8,12 @@ __all__ = ["SET_ASIDE"]
 
 SET_ASIDE = Table(
     "set_aside",
-    "Plates that could not be imported, assessed or predicted, and are not in this run",
+    "Plates that a step could not use, and that are not in this run",
     "hcskit import",
     always=False,
     index=(Column("plate", "text", "name of the plate; of an export that could not be read, its folder"),),
     columns=(
         Column("reason", "text", "what is wrong with it, and what to do"),
-        Column("step", "text", "step that could not use it: import, quality or predict", optional=True),
+        Column("step", "text", "step that could not use it: import, quality, train or predict", optional=True),
     ),
 )

@@ -75,7 +75,7 @@ def notebook_plots() -> None:
     display(HTML(_LOADER.replace("VERSION", bokeh.__version__).replace("PACKED", _packed())))  # type: ignore[no-untyped-call]
 
 
-def shown_plates(plates: Mapping[str, _Plate], most: int = 4) -> dict[str, _Plate]:
+def shown_plates(plates: Mapping[str, _Plate], most: int = 2) -> dict[str, _Plate]:
     """Return the first plates, to be shown in a notebook, and print which others there are.
 
     Examples

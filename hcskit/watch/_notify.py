@@ -20,8 +20,15 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 import pandas as pd
 
 from hcskit.errors import InputError
-from hcskit.pipeline import set_aside
-from hcskit.results import AS_IN_TRAINING, IMAGE_CONTROLS, PHENOTYPE_CONTROLS, PLATE_DRIFT, has_table, read_table
+from hcskit.results import (
+    AS_IN_TRAINING,
+    IMAGE_CONTROLS,
+    PHENOTYPE_CONTROLS,
+    PLATE_DRIFT,
+    has_table,
+    plates_set_aside,
+    read_table,
+)
 
 __all__ = ["Notice", "Receiver", "notices_of", "z_primes_of"]
 
@@ -70,7 +77,7 @@ def notices_of(run: Path, min_z_prime: float | None) -> Iterator[tuple[str, str]
     StoreError
         If a table is damaged.
     """
-    if aside := set_aside(run):
+    if aside := plates_set_aside(run):
         yield "failure", "; ".join(f"{plate} is set aside: {reason}" for plate, reason in aside.items())
     if min_z_prime is not None:
         best = z_primes_of(run)

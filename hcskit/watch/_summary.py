@@ -14,8 +14,7 @@ import pandas as pd
 
 from hcskit.errors import HcskitError, InputError
 from hcskit.files import make_folder, write_text
-from hcskit.pipeline import set_aside
-from hcskit.results import HITS, QUALITY, has_table, read_table
+from hcskit.results import HITS, QUALITY, has_table, plates_set_aside, read_table
 from hcskit.watch._ledger import Entry
 from hcskit.watch._notify import z_primes_of
 
@@ -104,7 +103,7 @@ class _Ended:
         if self.entry.outcome == "failed":
             return
         try:
-            self.aside = set_aside(self.run)
+            self.aside = plates_set_aside(self.run)
             best = z_primes_of(self.run)
             self.trends = {"Z′": float(best.min())} if len(best) else {}
             self.trends |= _intensities(self.run)

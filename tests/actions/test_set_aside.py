@@ -14,12 +14,14 @@ import tifffile
 import xarray as xr
 
 import hcskit
+from hcskit.data import unlike_plates
 from hcskit.errors import DamagedError, InputError, NotAScreenError, ReaderError
 from hcskit.jobs import run_here
 from hcskit.models import mcnn
 from hcskit.platemap import check_plate_map
 from hcskit.readers import read_folder
-from hcskit.results import SET_ASIDE, read_table
+from hcskit.recipe import Recipe
+from hcskit.results import SET_ASIDE, read_illumination, read_table, take_back
 from hcskit.store import convert_plates, open_plates, write_plate
 from hcskit.training import save_model
 from tests.untrained import card_of
@@ -28,6 +30,8 @@ MAP = pd.DataFrame(
     {"well": ["A01", "A02"], "role": ["negative_control", "treatment"], "compound": [None, "X"]}
     | {"concentration": [np.nan, 1.0], "concentration_unit": "nM"}
 ).set_index("well")
+
+PATTERN = "name: plain\npattern: '(?P<plate>[^_]+)_(?P<well>[A-Z]\\d+)_s(?P<field>\\d)_w(?P<channel>\\d)[.]tif'\n"
 
 
 def export(folder: Path, plate: str, wells: tuple[str, ...] = ("A01", "A02")) -> Path:
@@ -40,13 +44,16 @@ def export(folder: Path, plate: str, wells: tuple[str, ...] = ("A01", "A02")) ->
     return folder
 
 
+def damage(plate: Path) -> Path:
+    """Take the pixels of the well A02 away; return the file that held them."""
+    shard = next(path for path in sorted((plate / "A" / "02").rglob("*")) if path.name == "0")
+    return shard.rename(plate.with_suffix(".kept"))
+
+
 @pytest.fixture
 def sources(tmp_path: Path) -> list[Path]:
     """Return the exports of three plates, and a file that says how they are named."""
-    (tmp_path / "names.yaml").write_text(
-        "name: plain\npattern: '(?P<plate>[^_]+)_(?P<well>[A-Z]\\d+)_s(?P<field>\\d)_w(?P<channel>\\d)[.]tif'\n",
-        encoding="utf-8",
-    )
+    (tmp_path / "names.yaml").write_text(PATTERN, encoding="utf-8")
     return [export(tmp_path / "exports" / name, name) for name in ("P1", "P2", "P3")]
 
 
@@ -141,7 +148,7 @@ def test_a_plate_with_damaged_pixels_is_set_aside_by_the_quality_step(sources: l
     options: dict[str, Any] = {"progress": False, "say": lambda _: None}
     whole = hcskit.assess(screen, **options).quality
     shard = next(path for path in sorted((screen / "P2.zarr" / "A" / "02").rglob("*")) if path.name == "0")
-    shutil.move(shard, tmp_path / "kept")
+    kept = damage(screen / "P2.zarr")
     left_out = f"P2.*{re.escape('A/02')}.*cannot be read"
     (screen / "results" / "quality.parquet").unlink()  # of which P2 would be taken as before
 
@@ -153,7 +160,7 @@ def test_a_plate_with_damaged_pixels_is_set_aside_by_the_quality_step(sources: l
     assert re.search(left_out, next(line for line in said if line.startswith("set aside")))
     pd.testing.assert_frame_equal(found.quality, whole.drop("P2", level="plate"))
 
-    shutil.move(tmp_path / "kept", shard)
+    kept.rename(shard)
     pd.testing.assert_frame_equal(hcskit.assess(screen, set_aside=True, **options).quality, whole)
     assert names_of(screen) == (["P1", "P2", "P3"], [])
 
@@ -210,3 +217,62 @@ def test_a_job_of_the_import_is_a_block_of_wells(sources: list[Path], tmp_path: 
     convert_plates(found, tmp_path / "screen", run=counted, done=done.append)
     assert (jobs, sum(done)) == ([3], 10)
     assert list(open_plates(tmp_path / "screen")["P4"].well.to_numpy()) == list(wells)
+
+
+LEARN = pd.DataFrame(
+    {"well": ["A01", "A02", "A03", "A04"], "role": ["negative_control", "positive_control"] * 2}
+    | {"compound": "X", "concentration": 1.0, "concentration_unit": "nM"}
+).set_index("well")
+
+
+@pytest.mark.slow
+def test_a_plate_that_cannot_be_learned_from_is_left_out_and_named(tmp_path: Path) -> None:
+    """P2 was set aside by the quality step, P4 is smaller than the others, and P5 was damaged after that step."""
+    names = ["P1", "P2", "P3", "P4", "P5"]
+    folders = [export(tmp_path / "exports" / name, name, tuple(LEARN.index)) for name in names]
+    (tmp_path / "names.yaml").write_text(PATTERN, encoding="utf-8")
+    screen, model = tmp_path / "screen", tmp_path / "model"
+    options: dict[str, Any] = {"progress": False, "say": lambda _: None}
+    hcskit.import_plates(folders, screen, LEARN, reader=tmp_path / "names.yaml", **options)
+    small = open_plates(screen)["P4"].isel(y=slice(48), x=slice(48)).compute()
+    shutil.rmtree(screen / "P4.zarr")
+    write_plate(small, screen, progress=False)
+    damage(screen / "P2.zarr")
+    hcskit.assess(screen, set_aside=True, **options)
+    damage(screen / "P5.zarr")
+
+    recipe = {"data": {"crop": 32}, "optimiser": {"epochs": 1, "batch": 4}}
+    recipe |= {"model": {"scales": 1, "features": 2, "hidden": 2}}
+    how = Recipe.model_validate(recipe)
+    with pytest.raises(InputError, match="differ in size"):
+        hcskit.train(screen, how, model, **options)
+    said: list[str] = []
+    trained = hcskit.train(screen, how, model, set_aside=True, progress=False, say=said.append)
+    assert sorted(trained.card.data) == ["P1", "P3"]
+    assert names_of(screen) == (["P1", "P3"], ["P2", "P4", "P5"])
+    table = read_table(screen, SET_ASIDE)
+    assert table["step"].to_dict() == {"P2": "quality", "P4": "train", "P5": "train"}
+    assert "48×48 pixels of uint16" in table["reason"]["P4"]
+    assert "P5.zarr" in table["reason"]["P5"]
+    assert sum(line.startswith("set aside P") for line in said) == 2
+    take_back(screen, "predict")  # as the prediction does
+    assert names_of(screen)[1] == ["P2", "P4", "P5"]
+    assert list(read_illumination(screen).plate.to_numpy()) == ["P1", "P3"]
+
+
+def test_of_plates_of_two_kinds_the_fewer_are_unlike_and_of_as_many_none(sources: list[Path], tmp_path: Path) -> None:
+    take_in(sources, tmp_path / "screen")
+    same = open_plates(tmp_path / "screen")
+    data = Recipe().data
+    other = {"P4": same["P1"].isel(y=slice(32))}
+    assert unlike_plates(same, data) == {}
+    assert list(unlike_plates(same | other, data)) == ["P4"]
+    assert unlike_plates({"P1": same["P1"]} | other, data) == {}
+    float_plate = {"P4": same["P1"].assign(image=same["P1"]["image"].astype("float32"))}
+    assert "float32 in 1, they have 64×64 pixels of uint16" in str(unlike_plates(same | float_plate, data)["P4"])
+    renamed = {"P4": same["P1"].assign_coords(channel=["other"])}
+    assert list(unlike_plates(same | renamed, data)) == ["P4"]
+    trimmed, halved = {"P4": same["P1"].isel(y=slice(63))}, data.model_copy(update={"binning": 2})
+    assert "has 31×32 pixels" in str(unlike_plates(same | trimmed, halved)["P4"])
+    thirds = data.model_copy(update={"binning": 3})
+    assert unlike_plates(same | trimmed, thirds) == {}  # 21 × 21 pixels are left of both

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -93,6 +94,24 @@ def test_eight_wells_with_one_fault_are_one_line(
     (found,) = [fault for fault in faults("predict_screen", plate_map=fewer, model=tmp_path) if "plate map:" in fault]
     assert "8 imaged well(s) are not in the plate map" in found
     assert "\n" not in found
+
+
+@pytest.mark.slow
+def test_a_plate_unlike_the_others_is_foreseen_and_keeps_no_run_from_beginning(
+    export: SimulatedPlate, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    others = [
+        simulate(tmp_path / name, replace(DESIGN, name=name, image_size=(side, side)))
+        for name, side in (("same", 48), ("odd", 64))
+    ]
+    given = {"source": [one.images for one in (export, *others)], "plate_map": export.plate_map}
+    said: list[str] = []
+    run_pipeline(
+        "dose_response", given | {"recipe": tmp_path / "recipe.yaml"}, tmp_path / "run", dry_run=True, say=said.append
+    )
+    foreseen = [line for line in said if line.startswith("will be set aside: ")]
+    assert foreseen == [line for line in said if "plate odd is unlike the 2 others that are learned from" in line] != []
 
 
 def test_a_plate_without_a_map_or_with_nothing_to_fit_is_told_now(

@@ -77,6 +77,26 @@ def test_what_changed_is_done_again_and_nothing_else(lab: Any, tmp_path: Path) -
 
 
 @pytest.mark.slow
+def test_a_source_that_changes_while_a_step_reads_it_is_read_again(lab: Any, tmp_path: Path) -> None:
+    source = tmp_path / "a.txt"
+    source.write_text("old", encoding="utf-8")
+    cell = (
+        "seen = Path(source).read_text()\nPath('seen.txt').write_text(seen)\n"
+        "if seen == 'old':\n    Path(source).write_text('new')"  # as if the microscope still wrote
+    )
+    pipeline = Pipeline.from_yaml(lab.pipeline(lab.notebook("01_see", cell, parameters=PARAMETERS)))
+
+    def run() -> list[str]:
+        said: list[str] = []
+        run_pipeline(pipeline, {"source": str(source)}, tmp_path / "run", say=said.append)
+        return [line for line in said if not line.endswith(" s")]
+
+    assert run() == ["[1/1] see", f"{source} has changed while it was read; the next run reads it again"]
+    assert run()[0] == "[1/1] see, again: source: changed"
+    assert (tmp_path / "run" / "seen.txt").read_text(encoding="utf-8") == "new"
+
+
+@pytest.mark.slow
 def test_a_step_runs_in_this_python_in_whatever_surroundings(lab: Any, tmp_path: Path) -> None:
     """Other kernelspecs, a temporary folder whose path is too long for sockets, and a personal start-up of IPython."""
     jupyter, ipython = tmp_path / "jupyter", tmp_path / "ipython"
