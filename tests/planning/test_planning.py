@@ -381,7 +381,7 @@ def test_the_command_prints_the_plan_of_a_stored_screen(tmp_path: Path) -> None:
     write_plate(_plate(), tmp_path, progress=False)
     recipe = Recipe.model_validate({"data": {"crop": 16}, "optimiser": {"batch": 8}})
     recipe.to_yaml(tmp_path / "recipe.yaml")
-    command = ["plan", str(tmp_path / "recipe.yaml"), str(tmp_path), "--images-per-second", "10"]
+    command = ["plan", "training", str(tmp_path / "recipe.yaml"), str(tmp_path), "--images-per-second", "10"]
     said = CliRunner().invoke(main, command)
     assert said.exit_code == 0, said.output
     assert said.output == f"{plan(tmp_path, recipe, 10.0)}\n"
@@ -393,7 +393,7 @@ def test_the_command_plans_on_a_folder_of_images(tmp_path: Path) -> None:
         Image.fromarray(np.zeros((32, 48), np.uint16)).save(tmp_path / "crops" / label / f"{number}.png")
     recipe = {"data": {"crop": 16, "crops_per_field": 2}, "optimiser": {"batch": 8, "parts": 2}}
     Recipe.model_validate(recipe).to_yaml(tmp_path / "recipe.yaml")
-    command = ["plan", str(tmp_path / "recipe.yaml"), str(tmp_path / "crops"), "--images-per-second", "10"]
+    command = ["plan", "training", str(tmp_path / "recipe.yaml"), str(tmp_path / "crops"), "--images-per-second", "10"]
     said = CliRunner().invoke(main, command)
     assert said.exit_code == 0, said.output
     lines = [" ".join(line.split()) for line in said.output.splitlines()]
