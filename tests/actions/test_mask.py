@@ -58,6 +58,7 @@ def test_masking_a_bad_well_brings_the_fit_nearer_to_the_truth(fitted_run: Path)
     assert after["rmse"] < before["rmse"] or "C03" in before["deviating_wells"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wells", "reason", "message"),
     [

@@ -85,6 +85,7 @@ def test_gain_and_background_make_no_difference_where_there_are_negative_control
     assert (asked.wells["probability"] - plain.wells["probability"]).abs().max() > 0.02
 
 
+@pytest.mark.slow
 def test_a_plate_without_negative_controls_is_read_as_it_is(screen: Path, model: TrainedModel) -> None:
     data = ScreenData(open_plates(screen), read_illumination(screen))
     bare = {name: plate.drop_vars("role") for name, plate in data.plates.items()}

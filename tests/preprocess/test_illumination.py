@@ -77,6 +77,7 @@ def test_flat_field_and_offset_are_found_again(parts: list[tuple[Kind, int]]) ->
     np.testing.assert_allclose(illumination["flat"].mean(["y", "x"]), 1.0, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_correction_makes_the_plate_even(usual: xr.Dataset) -> None:
     corrected = correct_illumination(usual["image"], estimate_illumination(usual)).mean(["well", "field"])
     raw = usual["image"].mean(["well", "field"])

@@ -83,6 +83,7 @@ def _ids(page):
     return [one["id"] for _, one in page.elements if "id" in one]
 
 
+@pytest.mark.slow
 def test_every_link_within_the_page_has_its_place(page):
     targets = {one["href"][1:] for one in page.all("a") if one["href"].startswith("#")}
 
