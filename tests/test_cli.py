@@ -117,15 +117,21 @@ COMMANDS = [
     "watch",
     "schedule",
     "summarise",
+    "plan training",
+    "plan plates",
 ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_shows_an_example_that_it_accepts(hcskit: Any, command: str) -> None:
-    text = hcskit(command, "--help").stdout
+    *groups, last = command.split()
+    text = hcskit(*groups, last, "--help").stdout
     example = text.split("Example:\n")[1].strip()
     assert example.startswith(f"hcskit {command} ")
-    context = main.commands[command].make_context(command, example.split()[2:])
+    group = main
+    for name in groups:
+        group = group.commands[name]
+    context = group.commands[last].make_context(last, example.split()[1 + len(command.split()) :])
     assert context.params
 
 

@@ -8,6 +8,7 @@ network learned from; 4 done, but for plates that were set aside; 130 stopped wi
 from hcskit.cli import (  # noqa: F401
     _app,
     _networks,
+    _plan,
     _plates,
     _queue,
     _runs,

@@ -23,6 +23,7 @@ from hcskit.cluster._security import make_certificates
 from hcskit.cluster._slurm import ask_slurm
 from hcskit.cluster._submissions import Submissions, queued
 from hcskit.errors import InputError
+from hcskit.parallel import interface_in
 
 __all__ = ["open_batch"]
 
@@ -117,7 +118,7 @@ def job_options(config: ClusterConfig, name: str, folder: Path, certificates: Pa
         "queue": config.queue,
         **account,
         "walltime": config.walltime,
-        "interface": config.interface,
+        "interface": _on_node(config.interface, python),
         "job_name": name,
         "log_directory": str(folder),
         "local_directory": config.local_directory and str(config.local_directory),
@@ -130,11 +131,20 @@ def job_options(config: ClusterConfig, name: str, folder: Path, certificates: Pa
         "security": make_certificates(certificates),
         "scheduler_options": {
             **dashboard_options(secret),
-            "interface": config.driver_interface or config.interface,
+            "interface": _here(config.driver_interface or config.interface),
         },
         "worker_extra_args": ["--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"],
         "silence_logs": False,  # they are in a file (`quiet`)
     }
+
+
+def _on_node(interface: str | None, python: str) -> str | None:
+    """Return the interface's name, or the command by which each node finds its own for a network's address."""
+    return f"$({python} -m hcskit.parallel._network {interface})" if interface and "/" in interface else interface
+
+
+def _here(interface: str | None) -> str | None:
+    return interface_in(interface)[0] if interface and "/" in interface else interface
 
 
 @contextmanager

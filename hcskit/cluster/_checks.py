@@ -5,16 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import secrets
-import socket
 from pathlib import Path
 
-import psutil
 from distributed import Client
 
 from hcskit.cluster._config import ClusterConfig
 from hcskit.cluster._workers import ask
 from hcskit.errors import InputError, MismatchError
 from hcskit.files import write_text
+from hcskit.parallel import interface_in
 
 __all__ = ["check_versions", "check_workers", "meeting_place", "versions"]
 
@@ -51,7 +50,7 @@ def check_workers(client: Client, addresses: list[str], folder: Path) -> None:
 
 
 def meeting_place(config: ClusterConfig) -> tuple[str, str]:
-    """Return this machine's address on the network between the workers, and the name of their network interface.
+    """Return this machine's address on the network between the workers, and their network interface as it is given.
 
     Raises
     ------
@@ -60,16 +59,16 @@ def meeting_place(config: ClusterConfig) -> tuple[str, str]:
     """
     if config.kind == "local" or config.workers * config.ranks_per_worker == 1:
         return "127.0.0.1", "lo"
-    interfaces, own = psutil.net_if_addrs(), config.driver_interface or config.interface
-    for address in interfaces.get(own or "", ()):
-        if address.family == socket.AF_INET and config.interface is not None:
-            return address.address, config.interface
-    found = "no name of one is given" if own is None else f"{own!r} is none of this machine with an IPv4 address"
-    raise InputError(
-        f"ranks on several nodes need the network interface between them: {found}; there are "
-        f"{', '.join(sorted(interfaces))} (interface in the cluster's file; driver_interface, if its name is another "
-        "one here)"
-    )
+    try:
+        if config.interface is None:
+            raise InputError("none is given")
+        return interface_in(config.driver_interface or config.interface)[1], config.interface
+    except InputError as error:
+        raise InputError(
+            f"ranks on several nodes need the network interface between them: {error} (interface in the cluster's "
+            "file: its name, or the network's address, such as 10.20.0.0/16, if the name differs; or "
+            "driver_interface, if only the name here is another one)"
+        ) from None
 
 
 def check_versions(worker: str, there: dict[str, str], here: dict[str, str]) -> None:

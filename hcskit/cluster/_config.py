@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -75,7 +76,9 @@ class ClusterConfig(YamlFile):
     address: str | None = Field(None, validate_default=True, description="of the scheduler, for the kind address")
     queue: Text | None = Field(None, description="queue or partition")
     account: Text | None = Field(None, description="account or project")
-    interface: str | None = Field(None, description="network interface between nodes, such as ib0")
+    interface: str | None = Field(
+        None, description="network interface between nodes, such as ib0; or their network, such as 10.20.0.0/16"
+    )
     driver_interface: str | None = Field(None, description="the same network's interface here, if its name is another")
     python: str | None = Field(None, description="path of the nodes' Python; default: as here")
     prologue: Lines = Field((), description="lines of the job script before the worker starts, such as module load")
@@ -94,6 +97,7 @@ class ClusterConfig(YamlFile):
     begin_after: float = Field(600.0, ge=0, description="seconds for which they wait for the others")
     dashboard: bool = Field(False, description="show Dask's pages on what the cluster does")
     replace_timeout: float = Field(120.0, ge=0, description="seconds to wait for a lost worker's replacement")
+    rank_timeout: float = Field(120.0, gt=1, description="seconds after which a rank that is frozen is given up")
     _from_site: str = PrivateAttr("")
     _site_settings: dict[str, Any] = PrivateAttr(default_factory=dict)
 
@@ -139,6 +143,13 @@ class ClusterConfig(YamlFile):
         if value is None and (field == "address") == (kind == "address") and kind != "local":
             raise ValueError(f"is missing; a cluster of kind {kind} needs it")
         return value
+
+    @field_validator("interface", "driver_interface")
+    @classmethod
+    def _is_a_network(cls, interface: str | None) -> str | None:
+        if interface and "/" in interface:
+            ip_network(interface, strict=False)  # says itself what is wrong
+        return interface
 
     @field_validator("placement")
     @classmethod

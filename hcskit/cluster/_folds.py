@@ -75,6 +75,7 @@ def train_folds(
             logs=own / "logs",
             environment=variables(recipe, one),
             meet=meet,
+            rank_timeout=one.rank_timeout,
             say=lambda line: say(f"[fold {number}] {line.partition('] ')[2]}"),
             tick=tick,
         )

@@ -85,6 +85,7 @@ def train_on_ranks(
         "logs": folder / "logs",
         "environment": variables(recipe, config),
         "meet": meeting_place(config),
+        "rank_timeout": config.rank_timeout,
         "say": say,
     }
     losses, last = 0, -1

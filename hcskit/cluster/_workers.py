@@ -22,7 +22,7 @@ _SILENCE = 30.0  # seconds without an answer after which a scheduler is given up
 
 
 class WorkerLostError(RunError):
-    """A worker left while its ranks were running; what was checkpointed is still there."""
+    """A worker left while its ranks were running, or one of these froze; what was checkpointed is still there."""
 
 
 def wait_for_workers(client: Client, count: int, timeout: float, *, queue: bool = True) -> list[str]:

@@ -8,8 +8,9 @@
 - `share` and `broadcast` send all ranks what rank 0 knows, such as the epoch to begin with;
 - `add_up` adds up what each rank measured on its share of the data.
 
-`device` returns what this process computes on, and `decided` completes a recipe with it; `bind_gpus` gives a process
-its own GPUs before it starts. `environment` returns the variables that tune Horovod as a recipe asks.
+`device` returns what this process computes on, and `decided` completes a recipe with it. Before a process starts,
+`bind_gpus` gives it its own GPUs, `bind_network` the network between the ranks, and `environment` the variables that
+tune Horovod as a recipe asks.
 """
 
 import lazy_loader

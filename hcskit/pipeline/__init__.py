@@ -1,6 +1,7 @@
 """Pipelines: notebooks executed in order by papermill, and the record of what was done."""
 
 from hcskit.pipeline._find import list_pipelines
+from hcskit.pipeline._measure import measure_machine
 from hcskit.pipeline._notebook import StepNotebook, named_paths
 from hcskit.pipeline._run import run_pipeline
 from hcskit.pipeline._shipped import copy_shipped
@@ -17,6 +18,7 @@ __all__ = [
     "copy_shipped",
     "list_pipelines",
     "log_of",
+    "measure_machine",
     "named_paths",
     "run_pipeline",
     "status",

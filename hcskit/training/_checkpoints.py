@@ -85,7 +85,6 @@ class Journal(keras.callbacks.Callback):  # type: ignore[misc]
             table = _table(own.read_text(encoding="utf-8")) if own.exists() else pd.DataFrame()
             done = max((epoch for epoch in range(1, len(table) + 1) if self._file(epoch).exists()), default=0)
             if done:
-                model.optimizer.build(model.trainable_variables)
                 _restore(_variables(model), self._file(done))
                 self.table = table[:done]
                 _write_whole(self.history, lambda path: self.table.to_csv(path, index=False))

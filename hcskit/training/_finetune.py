@@ -22,6 +22,7 @@ from hcskit.training._card import ModelCard, Parent, save_model
 from hcskit.training._check import check_learned
 from hcskit.training._describe import describe_untreated
 from hcskit.training._ensemble import each_reading, finish, read_tiles
+from hcskit.training._fused import fuse_normalisation
 from hcskit.training._model import TrainedModel, open_model
 from hcskit.training._statistics import measure_statistics
 from hcskit.version import __version__
@@ -120,12 +121,13 @@ def _adapted(
     networks = []
     with tqdm(total=section.steps * len(parts), unit="step", desc="finetune", disable=not progress) as bar:
         for part in parts:
-            network = keras.models.clone_model(part)
+            network = fuse_normalisation(keras.models.clone_model(part))
             network.set_weights(part.get_weights())
             rate = keras.optimizers.schedules.CosineDecay(section.learning_rate, max(1, section.steps))
             smoothing = recipe.optimiser.label_smoothing
             loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
             network.compile(optimizer=keras.optimizers.Adam(rate), loss=loss)
+            network.optimizer.build(network.trainable_variables)
             for step in range(section.steps):
                 batches.epoch, number = divmod(step, batches.steps)
                 network.train_on_batch(*batches[number])

@@ -30,6 +30,7 @@ from hcskit.training._check import check_learned
 from hcskit.training._checkpoints import EventLog, Journal
 from hcskit.training._describe import describe_untreated
 from hcskit.training._ensemble import each_reading, finish, read_tiles
+from hcskit.training._fused import fuse_normalisation
 from hcskit.training._parts import weigh_parts
 from hcskit.training._statistics import measure_statistics
 from hcskit.version import __version__
@@ -247,7 +248,7 @@ def _network(
     crops = (card.crop, recipe.data.crops_per_field, options.batch, recipe.augmentation, recipe.seed)
     batches = RandomCrops(data, *crops, parts=options.parts, rank=rank, ranks=size, balance=recipe.data.balance)
     network = recipe.model.build((*card.crop, len(card.channels)), len(card.classes))
-    model = over_ranks(weigh_parts(network))
+    model = over_ranks(fuse_normalisation(weigh_parts(network)))
     optimiser = options.build(rates(recipe, batches.size))
     if recipe.model.precision == "float16":
         # Before it is made data-parallel, so that all ranks skip the same steps; Keras would do it only afterwards.
@@ -259,6 +260,7 @@ def _network(
         weighted_metrics=[],
         jit_compile=device().xla and not recipe.run.deterministic,
     )
+    model.optimizer.build(model.trainable_variables)  # in the first step, the step would be traced twice
     return model, batches
 
 

@@ -223,7 +223,7 @@ def _read_table(program: str) -> bytes:
     listed = _start(program, "-l")
     if listed.returncode == 0:
         return listed.stdout
-    if b"no crontab for" in listed.stderr:
+    if b"no crontab for" in listed.stderr + listed.stdout:  # scrontab says it on standard output
         return b""
     raise _refusal((program, "-l"), listed)
 

@@ -149,11 +149,11 @@ def test_a_file_that_is_no_cluster_says_why(text: str, message: str, tmp_path: P
 
 def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "cluster.yaml"
-    path.write_text("kind: slurm\nworkers: 0\nmemory: lots\nque: fast\n")
+    path.write_text("kind: slurm\nworkers: 0\nmemory: lots\nque: fast\ninterface: 10.20.0.0/99\n")
     with pytest.raises(InputError) as caught:
         ClusterConfig.from_yaml(path)
     told = [line.partition(":")[0] for line in str(caught.value).splitlines()[1:]]
-    assert told == ["  - workers", "  - cores", "  - memory", "  - walltime", "  - que"]
+    assert told == ["  - workers", "  - cores", "  - memory", "  - walltime", "  - interface", "  - que"]
 
 
 def test_both_spellings_are_taken(tmp_path: Path) -> None:
@@ -208,6 +208,7 @@ def test_a_file_of_slurm_is_read(tmp_path: Path) -> None:
     assert ClusterConfig() == ClusterConfig(kind="local", workers=1, ranks_per_worker=1)
 
 
+@pytest.mark.slow
 def test_ctrl_c_stays_ctrl_c_and_a_cluster_can_be_opened_in_any_thread() -> None:
     code = """
 import signal, threading

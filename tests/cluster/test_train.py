@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
 import time
@@ -86,9 +87,25 @@ def test_a_training_goes_on_when_a_worker_comes_late_or_is_lost(
 
 
 @pytest.mark.slow
-def test_a_killed_rank_is_named_and_the_others_end(training: Any, assert_undisturbed: Check, until: Until) -> None:
-    training.start(ClusterConfig(ranks_per_worker=2))
+def test_a_frozen_rank_is_replaced_and_a_killed_one_ends_all(
+    training: Any, assert_undisturbed: Check, until: Until
+) -> None:
+    training.start(ClusterConfig(ranks_per_worker=2, rank_timeout=20))
     done = training.freeze(until)
+    frozen, other = training.ranks()
+    number = frozen.environ()["HOROVOD_RANK"]
+    other.resume()
+    started = "training with 2 ranks on 1 worker"
+    until(lambda: training.said[-1] == started and len(training.said) > 1)
+    assert [line for line in training.said if not line.startswith("[")] == [  # Horovod's own words
+        started,
+        f"rank {number} on {os.uname().nodename} (its output is in {training.out}/logs/rank-{number}.log) "
+        f"showed no sign of life for 20 s; resuming after epoch {done}",
+        started,
+    ]
+    assert not frozen.is_running()
+
+    done = training.freeze(until, after=done + 1)
     training.ranks()[1].kill()
     with pytest.raises(RunError, match=r"rank \d on .* \(its output is in .*rank-\d\.log\) ended with signal SIGKILL"):
         training.result()
@@ -135,6 +152,7 @@ def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
     assert not said  # the traceback is in the file alone
 
 
+@pytest.mark.slow
 def test_a_folder_is_trained_in_once_at_a_time(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
     for cluster in (None, ClusterConfig()):
         with locked(tmp_path), pytest.raises(StoreError, match="is being written by process"):

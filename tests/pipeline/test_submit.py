@@ -35,7 +35,7 @@ def slurm() -> Iterator[Path]:
     ):
         Path(folder).chmod(0o755)  # munge wants its socket where all can reach it
         patch.setenv("SLURM_CONF", f"{folder}/etc/slurm.conf")
-        own = os.environ | {"SLURM_PREFIX": folder, "BASE_PORT": "17600", "NODES": "1"}
+        own = os.environ | {"SLURM_PREFIX": folder, "SUBNET": f"198.18.{os.getpid() % 256}", "NODES": "1"}
         with Path(folder, "output").open("ab") as output:
             try:
                 subprocess.run([SCRIPT, "up"], env=own, check=True, timeout=120, stdout=output, stderr=output)

@@ -96,14 +96,15 @@ def test_a_quota_holds_so_many_plates(runs: list[Path]) -> None:
 
 
 def test_the_command_prints_the_plan(runs: list[Path]) -> None:
-    like = [word for run in runs for word in ("--like", str(run))]
+    command = ["plan", "plates", *map(str, runs)]
     options = ["--wells", "384", "--plates", "3", "--quota", "10TB", "--disk", "500MB", "--gigabits", "10"]
-    said = CliRunner().invoke(main, ["plan", *like, *options])
+    said = CliRunner().invoke(main, [*command, *options])
     assert said.exit_code == 0, said.output
     rates = {"disk": 500e6, "network": 1.25e9}
     assert said.output == f"{plan_production(runs, {'wells': 384}, plates=3, quota=10e12, **rates)}\n"
-    assert "is no size" in CliRunner().invoke(main, ["plan", *like, "--quota", "much"]).output
-    assert "Give RECIPE and DATA" in CliRunner().invoke(main, ["plan"]).output
+    for wrong in (["plan", "plates"], [*command, "--measure"]):
+        assert "Give the folders of earlier RUNS, or --measure." in CliRunner().invoke(main, wrong).output
+    assert "'much' is no size" in CliRunner().invoke(main, [*command, "--quota", "much"]).output
 
 
 def test_a_folder_without_a_record_is_refused(runs: list[Path], tmp_path: Path) -> None:

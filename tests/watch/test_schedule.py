@@ -29,9 +29,14 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     table = (
         '[ "$1" != -l ] && exec cp "$1" "$0.table"\n'
-        'cat "$0.table" 2>/dev/null || { echo no crontab for me >&2; exit 1; }\n'
+        'cat "$0.table" 2>/dev/null || {{ echo no crontab for me{}; exit 1; }}\n'
     )
-    for name, text in (("crontab", table), ("scrontab", table), ("systemctl", 'echo "$*" >> "$0.log"\n')):
+    scripts = {
+        "crontab": table.format(" >&2"),
+        "scrontab": table.format(""),  # on standard output (Slurm 22.05 to 25.05, src/scrontab/scrontab.c)
+        "systemctl": 'echo "$*" >> "$0.log"\n',
+    }
+    for name, text in scripts.items():
         (folder / name).write_text(f"#!/bin/sh\n{text}")
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
@@ -48,6 +53,8 @@ def test_a_table_gains_and_loses_one_entry_and_keeps_all_other_bytes(
     programs: Path, tmp_path: Path, system: Any
 ) -> None:
     table = programs / f"{'s' * (system == 'scrontab')}crontab.table"
+    entry(system, tmp_path).install()
+    assert table.read_bytes().startswith(b"# hcskit schedule watch: begin\n")
     table.write_bytes(TABLE)
     entry(system, tmp_path).install()
     once = table.read_bytes()

@@ -35,6 +35,7 @@ def run_gang(
     logs: Path,
     environment: Mapping[str, str] | None = None,
     meet: tuple[str, str] = ("127.0.0.1", "lo"),
+    rank_timeout: float = 120.0,
     say: Callable[[str], object] = print,
     tick: Callable[[], object] = lambda: None,
 ) -> None:
@@ -58,6 +59,8 @@ def run_gang(
         Further variables for every rank.
     meet : tuple of str
         Address of this machine at which the ranks find one another, and the network interface over which they talk.
+    rank_timeout : float
+        Seconds after which a rank whose process shows no sign of life is given up.
     say : callable
         Takes each line of output, with its rank.
     tick : callable
@@ -68,7 +71,7 @@ def run_gang(
     Exception
         What a rank raised, with a note of its rank and host.
     WorkerLostError
-        If a worker left.
+        If a worker left, or a rank was given up.
     """
     gang = f"gang-{uuid4().hex}"
     # A worker counts as a host: host names may be equal on all nodes, and addresses are no names to Horovod.
@@ -84,7 +87,8 @@ def run_gang(
             for address, place in zip(owners, places, strict=True):
                 log = str(logs / f"rank-{place['HOROVOD_RANK']}.log")
                 share, variables = shares[address][len(tasks[address])], {**(environment or {}), **place}
-                tasks[address].append(RankTask(int(place["HOROVOD_RANK"]), target, arguments, variables, log, share))
+                number = int(place["HOROVOD_RANK"])
+                tasks[address].append(RankTask(number, target, arguments, variables, log, share, rank_timeout))
             futures = {
                 address: client.submit(run_ranks, gang, own, workers=[address], pure=False, retries=0)
                 for address, own in tasks.items()

@@ -15,9 +15,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TextIO
 
+from hcskit.cluster._workers import WorkerLostError
 from hcskit.cluster.ranks._binding import bind_rank, on_cpus
 from hcskit.errors import RunError
-from hcskit.parallel._device import bind_gpus
+from hcskit.parallel import bind_gpus, bind_network
 
 __all__ = ["RankFailure", "RankProcess", "RankTask"]
 
@@ -42,6 +43,8 @@ class RankTask:
         File of its output.
     share : tuple of int
         Its number among the ranks that share this worker's cores, and their count: it gets that share of the cores.
+    timeout : float
+        Seconds after which it counts as frozen if its process shows no sign of life.
     """
 
     rank: int
@@ -50,6 +53,7 @@ class RankTask:
     environment: Mapping[str, str]
     log: str
     share: tuple[int, int]
+    timeout: float = 120.0
 
 
 class RankFailure(Exception):  # noqa: N818 - not an error of its own: `error` makes the one it stands for
@@ -65,19 +69,23 @@ class RankFailure(Exception):  # noqa: N818 - not an error of its own: `error` m
         Name of the library whose exception it raised, or empty.
     raised : bytes
         That exception, pickled.
+    is_frozen : bool
+        Its process had to be ended, as it showed no sign of life.
     """
 
-    def __init__(self, where: str, ended: str, library: str, raised: bytes) -> None:
-        super().__init__(where, ended, library, raised)
-        self.where, self.ended, self.library, self.raised = where, ended, library, raised
+    def __init__(self, where: str, ended: str, library: str = "", raised: bytes = b"", is_frozen: bool = False) -> None:
+        super().__init__(where, ended, library, raised, is_frozen)
+        self.where, self.ended, self.library, self.raised, self.is_frozen = where, ended, library, raised, is_frozen
 
     @property
     def may_follow(self) -> bool:
         """Whether another rank's end may be the cause: this one was killed, or lost its connection to the others."""
-        return self.library in ("", "horovod", "tensorflow")
+        return not self.is_frozen and self.library in ("", "horovod", "tensorflow")
 
     def error(self) -> BaseException:
-        """Return the exception that the rank raised, with a note of where."""
+        """Return the exception that the rank raised, with a note of where; a frozen one is as lost as its worker."""
+        if self.is_frozen:
+            return WorkerLostError(f"{self.where} {self.ended}")
         if not self.raised:
             return RunError(f"{self.where} ended with {self.ended}")
         error: BaseException = pickle.loads(self.raised)  # noqa: S301 - from our own process, over TLS
@@ -96,20 +104,26 @@ class RankProcess:
         Ranks of its worker, and threads that the worker asked for.
     say : callable
         Takes its number and a line of its output.
+
+    Attributes
+    ----------
+    silence : float
+        Seconds since its last sign of life, as its owner counts them.
     """
 
     def __init__(self, task: RankTask, slots: tuple[int, int], say: Callable[[tuple[int, str]], object]) -> None:
-        self.task, self.library, self.raised = task, "", b""
+        self.task, self.library, self.raised, self.silence = task, "", b"", 0.0
         binding = bind_rank(task.share, slots)
         asked = {**os.environ, **task.environment}
         # Its number in the worker, whose own GPUs are shared out.
         gpu = bind_gpus(asked, int(asked.get("HOROVOD_LOCAL_RANK", 0)), slots[0])
+        own = {**gpu, **bind_network(asked)}
         receive, send = os.pipe()
         try:
             with on_cpus(binding.cpus):
                 self.process = subprocess.Popen(  # noqa: S603 - our own module
                     [*binding.prefix, sys.executable, "-P", "-u", "-m", "hcskit.cluster.ranks._rank", str(send)],
-                    env={**asked, **binding.environment(task.environment), **gpu},
+                    env={**asked, **binding.environment(task.environment), **own},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -129,9 +143,9 @@ class RankProcess:
         ]
         for listener in self.listeners:
             listener.start()
-        with suppress(BrokenPipeError):  # it has ended; how is reported later
-            self.process.stdin.write(json.dumps({"target": task.target, "arguments": dict(task.arguments)}) + "\n")  # type: ignore[union-attr]
-            self.process.stdin.flush()  # type: ignore[union-attr]
+        # If it has ended, how is reported later.
+        with suppress(BrokenPipeError), self.process.stdin as pipe:  # type: ignore[union-attr]
+            pipe.write(json.dumps({"target": task.target, "arguments": dict(task.arguments)}) + "\n")
 
     @property
     def running(self) -> bool:
@@ -139,19 +153,25 @@ class RankProcess:
         return self.process.poll() is None
 
     def failure(self) -> RankFailure | None:
-        """Return how it failed; None if it succeeded."""
+        """Return how it failed; None if it runs, or succeeded."""
         code = self.process.poll()
+        where = f"rank {self.task.rank} on {os.uname().nodename} (its output is in {self.task.log})"
+        if code is None and self.silence > self.task.timeout:
+            return RankFailure(where, f"showed no sign of life for {self.task.timeout:g} s", is_frozen=True)
         if not code:
             return None
         self._listen_to_the_end()
         ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        where = f"rank {self.task.rank} on {os.uname().nodename} (its output is in {self.task.log})"
         return RankFailure(where, ended, self.library, self.raised)
 
-    def end(self) -> None:
-        """End it now, if it has not ended; what it wrote is kept."""
+    def kill(self) -> None:
+        """End it now, if it has not ended."""
         if self.running:
             os.killpg(self.process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill it, and keep what it wrote."""
+        self.kill()
         with suppress(subprocess.TimeoutExpired):  # it waits for a disk that does not answer
             self.process.wait(_PATIENCE)
         self._listen_to_the_end()
@@ -171,9 +191,12 @@ class RankProcess:
                     say((self.task.rank, line.rstrip("\n")))
 
     def _read_report(self, receive: int) -> None:
-        """Read how it failed, at its end; the traceback is for its file alone."""
+        """Read its signs of life and, at its end, how it failed; the traceback is for its file alone."""
+        about = b""
         with os.fdopen(receive, "rb") as pipe:
-            about, _, self.raised = pipe.read().partition(b"\n")
+            while not about and (line := pipe.readline()):
+                about, self.silence = line.strip(), 0.0
+            self.raised = pipe.read()
         if about:
             found = json.loads(about)
             self.library = found["library"]

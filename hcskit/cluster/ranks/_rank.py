@@ -1,30 +1,38 @@
 """One rank: a process that calls one function, and ends when its starter does.
 
 ``python -m hcskit.cluster.ranks._rank FD`` reads ``module:function`` and its arguments as a line of JSON from
-standard input, which then stays open: its end means that the starter is gone. What the function raises is pickled into
-FD, after a line of JSON with the name of the library it comes from, and its traceback for the rank's file.
+standard input. As long as its process is not frozen, it writes an empty line into FD every second. What the function
+raises is pickled into FD, after a line of JSON with the name of the library it comes from, and its traceback for the
+rank's file.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
 import pickle
+import signal
 import sys
 import threading
+import time
 import traceback
 
 from hcskit.errors import InputError
 
 _LONGEST, _TOLD = 8000, 2000  # Dask keeps errors of up to 10,000 bytes (distributed.admin.max-error-length)
+_BEAT = 1.0  # seconds
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def main() -> None:
     """Run the rank."""
-    report = int(sys.argv[1])
+    report, reporting = int(sys.argv[1]), threading.Lock()
+    # A frozen process cannot end itself; the kernel can.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_beat, args=(report, reporting), daemon=True).start()
     task = json.loads(sys.stdin.readline())
-    threading.Thread(target=_watch, daemon=True).start()
     module, _, function = task["target"].partition(":")
     try:
         getattr(importlib.import_module(module), function)(**task["arguments"])
@@ -33,15 +41,20 @@ def main() -> None:
         told = "".join(traceback.format_exception(error, limit=0 if isinstance(error, InputError) else None))
         about = {"library": type(error).__module__.partition(".")[0], "traceback": told}
         sys.stdout.flush()
-        with os.fdopen(report, "wb") as pipe:
+        with reporting, os.fdopen(report, "wb") as pipe:
             pipe.write(json.dumps(about).encode() + b"\n" + _pickled(error))
         os._exit(1)  # Horovod would wait for the other ranks
 
 
-def _watch() -> None:
-    while sys.stdin.read(1):
-        pass
-    os._exit(1)
+def _beat(report: int, reporting: threading.Lock) -> None:
+    """Show that the process lives; end it if its starter has ended before the kernel was asked to watch."""
+    while True:
+        with reporting:
+            try:
+                os.write(report, b"\n")
+            except BrokenPipeError:
+                os._exit(1)
+        time.sleep(_BEAT)
 
 
 def _pickled(error: BaseException) -> bytes:

@@ -94,7 +94,7 @@ def rendezvous(
     address : str
         Address of this machine at which the server listens, and at which ranks reach it.
     interface : str
-        Network interface over which the ranks talk.
+        Network interface over which the ranks talk; see `hcskit.parallel.bind_network`.
     timeout : float
         Seconds a rank waits for the others, then and in each exchange.
 
@@ -144,7 +144,6 @@ def rendezvous(
             "HOROVOD_GLOO_TIMEOUT_SECONDS": str(math.ceil(timeout)),
             "HOROVOD_CONTROLLER": "gloo",
             "HOROVOD_CPU_OPERATIONS": "gloo",
-            "NCCL_SOCKET_IFNAME": f"={interface}",  # read only by a Horovod that was built for GPUs
         }
         try:
             yield [meeting | _environment(slot) for slot in slots]

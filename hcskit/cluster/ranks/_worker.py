@@ -49,8 +49,12 @@ def run_ranks(gang: str, tasks: Sequence[RankTask]) -> None:
             if failures:
                 ends = min(ends, time.monotonic() + _FOLLOW)
             time.sleep(_POLL)
+            for rank in ranks:
+                rank.silence += _POLL  # not by the clock: this process may have been frozen as well
         failures = _failures(ranks)
     finally:
+        for rank in ranks:  # together, or those that live would say that they miss the others
+            rank.kill()
         for rank in ranks:
             rank.end()
     if failures:
