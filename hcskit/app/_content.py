@@ -146,8 +146,8 @@ class Content:
     @cached_property
     def of_wells(self) -> dict[tuple[str, str], dict[str, Any]]:
         """The treatments by plate and well: pandas takes milliseconds to look up a row."""
-        found: dict[tuple[str, str], dict[str, Any]] = self.treatments.to_dict("index")
-        return found
+        rows: Any = self.treatments.to_dict("index")
+        return dict(rows)
 
     @cached_property
     def _treated(self) -> dict[str, list[tuple[str, str]]]:

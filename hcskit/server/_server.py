@@ -114,10 +114,11 @@ class _Page(pn.template.VanillaTemplate):
 
     _resources: ClassVar[Any] = {"css": {}}
 
-    def server_doc(self, doc: Any, title: str | None = None, location: Any = True) -> Any:
+    def server_doc(self, doc: Document | None = None, title: str | None = None, location: Any = True) -> Document:
         """Return the document of a session. Bokeh looks through all its models after each root, or once if frozen."""
-        with doc.models.freeze():
-            return super().server_doc(doc, title, location)
+        document = doc or Document()
+        with document.models.freeze():
+            return super().server_doc(document, title, location)
 
 
 def _applications(folders: Mapping[str, Path]) -> dict[str, Callable[[], Any]]:
