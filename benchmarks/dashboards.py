@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +115,24 @@ class Stopwatch:
         return times.user + times.system
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve a screen by the command, and end it whatever happens: a server waits for visitors for ever."""
+    command = [sys.executable, "-c", "from hcskit.cli import main; main()", "dashboard", str(folder)]
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            print(f"the server starts: {time.perf_counter() - start:.1f} s", flush=True)
+            yield url, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
 def dashboard(folder: Path, executable: str) -> None:
     """Serve the screen, and look at it."""
-    command = [sys.executable, "-c", "from hcskit.cli import main; main()", "dashboard", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, sync_playwright() as playwright:
-        assert process.stdout is not None
-        url, server = process.stdout.readline().split()[-1], psutil.Process(process.pid)
+    with served(folder) as (url, server), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         first = []
         for place in range(4):
@@ -134,7 +147,6 @@ def dashboard(folder: Path, executable: str) -> None:
         watch.tell("a tapped well: its images", [_well(watch, place) for place in range(TIMES)])
         print(f"memory of the server: {server.memory_info().rss / 1e6:.0f} MB", flush=True)
         browser.close()
-        process.terminate()
 
 
 def _compound(watch: Stopwatch, place: int) -> tuple[float, float]:

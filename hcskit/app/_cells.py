@@ -151,7 +151,7 @@ def _control(content: Content, plate: str, role: str) -> list[Place]:
 
 
 def _treatment(content: Content, place: Place) -> Mapping[str, Any]:
-    told: pd.Series[Any] = content.treatments.loc[[place]].iloc[0]
+    told = content.of_wells[place]
     if pd.isna(told["role"]):
         return {}
     unit = "" if pd.isna(told["concentration_unit"]) else str(told["concentration_unit"])

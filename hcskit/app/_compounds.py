@@ -47,6 +47,7 @@ _WIDTHS = {
     "readout": 110,
     "flag": 70,
 }
+_ROWS = 100  # of a page of the table; a shorter table has one
 _COMPACT = """
 .tabulator, .tabulator-header, .tabulator-row { font-size: 12px !important; }
 .tabulator-cell { unicode-bidi: plaintext; }
@@ -151,6 +152,8 @@ def _tabulator(table: pd.DataFrame) -> pn.widgets.Tabulator:
         show_index=False,
         disabled=True,
         selectable="checkbox",
+        pagination="remote" if len(table) > _ROWS else None,
+        page_size=_ROWS,
         header_filters={name: above if name in (*numbers, "ec50") else text for name in _TITLES},
         formatters={
             "ec50": HTMLTemplateFormatter(template=_SI),

@@ -1,10 +1,12 @@
-"""What a run holds, read once a session, and its answers to what a selection asks."""
+"""What a run holds, read once for all sessions, and its answers to what a selection asks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -30,10 +32,36 @@ from hcskit.results import (
 from hcskit.store import at_level, lazy_plates
 from hcskit.views import contrast_limits
 
-__all__ = ["Content"]
+__all__ = ["Content", "content_of"]
 
 _OF_WELLS = ("role", "compound", "concentration", "concentration_unit", "moa")
+Stamp = tuple[tuple[str, int, int], ...]
+_KEPT: dict[Path, tuple[Stamp, Content]] = {}
+_MOST = 4  # runs that are kept
 _NO_WELL = pd.MultiIndex.from_arrays([[], []], names=["plate", "well"])
+
+
+def content_of(folder: str | Path) -> Content:
+    """Return the content of a run. All sessions share it, so none changes a table, until a file of the run changes."""
+    place, stamp = Path(folder).resolve(), _stamp(Path(folder))
+    kept = _KEPT.pop(place, None)
+    if kept is None or kept[0] != stamp:
+        kept = stamp, Content(folder)
+    _KEPT[place] = kept
+    while len(_KEPT) > _MOST:
+        _KEPT.pop(next(iter(_KEPT)))
+    return kept[1]
+
+
+def _stamp(folder: Path) -> Stamp:
+    """Return what differs once a step, or a mask, has written something."""
+    found = []
+    for pattern in ("*", "*.zarr/zarr.json", "results/*"):
+        for path in folder.glob(pattern):
+            with suppress(FileNotFoundError):  # a file that is being written has another name until it is whole
+                about = path.stat()
+                found.append((str(path), about.st_mtime_ns, about.st_size))
+    return tuple(sorted(found))
 
 
 class _Level(dict[str, xr.Dataset]):
@@ -116,6 +144,12 @@ class Content:
         return found.reindex(columns=["imaged", *_OF_WELLS])
 
     @cached_property
+    def of_wells(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """The treatments by plate and well: pandas takes milliseconds to look up a row."""
+        rows: Any = self.treatments.to_dict("index")
+        return dict(rows)
+
+    @cached_property
     def _treated(self) -> dict[str, list[tuple[str, str]]]:
         """The wells that were treated with each compound."""
         rows = self.treatments[self.treatments["role"] == "treatment"]
@@ -149,9 +183,10 @@ class Content:
         """Readouts of the masked treated wells, in the units of the fits; None where the run has no readouts."""
         if self.lacking(READOUTS):
             return None
-        readouts = self.table(READOUTS)
-        hidden = pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(self.masks.index)
-        return readouts[hidden]
+        readouts, masks = self.table(READOUTS), self.masks
+        if masks.empty:
+            return readouts.iloc[:0]
+        return readouts[pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(masks.index)]
 
     @property
     def readouts(self) -> list[str]:

@@ -11,7 +11,7 @@ import panel as pn
 from hcskit.app._content import Content
 from hcskit.app._effective import effect_controls, effective_of, told_of
 from hcskit.app._figures import notice, picture_buttons
-from hcskit.app._panes import html
+from hcskit.app._panes import html, later
 from hcskit.app._selection import Selection, known
 from hcskit.app._templates import figure_of
 from hcskit.results import CURVES, POINTS, RESPONSES
@@ -41,9 +41,7 @@ def curve_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
     figure = figure_of(drawing(), "curves")
     plot = pn.pane.Bokeh(figure, sizing_mode="stretch_both", min_height=200)
 
-    def swap(*_: Any) -> None:
-        drawing().swap(figure)
-
+    swap = later(lambda: drawing().swap(figure))
     selection.param.watch(swap, ["compounds", "readout", "effect", "networks"])
     changed.param.watch(swap, "version")
     legend = html(

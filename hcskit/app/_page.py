@@ -11,7 +11,7 @@ import param
 
 from hcskit.app._cells import cell_pane
 from hcskit.app._compounds import compound_pane
-from hcskit.app._content import Content
+from hcskit.app._content import Content, content_of
 from hcskit.app._curves import curve_pane
 from hcskit.app._figures import notice
 from hcskit.app._masking import masking_pane
@@ -55,7 +55,7 @@ def explore(folder: str | Path, selection: Selection | None = None) -> pn.viewab
 
 def page(folder: str | Path, selection: Selection) -> pn.viewable.Viewable:
     """Return the pages of a run, each made when it is first opened, and anew when the fits have changed since."""
-    content, fits = Content(folder), _Fits()
+    content, fits = content_of(folder), _Fits()
     rooms = [pn.Column(sizing_mode="stretch_both") for _ in _PAGES]
     tabs = pn.Tabs(
         *zip(_PAGES, rooms, strict=True),
@@ -66,7 +66,8 @@ def page(folder: str | Path, selection: Selection) -> pn.viewable.Viewable:
 
     def fill(place: int) -> None:
         title = list(_PAGES)[place]
-        rooms[place].objects = [_PAGES[title](content, selection, fits)]
+        with pn.io.hold(freeze=True):
+            rooms[place].objects = [_PAGES[title](content, selection, fits)]
         made[title] = fits.version
 
     def show(*_: Any) -> None:
@@ -76,11 +77,8 @@ def page(folder: str | Path, selection: Selection) -> pn.viewable.Viewable:
         # The first page follows the fits itself: it is where they are changed.
         if title in made and (made[title] == fits.version or not place):
             return
-        if pn.state.curdoc is None or not made:
-            fill(place)
-        else:  # what is said now is seen before the work begins
-            rooms[place].objects = [notice("Loading …")]
-            pn.state.curdoc.add_next_tick_callback(lambda: fill(place))
+        rooms[place].objects = [notice("Loading …")]  # is seen before the work begins; the browser starts meanwhile
+        pn.state.execute(lambda: fill(place), schedule=True)
 
     def follow(*_: Any) -> None:
         tabs.active = list(_PAGES).index(selection.page) if selection.page in _PAGES else 0

@@ -8,7 +8,7 @@ from typing import Any
 import panel as pn
 import param
 
-__all__ = ["followed", "html", "pane", "rows", "scrolled"]
+__all__ = ["followed", "html", "later", "pane", "rows", "scrolled"]
 
 #: Style of what is inside the panes.
 _INSIDE = """
@@ -64,23 +64,34 @@ def followed(
         Of the pane.
     """
     body = html(text(), **options)
-    waiting = False
-
-    def make() -> None:
-        nonlocal waiting
-        waiting = False
-        body.object = text()
-
-    def follow(*_: Any) -> None:
-        nonlocal waiting
-        if not waiting:
-            waiting = True
-            pn.state.execute(make, schedule=True)
-
+    follow = later(lambda: body.param.update(object=text()))
     selection.param.watch(follow, names)
     for widget in widgets:
         widget.param.watch(follow, "value")
     return body
+
+
+def later(act: Callable[[], object]) -> Callable[..., None]:
+    """Return what has `act` called in a turn of its own: once, however often it is asked for until then.
+
+    Panel handles some events of a browser while it does not hold the lock of the page, and Bokeh lets no figure be
+    changed without it; in a turn of its own the lock is held. What changes is sent in one message.
+    """
+    waiting = False
+
+    def turn() -> None:
+        nonlocal waiting
+        waiting = False
+        with pn.io.hold():
+            act()
+
+    def ask(*_: Any) -> None:
+        nonlocal waiting
+        if not waiting:
+            waiting = True
+            pn.state.execute(turn, schedule=True)
+
+    return ask
 
 
 def pane(title: str, content: Any) -> pn.Column:

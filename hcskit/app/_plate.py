@@ -16,6 +16,7 @@ from matplotlib.path import Path
 
 from hcskit.app._content import Content
 from hcskit.app._figures import notice, picture_buttons
+from hcskit.app._panes import later
 from hcskit.app._quantities import chosen_quantity, look_of, quantities, values_of
 from hcskit.app._selection import Selection, known, place_of, well_key
 from hcskit.app._templates import figure_of
@@ -47,16 +48,17 @@ def plate_pane(content: Content, selection: Selection, changed: Any) -> pn.viewa
     figure.add_tools(BoxSelectTool(renderers=[]), LassoSelectTool(renderers=[]))
     _follow_pointer(figure, size, lambda places: _select(content, selection, places))
 
-    def swap(*_: Any) -> None:
+    def swap() -> None:
         plate.value, quantity.value = content.plate(selection), chosen_quantity(content, selection)
         _drawing(content, selection, size).swap(figure)
 
-    def outline(*_: Any) -> None:
+    def outline() -> None:
         figure.renderers[-1].data_source.data = _outline(content, selection).columns()
 
-    selection.param.watch(swap, ["plate", "quantity", "readout"])
-    selection.param.watch(outline, "wells")
-    changed.param.watch(swap, "version")  # residuals change with the fits
+    anew = later(swap)
+    selection.param.watch(anew, ["plate", "quantity", "readout"])
+    changed.param.watch(anew, "version")  # residuals change with the fits
+    selection.param.watch(later(outline), "wells")
     plot = pn.pane.Bokeh(figure, sizing_mode="stretch_both", min_height=170)
     buttons = picture_buttons(lambda: figure, "plate")
     return pn.Column(pn.Row(plate, quantity, buttons), plot, sizing_mode="stretch_both")

@@ -10,7 +10,7 @@ import panel as pn
 
 from hcskit.app._content import Content
 from hcskit.app._figures import drawn, figure_pane, follow_taps, notice, picture_buttons
-from hcskit.app._panes import html, pane, scrolled
+from hcskit.app._panes import html, later, pane, scrolled
 from hcskit.app._quantities import chosen_quantity, look_of, quantities, values_of
 from hcskit.app._selection import Selection, known, well_key
 from hcskit.assay import position_effects
@@ -63,7 +63,7 @@ def _plates(content: Content, selection: Selection) -> pn.viewable.Viewable:
         told = ", ".join([" ".join(place), *content.treated_with([place])])
         said.object = f"<p class='hint'>Selected: {escape(told)}. The first page shows its curve and its cells.</p>"
 
-    def show(*_: Any) -> None:
+    def show() -> None:
         drawing = _panels(content, quantity.value, around=around.value)
         kind = around.value and quantity.value in content.readouts
         if kind in figures:
@@ -74,8 +74,9 @@ def _plates(content: Content, selection: Selection) -> pn.viewable.Viewable:
         plot.object = figures[kind]
 
     quantity.link(selection, value="quantity")
-    quantity.param.watch(show, "value")
-    around.param.watch(show, "value")
+    anew = later(show)
+    quantity.param.watch(anew, "value")
+    around.param.watch(anew, "value")
     show()
     buttons = picture_buttons(lambda: plot.object, "plates")
     return pn.Column(pn.Row(quantity, around), plot, pn.Row(said, buttons), sizing_mode="stretch_both")

@@ -32,7 +32,10 @@ def figure_of(drawing: Drawing, kind: Hashable, **options: Any) -> Any:
     """
     template = kind, pn.config.theme  # the colours of text are those of the theme
     if template not in _TEMPLATES:
-        _TEMPLATES[template] = Serializer().serialize(drawn(drawing.view(**options)))
+        figure = drawn(drawing.view(**options))
+        for renderer in figure.renderers:  # nothing in it is selected or muted
+            renderer.update(selection_glyph=None, nonselection_glyph=None, muted_glyph=None)
+        _TEMPLATES[template] = Serializer().serialize(figure)
     first = _TEMPLATES[template]
     names: dict[str, str] = defaultdict(make_id)
     figure = Deserializer().deserialize(Serialized(_renamed(first.content, names), first.buffers))

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import panel as pn
+from bokeh.document import Document
 from panel.io.resources import LOCAL_DIST
+from panel.io.state import set_curdoc
 
 from hcskit.app import Selection, html, page
 from hcskit.errors import InputError, NotAScreenError
@@ -102,6 +104,7 @@ def make_server(
         cookie_secret=secrets.token_hex(32),
         title="hcskit",
     )
+    _warm(paths)
     server.start()
     return server, f"http://{address}:{port}/?token={key}"
 
@@ -110,6 +113,12 @@ class _Page(pn.template.VanillaTemplate):
     """Panel's plainest page, without the fonts that it would ask another server for."""
 
     _resources: ClassVar[Any] = {"css": {}}
+
+    def server_doc(self, doc: Document | None = None, title: str | None = None, location: Any = True) -> Document:
+        """Return the document of a session. Bokeh looks through all its models after each root, or once if frozen."""
+        document = doc or Document()
+        with document.models.freeze():
+            return super().server_doc(document, title, location)
 
 
 def _applications(folders: Mapping[str, Path]) -> dict[str, Callable[[], Any]]:
@@ -121,6 +130,14 @@ def _applications(folders: Mapping[str, Path]) -> dict[str, Callable[[], Any]]:
 
     pages = {slug if several else "/": of(folder) for slug, folder in folders.items()}
     return pages | ({"/": lambda: _index(folders)} if several else {})
+
+
+def _warm(pages: Mapping[str, Callable[[], pn.template.base.BasicTemplate]]) -> None:
+    """Make a page of each kind for nobody: the first ones of a process take seconds longer than those after them."""
+    for make in {*list(pages.values())[:1], pages["/"]}:
+        document = Document()
+        with set_curdoc(document):
+            make().server_doc(document)
 
 
 def _run_page(folder: Path, *, index: bool) -> pn.template.base.BasicTemplate:

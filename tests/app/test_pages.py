@@ -9,7 +9,7 @@ from pathlib import Path
 import panel as pn
 import pytest
 
-from hcskit.app._content import Content
+from hcskit.app._content import Content, content_of
 from hcskit.app._page import page
 from hcskit.app._progress import progress
 from hcskit.app._selection import Selection
@@ -104,3 +104,13 @@ def test_markup_in_the_name_of_the_folder_is_escaped(only: Callable[..., Path]) 
     folder = only("plates")
     folder = folder.rename(folder.with_name("<script>alert(1)"))
     assert "<script>" not in said(folder, "Screen")
+
+
+def test_sessions_share_what_was_read_until_a_step_writes_something(only: Callable[..., Path]) -> None:
+    folder = only("plates", "responses", "points", "curves")
+    content = content_of(folder)
+    assert content_of(folder) is content
+    write_table(folder, RESPONSES, read_table(folder, RESPONSES).iloc[:1])
+    fresh = content_of(folder)
+    assert fresh is not content
+    assert len(fresh.table(RESPONSES)) == 1
