@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from hcskit.response._category import LEAST_EFFECT
 from hcskit.response._design import Design, shared_design
+from hcskit.response._group import Fitted
 from hcskit.response._model import Floats
 from hcskit.response._points import MINIMUM_CONCENTRATIONS
 from hcskit.response._result import HillFit
 from hcskit.response._shared import NOTHING, SharedNoise, shared_noise
-from hcskit.response._sigmoid import Case, Fitted, describe, describe_constant, solve
+from hcskit.response._sigmoid import Case, describe, describe_constant, solve
 from hcskit.response._wells import deviating
 
 __all__ = ["Task", "fit_many"]
@@ -149,14 +150,15 @@ def _shared(tasks: list[Task], solved: list[_Group]) -> list[SharedNoise]:
     told: dict[Hashable, dict[int, tuple[float, float, float]]] = defaultdict(dict)
     for group in solved:
         fitted = group.fitted
-        rows = zip(fitted.p_value, fitted.variance * fitted.batch.scale**2, fitted.freedom, strict=True)
-        for number, row in zip(group.numbers, rows, strict=True):
-            told[tasks[number].peers][number] = row
+        deviation = np.sqrt(fitted.variance) * fitted.batch.scale
+        p_value = fitted.p_value
+        for i, number in enumerate(group.numbers):
+            told[tasks[number].peers][number] = (p_value[i], deviation[i], fitted.freedom[i])
     known: dict[Hashable, SharedNoise] = {}
     for peers, rows in told.items():
-        p_value, variance, freedom = np.array([rows[number] for number in sorted(rows)]).T
+        p_value, deviation, freedom = np.array([rows[number] for number in sorted(rows)]).T
         sure = p_value * len(p_value) < _SIGNIFICANCE
-        known[peers] = NOTHING if peers is None else shared_noise(variance[sure], freedom[sure])
+        known[peers] = NOTHING if peers is None else shared_noise(deviation[sure], freedom[sure])
     return [known.get(task.peers, NOTHING) for task in tasks]
 
 

@@ -21,9 +21,9 @@ _MOST = 1e6  # degrees of freedom that are as good as infinitely many
 
 
 class SharedNoise(NamedTuple):
-    """A common variance of a well, in squared units of the readout, and how many degrees of freedom it is worth."""
+    """A common standard deviation of a well, in units of the readout, and how many degrees of freedom it is worth."""
 
-    variance: float
+    deviation: float
     freedom: float
 
 
@@ -31,16 +31,16 @@ class SharedNoise(NamedTuple):
 NOTHING = SharedNoise(np.nan, 0.0)
 
 
-def shared_noise(variance: Floats, freedom: Floats) -> SharedNoise:
-    """Estimate the common variance of curves, and its degrees of freedom.
+def shared_noise(deviation: Floats, freedom: Floats) -> SharedNoise:
+    """Estimate the common noise of curves, and its degrees of freedom.
 
     Moments of the logarithm of the variances. The common variance is never worth more than the other curves together:
     a few that happen to agree do not prove that all are alike.
 
     Parameters
     ----------
-    variance, freedom : ndarray of float, shape (curve,)
-        Variance of a well of each curve, and its degrees of freedom. Variances of zero are left out.
+    deviation, freedom : ndarray of float, shape (curve,)
+        Standard deviation of a well of each curve, and its degrees of freedom. Curves without noise are left out.
 
     Returns
     -------
@@ -49,20 +49,20 @@ def shared_noise(variance: Floats, freedom: Floats) -> SharedNoise:
 
     Examples
     --------
-    >>> shared_noise(np.array([4.0, 4.0, 4.0]), np.array([6.0, 6.0, 6.0])).freedom  # these agree, but are only three
+    >>> shared_noise(np.array([2.0, 2.0, 2.0]), np.array([6.0, 6.0, 6.0])).freedom  # these agree, but are only three
     12.0
     """
-    usable = variance > 0
-    variance, freedom = variance[usable], freedom[usable]
-    count = len(variance)
+    usable = deviation > 0
+    deviation, freedom = deviation[usable], freedom[usable]
+    count = len(deviation)
     if count < 2:
         return NOTHING
-    logarithm = np.log(variance) - _bias(freedom)
+    logarithm = 2 * np.log(deviation) - _bias(freedom)
     excess = float(logarithm.var(ddof=1) - polygamma(1, freedom / 2).mean())
     own = _MOST
     if excess > polygamma(1, _MOST / 2):
         own = 2 * brentq(lambda half: polygamma(1, half) - excess, 0.5 / excess, _MOST)
-    common = np.exp(logarithm.mean() + _bias(np.array(own)))
+    common = np.exp((logarithm.mean() + _bias(np.array(own))) / 2)
     return SharedNoise(float(common), float(min(own, freedom.sum() * (count - 1) / count)))
 
 
@@ -79,7 +79,7 @@ def moderated(variance: Floats, freedom: Floats, shared: list[SharedNoise], unit
         Unit of each curve's responses, in units of the readout.
     """
     common, more = np.array(shared).T
-    known = np.where(more > 0, common, 0.0) / unit**2
+    known = (np.where(more > 0, common, 0.0) / unit) ** 2
     return (more * known + freedom * variance) / (more + freedom), freedom + more
 
 

@@ -23,28 +23,28 @@ def variances(common: float, prior: float, own: float, count: int) -> np.ndarray
 def test_the_estimator_finds_what_its_model_has_and_agrees_with_the_likelihood(prior: float, own: float) -> None:
     """Under the model variance / common has an F-distribution, whose likelihood scipy maximises."""
     drawn = variances(9.0, prior, own, 4000)
-    found = shared_noise(drawn, np.full(4000, own))
+    found = shared_noise(np.sqrt(drawn), np.full(4000, own))
     _, likeliest, _, common = stats.f.fit(drawn, f0=own, floc=0)
-    assert found.variance == pytest.approx(9.0, rel=0.1)
+    assert found.deviation == pytest.approx(3.0, rel=0.05)
     assert found.freedom == pytest.approx(prior, rel=0.25)
-    assert found.variance == pytest.approx(common, rel=0.1)
+    assert found.deviation == pytest.approx(np.sqrt(common), rel=0.05)
     assert found.freedom == pytest.approx(likeliest, rel=0.25)
 
 
 def test_curves_that_agree_are_worth_no_more_than_the_others_together() -> None:
-    assert shared_noise(np.array([4.0, 4.0, 4.0]), np.array([6.0, 6.0, 6.0])).freedom == 12
-    assert shared_noise(np.array([1e-8, 4.0, 1e5]), np.full(3, 6.0)).freedom < 0.5
+    assert shared_noise(np.array([2.0, 2.0, 2.0]), np.array([6.0, 6.0, 6.0])).freedom == 12
+    assert shared_noise(np.array([1e-4, 2.0, 300.0]), np.full(3, 6.0)).freedom < 0.5
     assert shared_noise(np.array([4.0]), np.array([6.0])) == NOTHING
     assert shared_noise(np.array([0.0, 4.0]), np.array([6.0, 6.0])) == NOTHING
 
 
 def test_the_average_is_weighted_by_degrees_of_freedom_in_the_units_of_each_curve() -> None:
     own, freedom, unit = np.array([1.0, 1.0]), np.array([4.0, 4.0]), np.array([1.0, 2.0])
-    variance, more = moderated(own, freedom, [SharedNoise(8.0, 12.0), NOTHING], unit)
-    assert variance == pytest.approx([(12 * 8 + 4 * 1) / 16, 1.0])
+    variance, more = moderated(own, freedom, [SharedNoise(3.0, 12.0), NOTHING], unit)
+    assert variance == pytest.approx([(12 * 9 + 4 * 1) / 16, 1.0])
     assert more.tolist() == [16.0, 4.0]
-    assert moderated(own, freedom, [NOTHING, SharedNoise(8.0, 12.0)], unit)[0] == pytest.approx(
-        [1.0, (12 * 2 + 4) / 16]
+    assert moderated(own, freedom, [NOTHING, SharedNoise(3.0, 12.0)], unit)[0] == pytest.approx(
+        [1.0, (12 * 9 / 4 + 4) / 16]
     )
 
 
