@@ -40,10 +40,19 @@ settings.load_profile("hcskit")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Tests of minutes.
+LONGEST = ("cluster/test_slurm", "parallel/test_parallel", "cluster", "test_notebooks", "pipeline", "planning")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with slow tests first: with two workers, none then ends with a long file while the other idles."""
+    """Put what takes longest first: with two workers, none then ends with a long file while the other idles."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+
+    def rank(item: pytest.Item) -> tuple[int, bool]:
+        among = (number for number, start in enumerate(LONGEST) if item.nodeid.startswith(f"tests/{start}"))
+        return next(among, len(LONGEST)), item.path not in slow
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

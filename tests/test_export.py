@@ -193,6 +193,7 @@ def state(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["csv", "anndata"])
 def test_what_cannot_be_written_leaves_the_old(screen: Path, tmp_path: Path, format: str) -> None:
     out = tmp_path / "out"

@@ -93,6 +93,7 @@ def test_a_folder_that_holds_nothing_is_refused(tmp_path):
         open_run(tmp_path)
 
 
+@pytest.mark.slow
 def test_to_look_at_a_run_loads_neither_networks_nor_plots(run_folder):
     code = (
         f"import sys, hcskit; run = hcskit.open_run({str(run_folder)!r}); repr(run); run.responses, run.views\n"

@@ -1,4 +1,4 @@
-"""Wells that a person takes out of the fits: kept with a reason, and the compounds they belong to fitted again."""
+"""Wells that a person takes out of the fits: kept with a reason, and the compounds of their plates fitted again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from hcskit.errors import InputError
 from hcskit.locks import locked
-from hcskit.response import fit_compounds, score_hits
+from hcskit.response import fit_compounds, neighbours, score_hits
 from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
 from hcskit.results._record import now
 
@@ -21,10 +21,10 @@ Place = tuple[str, str]
 
 
 def mask_wells(data: str | Path, wells: Iterable[Place], reason: str, *, who: str | None = None) -> pd.DataFrame:
-    """Take wells out of the fits of a run, and fit again what they were part of.
+    """Take wells out of the fits of a run, and fit again the compounds of their plates.
 
-    The readouts stay as they are; only the fits leave the wells out. A masked negative control concerns each compound
-    of its plate. The response step leaves the wells out too, when it runs again.
+    The readouts stay as they are; only the fits leave the wells out. Compounds of a plate share their controls and what
+    they tell of the noise. The response step leaves the wells out too, when it runs again.
 
     Parameters
     ----------
@@ -113,13 +113,14 @@ def _check(readouts: pd.DataFrame, wells: list[Place]) -> None:
 
 
 def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.DataFrame:
-    """Fit again what wells are part of, and write all tables; those of other compounds stay as they are."""
+    """Fit again the compounds of the wells' plates and of their plates, and write all tables; others stay as they are.
+
+    Compounds of a plate tell together how noisy a well is. One that loses all wells of a plate joins those of others.
+    """
     readouts = _without(read_table(data, READOUTS), masks)
     old, points, curves = (read_table(data, table) for table in (RESPONSES, POINTS, CURVES))
-    touched = pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(changed)
-    treated = readouts["role"] == "treatment"
-    controls = readouts["plate"].isin(readouts["plate"][touched & ~treated])
-    compounds = readouts["compound"][treated & (touched | controls)].unique()
+    beside = readouts["plate"].isin({plate for plate, _ in changed}) & (readouts["role"] != "negative_control")
+    compounds = neighbours(readouts, old, readouts["compound"][beside])
     by = [str(name) for name in old.index.names[2:]]
     fits = fit_compounds(readouts, old, compounds)
     kept = old[~old.index.get_level_values("compound").isin(compounds)]

@@ -19,7 +19,7 @@ __all__ = ["effect_controls", "effective_of", "told_of"]
 def effect_controls(content: Content, selection: Selection) -> list[pn.viewable.Viewable]:
     """Return the choice of an effective concentration and, of an ensemble, of its networks."""
     effect = pn.widgets.IntInput.from_param(selection.param.effect, label="", width=64, margin=(0, 4))
-    controls = [pn.pane.Markdown("also EC", margin=(2, 0, 0, 8)), effect]
+    controls: list[pn.viewable.Viewable] = [pn.pane.Markdown("also EC", margin=(2, 0, 0, 8)), effect]
     if any(str(name).startswith("network_") for name in content.table(POINTS)):
         networks = pn.widgets.Checkbox.from_param(selection.param.networks, label="each network", align="center")
         controls.append(networks)

@@ -7,7 +7,7 @@ model. Formulas and sources: ``docs/response.md``.
 from hcskit.response._category import CATEGORIES, CODES, EFFECTS, LEAST_EFFECT
 from hcskit.response._compare import lead_readouts, match_truth
 from hcskit.response._dataset import fit_curves
-from hcskit.response._effective import effective_concentrations, fit_compounds
+from hcskit.response._effective import effective_concentrations, fit_compounds, neighbours
 from hcskit.response._fit import fit_hill, readout_limits
 from hcskit.response._growth import GrowthMetrics, fit_growth_rate, growth_rate
 from hcskit.response._hill import Constant, FivePL, GainLoss, Hill, Step, hill
@@ -48,6 +48,7 @@ __all__ = [
     "lead_readouts",
     "list_curves",
     "match_truth",
+    "neighbours",
     "readout_limits",
     "residuals",
     "score_hits",

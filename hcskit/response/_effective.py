@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from hcskit.response._fit import readout_limits
 from hcskit.response._result import HillFit, check_share
 from hcskit.response._tables import ResponseTables, fit_responses
 
-__all__ = ["effective_concentrations", "fit_compounds"]
+__all__ = ["effective_concentrations", "fit_compounds", "neighbours"]
 
 _COLUMNS = ("concentration", "low", "high", "response", "tested_low", "tested_high", "concentration_unit", "note")
 _SAME = 1e-6  # relative difference of two EC50s of one fit
@@ -20,6 +21,8 @@ _OTHER_FIT = "the wells, fitted again, do not give the EC50 of the table: it was
 
 def fit_compounds(wells: pd.DataFrame, responses: pd.DataFrame, compounds: Iterable[str]) -> ResponseTables:
     """Fit some compounds of a screen again, as `fit_responses` fits them among all.
+
+    All compounds of their plates are fitted with them: together they tell how noisy a well is.
 
     Parameters
     ----------
@@ -35,14 +38,40 @@ def fit_compounds(wells: pd.DataFrame, responses: pd.DataFrame, compounds: Itera
     InputError
         As `fit_responses` does; also if none of the compounds is a treatment.
     """
-    treated = wells["role"] == "treatment"
-    own = treated & wells["compound"].isin(list(compounds))
-    subset = wells[own | (~treated & wells["plate"].isin(wells["plate"][own].unique()))]
+    names = set(compounds)
+    fitted = neighbours(wells, responses, names)
+    own = wells["compound"].isin(fitted) & (wells["role"] != "negative_control")
+    controls = (wells["role"] != "treatment") & wells["plate"].isin(wells["plate"][own].unique())
     # What a value may be is told by the whole screen.
     limits = {str(name): readout_limits(part.to_numpy()) for name, part in wells.groupby("readout")["value"]}
     by = [str(name) for name in responses.index.names[2:]]
     level = float(responses["level"].iloc[0]) if "level" in responses else 0.95
-    return fit_responses(subset, by=by, limits=limits, level=level)
+    return _only(fit_responses(wells[own | controls], by=by, limits=limits, level=level), names)
+
+
+def neighbours(wells: pd.DataFrame, responses: pd.DataFrame, compounds: Iterable[str]) -> set[str]:
+    """Return the fitted compounds that share a plate with some compounds, themselves included.
+
+    Parameters
+    ----------
+    wells, responses : pandas.DataFrame
+        As `fit_compounds` takes them.
+    compounds : iterable of str
+        Names of compounds.
+    """
+    fitted = wells["compound"].isin(responses.index.get_level_values("compound"))
+    fitted &= wells["role"] != "negative_control"
+    plates = wells["plate"][fitted & wells["compound"].isin(list(compounds))].unique()
+    return set(wells["compound"][fitted & wells["plate"].isin(plates)])
+
+
+def _only(tables: ResponseTables, compounds: set[str]) -> ResponseTables:
+    """Return the tables of some compounds."""
+    points, fits = tables.points, {key: fit for key, fit in tables.fits.items() if key[0] in compounds}
+    own = points["compound"].isin(compounds) & (points["role"] != "negative_control")
+    controls = (points["role"] == "negative_control") & points["plate"].isin(points["plate"][own].unique())
+    responses = tables.responses[tables.responses.index.get_level_values("compound").isin(compounds)]
+    return replace(tables, responses=responses, points=points[own | controls].reset_index(drop=True), fits=fits)
 
 
 def effective_concentrations(
@@ -50,7 +79,7 @@ def effective_concentrations(
 ) -> pd.DataFrame:
     """Return the concentration at which each response has gone a share of its way to the top, with its interval.
 
-    The compounds are fitted again, in milliseconds each: see `HillFit.effective_concentration`.
+    The compounds of their plates are fitted again, in milliseconds each: see `HillFit.effective_concentration`.
 
     Parameters
     ----------

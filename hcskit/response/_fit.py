@@ -31,7 +31,7 @@ def fit_hill(
 
     Wells at zero concentration (the negative controls) anchor the bottom; together they weigh as much as one tested
     concentration. A well that disagrees with its replicates and with both neighbouring concentrations is left out and
-    named.
+    named. The interval rests on these wells alone; of many compounds `fit_responses` tells narrower ones.
 
     Parameters
     ----------

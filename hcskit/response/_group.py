@@ -14,8 +14,9 @@ from hcskit.response._design import Batch, Design, gather
 from hcskit.response._engine import Grid, Optimum, Survey, optimise
 from hcskit.response._likelihood import interval
 from hcskit.response._model import CurveModel, Floats
-from hcskit.response._noise import ON_SLOPE, slack
+from hcskit.response._noise import ON_SLOPE, f_quantile, slack
 from hcskit.response._problem import Problem
+from hcskit.response._shared import SharedNoise, moderated
 
 __all__ = ["Fitted", "aicc", "dose_test", "f_test", "fit_model", "least_effect_test", "well_noise"]
 
@@ -33,8 +34,10 @@ class Fitted:
         What was fitted, in scaled units.
     parameters : int
         Free parameters of the curve, differences between plates included.
-    threshold : ndarray of float, shape (curve,)
-        How much the sum of squares may grow, in scaled units.
+    variance, freedom : ndarray of float, shape (curve,)
+        Of a well, in scaled units, and its degrees of freedom.
+    level : float
+        Confidence level of the intervals.
     """
 
     problem: Problem
@@ -42,16 +45,36 @@ class Fitted:
     survey: Survey
     best: Optimum
     parameters: int
-    threshold: Floats
+    variance: Floats
+    freedom: Floats
+    level: float
 
     def __getitem__(self, chosen: NDArray[np.int64]) -> Fitted:
-        parts = {name: getattr(self, name)[chosen] for name in ("problem", "batch", "survey", "best", "threshold")}
+        parts = {
+            name: getattr(self, name)[chosen] for name in ("problem", "batch", "survey", "best", "variance", "freedom")
+        }
         return replace(self, **parts)
 
     @property
     def free(self) -> float:
         """Degrees of freedom that the fit leaves."""
         return self.batch.design.total - self.parameters
+
+    @property
+    def threshold(self) -> Floats:
+        """How much the sum of squares may grow, in scaled units, shape (curve,)."""
+        return np.asarray(self.variance * f_quantile(self.freedom, self.level))
+
+    def sharing(self, shared: list[SharedNoise]) -> Fitted:
+        """Return the fits with the noise that each curve shares with others."""
+        variance, freedom = moderated(self.variance, self.freedom, shared, self.batch.scale)
+        return replace(self, variance=variance, freedom=freedom)
+
+    @property
+    def p_value(self) -> Floats:
+        """F-test of each curve against a constant."""
+        total = self.batch.total + self.batch.within
+        return f_test(total - self.best.rss, self.parameters - 1, self.best.rss, self.free)
 
     @property
     def linear(self) -> Floats:
@@ -134,8 +157,8 @@ def fit_batch(model: CurveModel, batch: Batch, limits: Floats | None, level: flo
     best = optimise(problem, batch, survey)
     parameters = len(survey.grid.axes) + len(model.linear) + len(design.offsets) - fixed
     cell = np.array([axis.cell for axis in survey.grid.axes])
-    threshold = slack(problem, batch, best, cell, parameters).at(level)
-    return Fitted(problem, batch, survey, best, parameters, threshold)
+    variance, freedom = slack(problem, batch, best, cell, parameters).largest(level)
+    return Fitted(problem, batch, survey, best, parameters, variance, freedom, level)
 
 
 def f_test(explained: Floats, parameters: float, rest: Floats, free: float) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from hcskit.response._category import LEAST_EFFECT
 from hcskit.response._design import Design, shared_design
+from hcskit.response._group import Fitted
 from hcskit.response._model import Floats
 from hcskit.response._points import MINIMUM_CONCENTRATIONS
 from hcskit.response._result import HillFit
-from hcskit.response._sigmoid import Case, describe_constant, fit_group
+from hcskit.response._shared import NOTHING, SharedNoise, shared_noise
+from hcskit.response._sigmoid import Case, describe, describe_constant, solve
 from hcskit.response._wells import deviating
 
 __all__ = ["Task", "fit_many"]
 
 _MINIMUM_WELLS = 5
+_SIGNIFICANCE = 0.05  # of the effects of curves that tell a common noise, over all of them
 _CONSTANT = 1e-12  # relative differences below this are rounding
 _MOST_DEVIATING = 3  # wells that are left out of one curve at most ...
 _DEVIATING_SHARE = 0.1  # ... and which share of them
@@ -48,6 +51,8 @@ class Task:
         Where the curve is to end, whatever the wells say.
     left_out : tuple of int
         Wells that deviate.
+    peers : hashable, optional
+        What curves have in common that share their noise; without it a curve stands by itself.
     """
 
     concentration: Floats
@@ -59,6 +64,7 @@ class Task:
     least_effect: float = LEAST_EFFECT
     top: float | None = None
     left_out: tuple[int, ...] = ()
+    peers: Hashable = None
     order: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +99,7 @@ def fit_many(tasks: Iterable[Task], level: float) -> list[HillFit]:
     """Fit every task; a fault of one curve never keeps the others from being fitted."""
     tasks = list(tasks)
     fits: dict[int, HillFit] = {}
+    solved: list[_Group] = []
     waiting = dict(enumerate(tasks))
     while waiting:
         for number, task in list(waiting.items()):
@@ -108,10 +115,51 @@ def fit_many(tasks: Iterable[Task], level: float) -> list[HillFit]:
             for i, well in enumerate(worst):
                 if well >= 0:
                     suspects[numbers[i]] = replace(own[i], left_out=(*own[i].left_out, int(well)))
-            fitted = fit_group([_case(own[i], level) for i in sound], _design(own[0]), level)
-            fits |= dict(zip((numbers[i] for i in sound), fitted, strict=True))
+            if sound:
+                solved.append(_solve({numbers[i]: own[i] for i in sound}, level))
         waiting = suspects
+    shared = _shared(tasks, solved)
+    for group in solved:
+        fits |= group.fits(shared)
     return _confirmed([fits[number] for number in range(len(tasks))], tasks, level)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Group:
+    """Tasks with the same wells, by number, and their best curves."""
+
+    numbers: list[int]
+    cases: list[Case]
+    fitted: Fitted
+
+    def fits(self, shared: list[SharedNoise]) -> dict[int, HillFit]:
+        own = [shared[number] for number in self.numbers]
+        return dict(zip(self.numbers, describe(self.cases, self.fitted, own), strict=True))
+
+
+def _solve(tasks: dict[int, Task], level: float) -> _Group:
+    cases = [_case(task, level) for task in tasks.values()]
+    return _Group(list(tasks), cases, solve(cases, _design(next(iter(tasks.values()))), level))
+
+
+def _shared(tasks: list[Task], solved: list[_Group]) -> list[SharedNoise]:
+    """Return for each task the noise that it shares with its peers, as those with a sure effect tell it.
+
+    Wells without an effect are often less noisy than those on a slope, which decide an EC50.
+    """
+    told: dict[Hashable, dict[int, tuple[float, float, float]]] = defaultdict(dict)
+    for group in solved:
+        fitted = group.fitted
+        deviation = np.sqrt(fitted.variance) * fitted.batch.scale
+        p_value = fitted.p_value
+        for i, number in enumerate(group.numbers):
+            told[tasks[number].peers][number] = (p_value[i], deviation[i], fitted.freedom[i])
+    known: dict[Hashable, SharedNoise] = {}
+    for peers, rows in told.items():
+        p_value, deviation, freedom = np.array([rows[number] for number in sorted(rows)]).T
+        sure = p_value * len(p_value) < _SIGNIFICANCE
+        known[peers] = NOTHING if peers is None else shared_noise(deviation[sure], freedom[sure])
+    return [known.get(task.peers, NOTHING) for task in tasks]
 
 
 def _without_curve(task: Task, level: float) -> HillFit | None:
@@ -206,8 +254,7 @@ def _refitted(tasks: list[Task], level: float) -> list[HillFit]:
             fits[number] = fit
             del waiting[number]
     for numbers in _groups(waiting):
-        cases = [_case(waiting[number], level) for number in numbers]
-        fits |= dict(zip(numbers, fit_group(cases, _design(waiting[numbers[0]]), level), strict=True))
+        fits |= _solve({number: waiting[number] for number in numbers}, level).fits([NOTHING] * len(tasks))
     return [fits[number] for number in range(len(tasks))]
 
 

@@ -33,7 +33,7 @@ def f_quantile(freedom: Floats | float, level: float) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slack:
-    """How much the sum of squares of each curve may grow, in scaled units.
+    """How noisy a well of each curve is, in scaled units: how much the sum of squares may grow.
 
     Attributes
     ----------
@@ -48,10 +48,12 @@ class Slack:
     local: Floats
     local_freedom: Floats
 
-    def at(self, level: float) -> Floats:
-        """Return the slack at a confidence level: the largest."""
-        local = (self.local * f_quantile(self.local_freedom, level)).max(axis=0)
-        return np.asarray(np.maximum(self.plain * f_quantile(self.freedom, level), local))
+    def largest(self, level: float) -> tuple[Floats, Floats]:
+        """Return the variance that counts most at a confidence level, and its degrees of freedom."""
+        variance = np.concatenate([self.plain[None], self.local])
+        freedom = np.concatenate([self.freedom[None], self.local_freedom])
+        chosen = (variance * f_quantile(freedom, level)).argmax(axis=0)[None]
+        return np.take_along_axis(variance, chosen, axis=0)[0], np.take_along_axis(freedom, chosen, axis=0)[0]
 
 
 def slack(problem: Problem, batch: Batch, best: Optimum, cell: Floats, parameters: int) -> Slack:

@@ -37,11 +37,24 @@ class Controls:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a curve is fitted to: rows of the table, the controls of their plates, and the range of the readout."""
+    """What a curve is fitted to.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Of the table.
+    plates : list of Controls
+        Of the plates that they are on.
+    limits : tuple of float
+        Range of the readout.
+    peers : tuple of str
+        What curves that were measured alike have in common: readout, what else tells curves apart, and plates.
+    """
 
     rows: NDArray[np.int64]
     plates: list[Controls]
     limits: tuple[float, float]
+    peers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,7 @@ class Prepared:
                 limits=own.limits,
                 least_effect=least_effect,
                 top=_level_of_positive(own.plates, key) if fixed_top else None,
+                peers=own.peers,
             )
             for key, own in zip(self.keys, self.sources, strict=True)
         ]
@@ -122,9 +136,11 @@ def _sources(
             plates = {name: _controls(own) for name, own in wells.groupby("plate", observed=True)}
             for compound, treated in wells[curve[wells.index]].groupby("compound").groups.items():
                 rows = treated.to_numpy()
-                used = [plates[name] for name in dict.fromkeys(plate[rows[known[rows]]])]
+                names = list(dict.fromkeys(plate[rows[known[rows]]]))
+                used = [plates[name] for name in names]
                 together = np.concatenate([rows, *(own.rows for own in used)])
-                yield (str(compound), str(readout), *map(str, values)), Source(together, used, ends)
+                key = (str(readout), *map(str, values))
+                yield (str(compound), *key), Source(together, used, ends, (*key, *sorted(map(str, names))))
 
 
 def _controls(wells: pd.DataFrame) -> Controls:

@@ -17,8 +17,9 @@ from hcskit.response._hill import SLOPE_LIMITS, Constant, GainLoss, Hill
 from hcskit.response._likelihood import interval
 from hcskit.response._model import Floats
 from hcskit.response._result import HillFit
+from hcskit.response._shared import SharedNoise
 
-__all__ = ["Case", "describe_constant", "fit_group"]
+__all__ = ["Case", "describe", "describe_constant", "solve"]
 
 _BELL_SIGNIFICANCE = 0.01
 _BELL_MARGIN = 6.0  # by which a bell's AICc must be lower than that of a sigmoid
@@ -39,22 +40,23 @@ class Case:
     known: dict[str, Any]
 
 
-def fit_group(cases: list[Case], design: Design, level: float) -> list[HillFit]:
-    """Fit curves of one design."""
-    if not cases:
-        return []
+def solve(cases: list[Case], design: Design, level: float) -> Fitted:
+    """Find the best curves of one design."""
     response = np.stack([case.response for case in cases])
-    limits = np.array([[case.limits, case.limits] for case in cases])
-    fixed = np.array([[case.limits, case.limits if case.top is None else (case.top, case.top)] for case in cases])
-    bounds = fixed if np.isfinite(fixed).any() else None
-    fitted = fit_model(Hill(), design, response, bounds, level, fixed=int(cases[0].top is not None))
+    return fit_model(Hill(), design, response, _bounds(cases), level, fixed=int(cases[0].top is not None))
+
+
+def describe(cases: list[Case], solved: Fitted, shared: list[SharedNoise]) -> list[HillFit]:
+    """Tell the numbers of the best curves, with what each knows of the noise of its peers."""
+    fitted, design, level = solved.sharing(shared), solved.batch.design, solved.level
     place, ends = fitted.half_way()
-    steepness = interval(fitted.problem, fitted.batch, fitted.survey, fitted.best, fitted.threshold, axis=1)
-    spreads = _networks(cases, design, bounds)
+    threshold = fitted.threshold
+    steepness = interval(fitted.problem, fitted.batch, fitted.survey, fitted.best, threshold, axis=1)
+    spreads = _networks(cases, design)
     ends = np.stack([_widened(place, ends, spreads, side, level) for side in (0, 1)])
     evidence = _evidence(fitted, cases, place, ends)
     verdicts = [judge(own) for own in evidence]
-    flat = describe_constant(design, response, level)
+    flat = describe_constant(design, np.stack([case.response for case in cases]), level)
     fits = []
     for i, (case, own, verdict) in enumerate(zip(cases, evidence, verdicts, strict=True)):
         said = {"category": verdict.category, "code": verdict.code, "note": verdict.note, "p_value": own.p_value}
@@ -65,7 +67,7 @@ def fit_group(cases: list[Case], design: Design, level: float) -> list[HillFit]:
             fitted.problem[i : i + 1],
             fitted.batch[i : i + 1],
             fitted.best[i : i + 1],
-            float(fitted.threshold[i]),
+            float(threshold[i]),
             (float(ends[0, i]), float(ends[1, i])),
         )
         slope_low, slope_high = np.exp(steepness[:, i])
@@ -80,17 +82,23 @@ def fit_group(cases: list[Case], design: Design, level: float) -> list[HillFit]:
             "_curve": curve,
         }
         fits.append(HillFit(**(case.known | numbers | said)))
-    fits = _bells(fits, fitted, limits if np.isfinite(limits).any() else None, level)
+    fits = _bells(fits, fitted, _bounds([replace(case, top=None) for case in cases]))
     return [_without_networks(fit, case) for fit, case in zip(fits, cases, strict=True)]
 
 
-def _networks(cases: list[Case], design: Design, limits: Floats | None) -> list[Floats]:
+def _bounds(cases: list[Case]) -> Floats | None:
+    """Return the ends of the asymptotes, shape (curve, linear, 2); none where all are free."""
+    ends = [[case.limits, case.limits if case.top is None else (case.top, case.top)] for case in cases]
+    return np.array(ends) if np.isfinite(ends).any() else None
+
+
+def _networks(cases: list[Case], design: Design) -> list[Floats]:
     """Return the log10 EC50 that each network reads, for each case; none where one has not read all wells."""
     owner = [i for i, case in enumerate(cases) if len(case.networks) and np.isfinite(case.networks).all()]
     each = [(i, own) for i in owner for own in cases[i].networks if np.ptp(own) > 0]
     found: list[list[float]] = [[] for _ in cases]
     if each:
-        curves = np.array([i for i, _ in each])
+        curves, limits = np.array([i for i, _ in each]), _bounds(cases)
         fitted = fit_model(
             Hill(), design, np.stack([own for _, own in each]), None if limits is None else limits[curves], 0.95
         )
@@ -122,11 +130,10 @@ def _widened(place: Floats, ends: Floats, each: list[Floats], side: int, level: 
 
 def _evidence(fitted: Fitted, cases: list[Case], place: Floats, ends: Floats) -> list[Evidence]:
     batch, design, best = fitted.batch, fitted.batch.design, fitted.best
-    total = batch.total + batch.within
     levels, share = len(design.log_c), fitted.share
     start, end = share[:, 0], share[:, -1]
     change = (fitted.linear[:, -1] - fitted.linear[:, 0]) * (end - start)
-    p_value = f_test(total - best.rss, fitted.parameters - 1, best.rss, fitted.free)
+    total, p_value = batch.total + batch.within, fitted.p_value
     known = [(case.full_scale, case.least_effect) for case in cases]
     least = np.array([np.nan if scale is None else least * abs(scale) for scale, least in known])
     size = np.maximum(np.abs(change), np.finfo(float).tiny)
@@ -176,6 +183,7 @@ def _location(linear: Floats, evidence: Evidence, has_zero: bool) -> dict[str, A
 def describe_constant(design: Design, response: Floats, level: float) -> list[dict[str, Any]]:
     """Describe flat lines through the averages, with their bands."""
     fitted = fit_model(Constant(), design, response, None, level)
+    threshold = fitted.threshold
     return [
         {
             "bottom": float(fitted.linear[i, 0]),
@@ -188,7 +196,7 @@ def describe_constant(design: Design, response: Floats, level: float) -> list[di
                 fitted.problem,
                 fitted.batch[i : i + 1],
                 fitted.best[i : i + 1],
-                float(fitted.threshold[i]),
+                float(threshold[i]),
                 (np.nan, np.nan),
             ),
         }
@@ -196,14 +204,14 @@ def describe_constant(design: Design, response: Floats, level: float) -> list[di
     ]
 
 
-def _bells(fits: list[HillFit], sigmoids: Fitted, limits: Floats | None, level: float) -> list[HillFit]:
+def _bells(fits: list[HillFit], sigmoids: Fitted, limits: Floats | None) -> list[HillFit]:
     """Replace the fits of curves that rise and fall within the tested range."""
     design, batch = sigmoids.batch.design, sigmoids.batch
     total = batch.total + batch.within
     wells = np.flatnonzero(sigmoids.best.rss > (1 - _GOOD_R2) * total)
     if not len(wells) or len(design.tested) < 5:  # parameters of a bell
         return fits
-    bells = fit_batch(GainLoss(), batch[wells], None if limits is None else limits[wells], level)
+    bells = fit_batch(GainLoss(), batch[wells], None if limits is None else limits[wells], sigmoids.level)
     better = aicc(bells.best.rss, design.total, bells.parameters) + _BELL_MARGIN < aicc(
         sigmoids.best.rss[wells], design.total, sigmoids.parameters
     )
@@ -231,6 +239,7 @@ _KNOWN = ("n_wells", "n_zero", "n_missing", "n_concentrations", "tested_low", "t
 
 
 def _describe_bells(bells: Fitted, p_value: Floats) -> list[dict[str, Any]]:
+    threshold = bells.threshold
     rise, rise_ends = bells.location()
     fall, fall_ends = bells.location(falling=True)
     design, batch = bells.batch.design, bells.batch
@@ -260,7 +269,7 @@ def _describe_bells(bells: Fitted, p_value: Floats) -> list[dict[str, Any]]:
                 "r2": float(1 - bells.best.rss[i] / (batch.total[i] + batch.within[i])),
                 "model": "gain-loss",
                 "_curve": Curve(
-                    bells.problem[i : i + 1], batch[i : i + 1], bells.best[i : i + 1], float(bells.threshold[i]), ends
+                    bells.problem[i : i + 1], batch[i : i + 1], bells.best[i : i + 1], float(threshold[i]), ends
                 ),
             }
         )

@@ -106,7 +106,8 @@ def fit_responses(
     """Fit every compound and readout.
 
     A compound is fitted to its treated wells and the negative controls of the plates these are on. Each of several
-    plates has its own untreated level; what plates differ by is noted. Positive controls of the same plates tell the
+    plates has its own untreated level; what plates differ by is noted. Curves of one readout on the same plates share
+    what they tell of the noise (Smyth 2004). Positive controls of the same plates tell the
     full scale of a readout. A positive control that is titrated (four concentrations or more) has a curve of its own.
 
     Parameters

@@ -43,6 +43,7 @@ def _save(folder: Path, networks: list[keras.Model], views: int = 1) -> Path:
     return save_model(folder, model, card)
 
 
+@pytest.mark.slow
 def test_the_last_layers_read_the_probabilities_from_the_features(tmp_path: Path) -> None:
     networks = [_network(f"network_{number}", number) for number in range(2)]
     model = training.load_model(_save(tmp_path, networks))[0]

@@ -66,6 +66,7 @@ def test_one_plate_that_changed_is_computed_again_alone(export: SimulatedPlate, 
     assert illumination_digest(screen, "p1") == light
 
 
+@pytest.mark.slow
 def test_other_limits_are_not_what_a_plate_was_assessed_with(screen: Path) -> None:
     said: list[str] = []
     assess(screen, Limits(focus_z=-1e9), say=said.append, progress=False)
@@ -73,6 +74,7 @@ def test_other_limits_are_not_what_a_plate_was_assessed_with(screen: Path) -> No
     assert [line.partition(", ")[2] for line in said] == ["", "as before: nothing has changed"]
 
 
+@pytest.mark.slow
 def test_a_table_that_was_overwritten_is_not_taken_for_what_was_computed(screen: Path) -> None:
     assert made_from(screen, QUALITY)
     quality = read_table(screen, QUALITY)

@@ -28,6 +28,7 @@ def assert_same(found: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame
         pd.testing.assert_frame_equal(found[name], frame)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wells", [[BUBBLE], [("P1", "B01")], [("P1", "C03"), ("P1", "D05"), ("P1", "A12")]])
 def test_a_masked_run_is_as_if_fitted_without_the_wells(fitted_run: Path, wells: list[tuple[str, str]]) -> None:
     before = tables(fitted_run)
@@ -45,6 +46,7 @@ def test_a_masked_run_is_as_if_fitted_without_the_wells(fitted_run: Path, wells:
     assert_same(tables(fitted_run), before)
 
 
+@pytest.mark.slow
 def test_masking_a_bad_well_brings_the_fit_nearer_to_the_truth(fitted_run: Path) -> None:
     key = ("potent", "PI3K inhibitor")
     before = open_run(fitted_run).responses.loc[key]
@@ -56,6 +58,7 @@ def test_masking_a_bad_well_brings_the_fit_nearer_to_the_truth(fitted_run: Path)
     assert after["rmse"] < before["rmse"] or "C03" in before["deviating_wells"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wells", "reason", "message"),
     [

@@ -15,6 +15,7 @@ from hcskit.reporting import report
 from tests.fitted_run import BRACES, MARKUP
 
 
+@pytest.mark.slow
 def test_a_note_is_kept_shown_and_taken_back(fitted_run: Path) -> None:
     note_compounds(fitted_run, ["potent", BRACES], " repeat on fresh stock ", flag=True, who="ada")
     notes = note_compounds(fitted_run, [MARKUP], "<b>bold</b>", who="bo")

@@ -75,6 +75,7 @@ def test_plates_of_several_folders_become_one_screen(sources: list[Path], tmp_pa
         read_table(tmp_path / "screen", SET_ASIDE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["header", "pixels", "no image", "wells of the map"])
 def test_a_plate_at_fault_is_set_aside_and_taken_in_when_it_is_repaired(
     fault: str, sources: list[Path], tmp_path: Path
@@ -142,6 +143,7 @@ def names_of(screen: Path) -> tuple[list[str], list[str]]:
     return sorted(open_plates(screen)), aside
 
 
+@pytest.mark.slow
 def test_a_plate_with_damaged_pixels_is_set_aside_by_the_quality_step(sources: list[Path], tmp_path: Path) -> None:
     screen = tmp_path / "screen"
     take_in(sources, screen)
@@ -165,6 +167,7 @@ def test_a_plate_with_damaged_pixels_is_set_aside_by_the_quality_step(sources: l
     assert names_of(screen) == (["P1", "P2", "P3"], [])
 
 
+@pytest.mark.slow
 def test_a_plate_that_does_not_fit_the_model_is_set_aside_by_the_prediction(
     sources: list[Path], tmp_path: Path
 ) -> None:
@@ -192,6 +195,7 @@ def test_a_plate_that_does_not_fit_the_model_is_set_aside_by_the_prediction(
     assert names_of(screen) == (["P1", "P2", "P3"], [])
 
 
+@pytest.mark.slow
 def test_a_screen_can_be_the_source_of_another(sources: list[Path], tmp_path: Path) -> None:
     screen, again, reader = tmp_path / "screen", tmp_path / "again", tmp_path / "names.yaml"
     plate_map = check_plate_map(MAP.reset_index())

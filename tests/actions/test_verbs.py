@@ -70,6 +70,7 @@ def test_one_cluster_serves_every_verb_and_writes_what_this_process_does(
     assert names <= {path.stem for path in (here / "results").glob("*.parquet")}
 
 
+@pytest.mark.slow
 def test_opened_data_are_for_this_process(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
     data = open_data(screen)
     for verb in (train, cross_validate):
@@ -88,6 +89,7 @@ def test_a_training_that_would_not_fit_into_this_machine_is_refused_at_once(
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_an_assessment_is_that_of_its_parts_and_the_same_again(screen: Path) -> None:
     before = contents(screen)
     (plate,) = open_plates(screen).values()

@@ -21,6 +21,7 @@ from hcskit.results import write_illumination
 from tests.fitted_run import BUBBLE, DOSES, READOUT
 
 
+@pytest.mark.slow
 def test_another_effective_concentration_is_told_with_its_interval_and_without_masked_wells(fitted_run: Path) -> None:
     content, selection = Content(fitted_run), Selection(compounds=["potent"], effect=10)
     key = ("potent", READOUT)

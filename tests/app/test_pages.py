@@ -52,6 +52,7 @@ def test_a_page_of_images_alone_names_the_commands(only: Callable[..., Path], ti
         assert f"run {command} first" in text
 
 
+@pytest.mark.slow
 def test_a_run_without_images_shows_its_tables(only: Callable[..., Path]) -> None:
     folder = only("responses", "points", "curves", "quality", "history")
     assert "run hcskit import first" in said(folder, "")
@@ -61,6 +62,7 @@ def test_a_run_without_images_shows_its_tables(only: Callable[..., Path]) -> Non
     assert "out of focus" in said(folder, "Quality")
 
 
+@pytest.mark.slow
 def test_a_run_of_one_well_is_shown(fitted_run: Path, tmp_path: Path) -> None:
     one = read_table(fitted_run, READOUTS).query("well == 'B02' and readout == 'antimitotic'")
     write_table(tmp_path, READOUTS, one)

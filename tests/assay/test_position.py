@@ -37,6 +37,7 @@ def test_one_treatment_gives_the_classical_rank_statistics() -> None:
         assert found[name] == pytest.approx(chi2.sf(statistic, df), abs=0.02), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ["gaussian", "heavy-tailed", "lognormal"])
 def test_five_of_a_hundred_plates_without_an_effect_show_one(noise: str) -> None:
     """With treatments of different effects and sizes: they must not look like an effect of the place."""

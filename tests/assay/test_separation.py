@@ -86,6 +86,7 @@ def test_rosners_example() -> None:
     assert not outliers(data).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [4, 8, 16, 32])
 def test_one_group_in_a_thousand_has_an_outlier_by_chance(count: int) -> None:
     wells = np.random.default_rng(3).normal(size=(4000, count))

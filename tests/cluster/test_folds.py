@@ -111,6 +111,7 @@ def test_folds_side_by_side_share_the_memory_of_their_host_and_ranks_that_of_the
     assert image_memory(2, 2**20) == 2**16
 
 
+@pytest.mark.slow
 def test_a_fold_that_does_not_fit_into_a_worker_is_refused_at_once(screen: Path, tmp_path: Path) -> None:
     config = ClusterConfig(kind="slurm", cores=2, memory="1GB", walltime="1:00", ranks_per_worker=2, interface="lo")
     with pytest.raises(InputError, match="run 1 ranks a worker"):

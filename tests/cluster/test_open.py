@@ -208,6 +208,7 @@ def test_a_file_of_slurm_is_read(tmp_path: Path) -> None:
     assert ClusterConfig() == ClusterConfig(kind="local", workers=1, ranks_per_worker=1)
 
 
+@pytest.mark.slow
 def test_ctrl_c_stays_ctrl_c_and_a_cluster_can_be_opened_in_any_thread() -> None:
     code = """
 import signal, threading

@@ -152,6 +152,7 @@ def test_a_rank_that_raises_much_does_not_hang(tmp_path: Path) -> None:
     assert not said  # the traceback is in the file alone
 
 
+@pytest.mark.slow
 def test_a_folder_is_trained_in_once_at_a_time(screen: Path, recipe: Recipe, tmp_path: Path) -> None:
     for cluster in (None, ClusterConfig()):
         with locked(tmp_path), pytest.raises(StoreError, match="is being written by process"):

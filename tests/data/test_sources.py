@@ -60,6 +60,7 @@ def _oracle(
     return light.coarsen(y=binning, x=binning, boundary="trim").mean().transpose("y", "x", "channel").to_numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binning", [1, 2, 3])
 @pytest.mark.parametrize("channels", [CHANNELS, ("RNA", "DNA")])
 def test_light_is_that_of_correct_illumination_normalised(

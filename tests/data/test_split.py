@@ -22,6 +22,7 @@ def _fields(wells: int, fields: int, plates: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["plate", "well", "field", "label", "compound"])
 
 
+@pytest.mark.slow
 @given(
     wells=st.integers(4, 12),
     fields=st.integers(1, 3),
@@ -84,6 +85,7 @@ def test_an_unknown_column_is_named() -> None:
         split_groups(_fields(6, 2), "batch", 0.25, 0)
 
 
+@pytest.mark.slow
 @given(
     wells=st.lists(st.tuples(st.sampled_from("xyz"), st.integers(0, 7)), min_size=1, max_size=40),
     fields=st.integers(1, 2),

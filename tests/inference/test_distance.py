@@ -110,6 +110,7 @@ def _model(folder: Path, **prediction: str) -> TrainedModel:
     return hcskit.open_model(save_model(folder, _network(), card))
 
 
+@pytest.mark.slow
 def test_effects_are_found_without_a_positive_control(plates: ScreenData, tmp_path: Path) -> None:
     model = _model(tmp_path / "model")
     told: list[str] = []
@@ -129,6 +130,7 @@ def test_effects_are_found_without_a_positive_control(plates: ScreenData, tmp_pa
     assert controls[["readout", "n_negative"]].to_numpy().tolist() == [["distance", 8]]
 
 
+@pytest.mark.slow
 def test_the_recipe_has_the_last_word_on_what_is_read(plates: ScreenData, tmp_path: Path) -> None:
     for readout, expected in (("strength", "positive_control"), ("distance", "distance")):
         model = _model(tmp_path / readout, readout=readout)

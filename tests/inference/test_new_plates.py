@@ -69,6 +69,7 @@ def _brighter(data: ScreenData) -> ScreenData:
     return ScreenData(plates, data.illumination)
 
 
+@pytest.mark.slow
 def test_gain_and_background_make_no_difference_where_there_are_negative_controls(
     screen: Path, model: TrainedModel
 ) -> None:
@@ -84,6 +85,7 @@ def test_gain_and_background_make_no_difference_where_there_are_negative_control
     assert (asked.wells["probability"] - plain.wells["probability"]).abs().max() > 0.02
 
 
+@pytest.mark.slow
 def test_a_plate_without_negative_controls_is_read_as_it_is(screen: Path, model: TrainedModel) -> None:
     data = ScreenData(open_plates(screen), read_illumination(screen))
     bare = {name: plate.drop_vars("role") for name, plate in data.plates.items()}
@@ -94,6 +96,7 @@ def test_a_plate_without_negative_controls_is_read_as_it_is(screen: Path, model:
     assert found.verdicts == {}
 
 
+@pytest.mark.slow
 def test_what_the_controls_look_like_is_compared_with_the_card(screen: Path, model: TrainedModel) -> None:
     data = ScreenData(open_plates(screen), read_illumination(screen))
     same, brighter = (predict(one, model, progress=False, say=lambda _: None) for one in (data, _brighter(data)))
@@ -154,6 +157,7 @@ def adapted(screen: Path, model: TrainedModel, tmp_path_factory: pytest.TempPath
     return hcskit.finetune(screen, model, tmp_path_factory.mktemp("adapted"), recipe, progress=False)
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_from_the_plate_and_leaves_the_old_model_as_it_is(
     screen: Path, model: TrainedModel, adapted: TrainedModel
 ) -> None:
@@ -172,6 +176,7 @@ def test_fine_tuning_learns_from_the_plate_and_leaves_the_old_model_as_it_is(
     assert areas[1] > max(0.9, areas[0])
 
 
+@pytest.mark.slow
 def test_the_card_names_what_a_model_was_adapted_from(
     screen: Path, model: TrainedModel, adapted: TrainedModel, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_impossible_networks_are_refused(arguments: dict[str, object], word: str
         mcnn(**({"input_shape": (64, 64, 1), "n_classes": 2} | arguments))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_lower_precision_is_nearly_the_same_network_with_the_same_weights(batch_norm: bool) -> None:
     options = {"head": "pool", "features": 8, "hidden": 8, "batch_norm": batch_norm}

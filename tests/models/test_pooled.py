@@ -84,6 +84,7 @@ def test_values_and_gradients_are_those_of_the_plain_layers(
     _assert_same(_derive(sparse, x, weights, pool, jit), _derive_plain(x, weights, pool), 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pool", "jit"), [(1, False), (4, False), (4, True)])
 def test_to_compute_again_for_the_gradient_changes_nothing(pool: int, jit: bool) -> None:
     x = tf.constant(np.random.default_rng(1).normal(size=(3, 26, 25, 2)))
@@ -99,6 +100,7 @@ def test_what_a_layer_keeps_of_an_image_has_a_limit() -> None:
     np.testing.assert_array_equal(layer(x), dense(x, layer.kernels, layer.biases, 16))
 
 
+@pytest.mark.slow
 def test_in_float32_as_well() -> None:
     x = tf.constant(np.random.default_rng(1).random((2, 128, 96, 3)), "float32")
     weights = _weights(3, 5, 3, 16, "float32")
@@ -238,6 +240,7 @@ def test_a_layer_of_mixed_precision_keeps_its_weights_in_float32() -> None:
     assert {weight.dtype for weight in layer.weights} == {"float32"}
 
 
+@pytest.mark.slow
 def test_a_saved_network_predicts_the_same(tmp_path: Path) -> None:
     model = mcnn((130, 150, 2), 3, head="pool", features=8, hidden=4)
     x = np.random.default_rng(0).random((2, 130, 150, 2), np.float32)

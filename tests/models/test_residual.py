@@ -38,6 +38,7 @@ def test_an_mcnn_has_the_parameters_of_its_branches() -> None:
     assert mcnn_residual((64, 64, 2), 5, features=4, join=20).count_params() == 3 * branch + join
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "scales", "grid"), [(64, 3, 8), (128, 4, 8), (75, 3, 10), (256, 5, 8), (16, 1, 8)])
 def test_the_branches_of_an_mcnn_meet_on_one_grid(side: int, scales: int, grid: int) -> None:
     model = mcnn_residual((side, side + side // 4, 1), 2, features=2, join=4)
@@ -57,6 +58,7 @@ def test_a_branch_sees_nothing_finer_than_its_scale() -> None:
     assert np.abs(fine - fine_other).max() > 0
 
 
+@pytest.mark.slow
 @BOTH
 def test_probabilities_add_up_at_any_size(build: Build) -> None:
     image = np.random.default_rng(0).random((2, 75, 101, 2), np.float32)
@@ -73,6 +75,7 @@ def test_a_resnet_takes_images_of_any_size_with_the_same_weights() -> None:
     assert model(image[:, :16, :16]).shape == (2, 3)
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_saved_network_gives_the_same_probabilities(build: Build, tmp_path: Path) -> None:
     model = build((32, 32, 1), 3, features=4)

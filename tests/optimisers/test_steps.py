@@ -103,6 +103,7 @@ def test_the_gradient_of_all_weights_is_shortened_together() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sgd", "adamw", "lars", "lamb"])
 def test_the_schedule_counts_updates_and_not_parts(kind: str) -> None:
     whole = run(build(kind))
@@ -112,6 +113,7 @@ def test_the_schedule_counts_updates_and_not_parts(kind: str) -> None:
         np.testing.assert_allclose(one, two, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sgd", "lars", "lamb"])
 def test_a_compiled_model_can_be_saved_and_loaded(kind: str, tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])

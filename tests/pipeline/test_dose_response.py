@@ -25,7 +25,7 @@ DESIGN = PlateDesign(
 )
 RECIPE = """
 data: {crop: 96, crops_per_field: 4}
-optimiser: {epochs: 25, batch: 8}
+optimiser: {epochs: 12, batch: 8}
 """
 COLUMNS = {
     "compound",

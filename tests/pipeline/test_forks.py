@@ -66,6 +66,7 @@ def test_a_step_that_says_so_finds_tensorflow_loaded_and_can_use_it(lab: Any, tm
     assert told["tensorflow"]
 
 
+@pytest.mark.slow
 def test_a_server_that_was_killed_takes_its_kernels_along_and_is_replaced(lab: Any, tmp_path: Path) -> None:
     (told,) = run(lab, tmp_path / "one", TELL)
     kill = (

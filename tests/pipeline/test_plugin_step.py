@@ -40,6 +40,7 @@ def test_it_is_found_by_name_and_hides_none_of_ours(lab: Any, installed: dict[st
     assert "focus_z: float = -5.0" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_is_no_path_is_refused_in_one_line(lab: Any, installed: dict[str, str]) -> None:
     done = lab.hcskit("run", lab.pipeline(steps=["wrong"]), "--list", env=installed)
     assert done.returncode == 2

@@ -180,6 +180,7 @@ PLAIN = {"batch_norm": False, "dropout": 0.0}
 FLAT = {"head": "flatten", "features": 256, "hidden": 512}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "batch", "one", "two"),
     [({}, 16, 34.6, 34.7), ({}, 64, 31.6, 47.7), (PLAIN, 16, 43.1, 46.1), (PLAIN | FLAT, 16, 49.1, 45.5)],
@@ -304,7 +305,14 @@ def test_activations_on_gpus_take_no_memory_of_the_worker() -> None:
     ("size", "recipe"),
     [
         ((4, 2, 2, 256, 256), {}),
-        ((4, 24, 2, 512, 1024), {"data": {"crop": 64, "crops_per_field": 1}, "optimiser": {"batch": 8}}),
+        (
+            (4, 24, 2, 512, 1024),
+            {
+                "data": {"crop": 64, "crops_per_field": 1},
+                "model": {"scales": 2, "features": 4},
+                "optimiser": {"batch": 8},
+            },
+        ),
         (
             (4, 2, 2, 128, 128),
             {
@@ -373,7 +381,7 @@ def test_the_command_prints_the_plan_of_a_stored_screen(tmp_path: Path) -> None:
     write_plate(_plate(), tmp_path, progress=False)
     recipe = Recipe.model_validate({"data": {"crop": 16}, "optimiser": {"batch": 8}})
     recipe.to_yaml(tmp_path / "recipe.yaml")
-    command = ["plan", str(tmp_path / "recipe.yaml"), str(tmp_path), "--images-per-second", "10"]
+    command = ["plan", "training", str(tmp_path / "recipe.yaml"), str(tmp_path), "--images-per-second", "10"]
     said = CliRunner().invoke(main, command)
     assert said.exit_code == 0, said.output
     assert said.output == f"{plan(tmp_path, recipe, 10.0)}\n"
@@ -385,7 +393,7 @@ def test_the_command_plans_on_a_folder_of_images(tmp_path: Path) -> None:
         Image.fromarray(np.zeros((32, 48), np.uint16)).save(tmp_path / "crops" / label / f"{number}.png")
     recipe = {"data": {"crop": 16, "crops_per_field": 2}, "optimiser": {"batch": 8, "parts": 2}}
     Recipe.model_validate(recipe).to_yaml(tmp_path / "recipe.yaml")
-    command = ["plan", str(tmp_path / "recipe.yaml"), str(tmp_path / "crops"), "--images-per-second", "10"]
+    command = ["plan", "training", str(tmp_path / "recipe.yaml"), str(tmp_path / "crops"), "--images-per-second", "10"]
     said = CliRunner().invoke(main, command)
     assert said.exit_code == 0, said.output
     lines = [" ".join(line.split()) for line in said.output.splitlines()]

@@ -57,6 +57,7 @@ def usual() -> xr.Dataset:
     return as_plate(simulated((USUAL, 120)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parts",
     [
@@ -76,6 +77,7 @@ def test_flat_field_and_offset_are_found_again(parts: list[tuple[Kind, int]]) ->
     np.testing.assert_allclose(illumination["flat"].mean(["y", "x"]), 1.0, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_correction_makes_the_plate_even(usual: xr.Dataset) -> None:
     corrected = correct_illumination(usual["image"], estimate_illumination(usual)).mean(["well", "field"])
     raw = usual["image"].mean(["well", "field"])
@@ -128,6 +130,7 @@ def test_where_nothing_can_be_told_nothing_is_corrected(image: np.ndarray) -> No
     assert (illumination["dark"] == 0).all()
 
 
+@pytest.mark.slow
 def test_absent_fields_do_not_count(usual: xr.Dataset) -> None:
     """Their zeros would be taken for dark fields."""
     holes = usual.copy()

@@ -48,6 +48,7 @@ def test_all_are_listed_at_once_and_nothing_is_written(spoiled: Path, tmp_path: 
     assert not (tmp_path / "screen").exists()
 
 
+@pytest.mark.slow
 def test_the_summary_counts_them(spoiled: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from hcskit.cli import main; main()", "import", spoiled, tmp_path / "screen"]
     told = tmp_path / "summary.json"

@@ -83,6 +83,7 @@ class WithoutAbsentFiles:
         return [index.without_absent_files() for index in bbbc021.index(folder, files)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_conformance(case: str, tmp_path: Path) -> None:
     numbering = Numbering(more_channels=(), without=("z", "time", "formats"))

@@ -169,6 +169,7 @@ def add(folder: Path, edit: Callable[..., Path]) -> Callable[..., Path]:
     return record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_conformance(case: str, tmp_path: Path) -> None:
     light = {"exposure": (0.1, 0.2), "excitation": (405.0, 488.0), "emission": (445.0, 528.0)}

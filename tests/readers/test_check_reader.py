@@ -169,6 +169,7 @@ MUTANTS = (
 )
 
 
+@pytest.mark.slow
 def test_a_reader_without_a_fault_passes(tmp_path: Path) -> None:
     assert failed(Good(), tmp_path) == []
 

@@ -164,6 +164,7 @@ NUMBERING = Numbering(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_conformance_of_nd2(case: str, tmp_path: Path) -> None:
     check_reader(containers.nd2, write_jobs, tmp_path, case, NUMBERING)
@@ -218,6 +219,7 @@ def test_a_pattern_reads_such_files_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(plate.image.sel(well="A07").squeeze(), stack.squeeze())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "library"), [("nd2", "nd2"), ("czi", "pylibCZIrw"), ("lif", "liffile"), ("dv", "bioio")]
 )

@@ -69,6 +69,7 @@ NUMBERING = Numbering(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_conformance(case: str, tmp_path: Path) -> None:
     check_reader(flex, write_plate, tmp_path, case, NUMBERING)

@@ -214,12 +214,14 @@ WRITTEN = Numbering(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["V5", "V7"])
 @pytest.mark.parametrize("case", CASES)
 def test_conformance(case: str, version: str, tmp_path: Path) -> None:
     check_reader(harmony, partial(write, version=version), tmp_path, case, replace(WRITTEN, time=0))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_conformance_of_columbus(case: str, tmp_path: Path) -> None:
     check_reader(harmony, write_columbus, tmp_path, case, WRITTEN)  # type: ignore[arg-type]

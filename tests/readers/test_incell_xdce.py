@@ -62,6 +62,7 @@ WRITTEN = Numbering(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_conformance(case: str, tmp_path: Path) -> None:
     check_reader(incell_xdce, write, tmp_path, case, WRITTEN)

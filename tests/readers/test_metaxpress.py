@@ -132,12 +132,14 @@ def labels_of(index: ImageIndex) -> set[tuple[str, int, int, str, int]]:
     return set(index.table[["well", "field", "time", "channel", "z"]].itertuples(index=False, name=None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_conformance_of_the_database(case: str, tmp_path: Path) -> None:
     written = Numbering(channels=("w1", "w2"), metadata={"exposure": dict.fromkeys(("w1", "w2", "w3"), 0.015)})
     check_reader(metaxpress, write_database, tmp_path, case, written)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_conformance_of_an_export(case: str, tmp_path: Path) -> None:
     written = Numbering(metadata={"exposure": dict.fromkeys(("DNA", "Actin", "Tubulin"), 0.015)})

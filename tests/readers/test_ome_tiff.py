@@ -148,6 +148,7 @@ WRITTEN = Numbering(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("write", [write_companion, write_embedded])
 def test_conformance(write: Callable[[Path, StampedPlate], None], case: str, tmp_path: Path) -> None:

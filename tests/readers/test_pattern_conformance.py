@@ -28,6 +28,7 @@ def write_everything(folder: Path, plate: StampedPlate) -> None:
         tifffile.imwrite(path, plate.pixels(label))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_pattern_with_all_labels(case: str, tmp_path: Path) -> None:
     check_reader(EVERYTHING, write_everything, tmp_path, case)
@@ -106,6 +107,7 @@ PRESETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset(name: str, case: str, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_a_reader_of_another_package_is_found(installed: Path, export: Path) -> 
     np.testing.assert_array_equal(plate.image.sel(well="B02", field=1, channel="Actin"), pixels)
 
 
+@pytest.mark.slow
 def test_hcskit_import_uses_it(installed: Path, export: Path, tmp_path: Path) -> None:
     code = f"import sys; sys.path.insert(0, {str(installed)!r}); from hcskit.cli import main; main()"
     done = subprocess.run(
@@ -102,6 +103,7 @@ def test_hcskit_import_uses_it(installed: Path, export: Path, tmp_path: Path) ->
     assert "the reader 'broken'" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:left out. the reader 'broken'")
 @pytest.mark.parametrize("case", CASES)
 def test_it_can_be_held_to_the_conformance_suite(installed: Path, case: str, tmp_path: Path) -> None:

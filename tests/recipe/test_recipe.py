@@ -91,6 +91,7 @@ def test_a_recipe_names_its_network_and_the_precision_it_computes_in(kind: str) 
     assert recipe.model.branches(32) == max(1, len(branches))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "unwanted"),
     [

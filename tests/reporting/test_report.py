@@ -63,6 +63,7 @@ def page(html):
     return _Page(html)
 
 
+@pytest.mark.slow
 def test_the_page_asks_no_network_for_anything(page):
     links = [value for _, one in page.elements for name, value in one.items() if name in ("href", "src", "srcset")]
     policy = page.all("meta", http_equiv=None)
@@ -82,6 +83,7 @@ def _ids(page):
     return [one["id"] for _, one in page.elements if "id" in one]
 
 
+@pytest.mark.slow
 def test_every_link_within_the_page_has_its_place(page):
     targets = {one["href"][1:] for one in page.all("a") if one["href"].startswith("#")}
 
@@ -133,6 +135,7 @@ def test_an_interval_that_does_not_hold_the_truth_is_named(responses, truth, tmp
     assert "late" in words.partition("but no EC50 was found, of ")[2][:60]
 
 
+@pytest.mark.slow
 def test_many_inactive_compounds_fold_away(responses, points, curves, tmp_path):
     names = [f"dud {number}" for number in range(30)]
     duds = pd.concat([responses.loc[[HOSTILE]].rename(index={HOSTILE: name}) for name in names])
@@ -171,6 +174,7 @@ def test_a_hit_is_told_by_its_score_in_bold_and_its_false_discovery_rate(page, r
     assert f"q {q}" in page.text["small"]
 
 
+@pytest.mark.slow
 def test_a_deviating_control_well_is_named_beside_the_factor(plate, quality, controls, tmp_path):
     write_plate(plate, tmp_path, progress=False)
     write_table(tmp_path, QUALITY, quality)
@@ -221,6 +225,7 @@ def test_what_was_run_is_told(page):
         assert text in words
 
 
+@pytest.mark.slow
 def test_of_half_a_run_the_half_that_is_there_is_shown(plate, quality, tmp_path):
     write_plate(plate, tmp_path / "half", progress=False)
     write_table(tmp_path / "half", QUALITY, quality)
@@ -235,6 +240,7 @@ def test_of_half_a_run_the_half_that_is_there_is_shown(plate, quality, tmp_path)
     assert {one["href"] for one in page.all("a")} == {"#summary", "#quality", "#excluded"}
 
 
+@pytest.mark.slow
 def test_a_run_without_plates_still_has_its_responses(responses, points, curves, tmp_path):
     for table, frame in ((RESPONSES, responses), (POINTS, points), (CURVES, curves)):
         write_table(tmp_path, table, frame)
@@ -245,6 +251,7 @@ def test_a_run_without_plates_still_has_its_responses(responses, points, curves,
     assert "true" not in page.text["small"]
 
 
+@pytest.mark.slow
 def test_a_compound_whose_wells_are_all_lost_is_still_listed(responses, points, curves, tmp_path):
     lost = responses.copy()
     numbers = [name for name in lost.columns if lost[name].dtype == float]

@@ -54,6 +54,7 @@ def test_outside_the_tested_range_one_end_is_claimed() -> None:
     assert high["low"] > 500
 
 
+@pytest.mark.slow
 def test_some_compounds_of_a_run_are_as_among_all(fitted_run: Path) -> None:
     readouts, responses = read_table(fitted_run, READOUTS), read_table(fitted_run, RESPONSES)
     found = effective_concentrations(readouts, responses, ["potent", LONG, "no such"], 0.5)

@@ -59,6 +59,7 @@ def excess(c: np.ndarray, y: np.ndarray, starts: int) -> np.ndarray:
     return (found - best) / ((y - y.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
 
 
+@pytest.mark.slow
 def test_the_sum_of_squares_is_never_above_the_best_of_many_starts() -> None:
     assert excess(*curves(25, seed=0), starts=6).max() < 1e-9
 

@@ -164,6 +164,7 @@ def test_the_effect_is_weighed_against_that_of_the_positive_controls(top: float,
     assert fit_hill(WELLS, noisy(0, 0.002, top=top)).category == "active"
 
 
+@pytest.mark.slow
 def test_an_effect_has_to_exceed_the_least_that_counts_for_sure() -> None:
     wells = np.concatenate([np.zeros(6), SERIES.repeat(2)])
     rng = np.random.default_rng(1)
@@ -182,6 +183,7 @@ def test_an_effect_has_to_exceed_the_least_that_counts_for_sure() -> None:
     assert called(0.05, least_effect=0.0) >= 0.3
 
 
+@pytest.mark.slow
 def test_noise_alone_is_inactive_and_gives_no_number() -> None:
     fits = [fit_hill(WELLS, np.random.default_rng(seed).normal(5.0, 1.0, len(WELLS))) for seed in range(40)]
 
@@ -264,6 +266,7 @@ def test_a_curve_that_is_neither_a_sigmoid_nor_a_bell_says_so() -> None:
     assert "the replicates agree" not in fit_hill(WELLS, noisy(0, 0.02)).note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("off", [-3.0, -0.8, 0.8, 2.0, 5.0])
 def test_a_well_that_disagrees_is_named_and_neither_hides_an_effect_nor_makes_one(seed: int, off: float) -> None:

@@ -49,6 +49,7 @@ def test_metrics_are_those_of_three_implementations(shared_data: Path) -> None:
         assert np.median(np.abs(ends[0] - ends[1])) < 1e-3
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth() -> None:
     c = np.geomspace(0.001, 10, 9).repeat(3)
     truth = 0.1 + 0.9 / (1 + (c / 0.2) ** 1.3)

@@ -82,6 +82,7 @@ def test_of_inactive_compounds_the_stated_share_are_hits(noise: str) -> None:
     assert (found["q_value"] < 0.05).mean() < 0.01
 
 
+@pytest.mark.slow
 def test_actives_are_hits_and_few_others() -> None:
     found = score_hits(plates(2, drifting, seed=1, active=4))
     active = found.index.get_level_values("compound").str.fullmatch(r"P\dC[0-3]")

@@ -19,6 +19,7 @@ def simulated(seed: int, noise: float, slope: float, *, saturating: bool) -> tup
     return ec50, hill(WELLS, 0.0, 1.0, ec50, slope) + rng.normal(0, noise, len(WELLS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("noise", "slope", "saturating", "least"),
     [(0.08, 1.2, False, 0.93), (0.5, 1.2, True, 0.9), (0.7, 4.0, True, 0.88)],
@@ -39,6 +40,7 @@ def test_intervals_and_bands_hold_the_truth(noise: float, slope: float, saturati
     assert np.median(widths) < 3.5  # honest by being informative, not by being endless
 
 
+@pytest.mark.slow
 def test_the_intervals_of_both_flanks_of_a_bell_hold_the_truth() -> None:
     """Little noise: where a flank lies between two concentrations, the profile has a kink at each."""
     c = np.concatenate([np.zeros(16), np.geomspace(1, 1e4, 8).repeat(2)])

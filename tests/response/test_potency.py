@@ -85,6 +85,7 @@ def test_an_effective_concentration_has_an_interval_at_any_level(share: float) -
         fits[0].effective_concentration(10)
 
 
+@pytest.mark.slow
 def test_the_average_response_holds_the_truth() -> None:
     log_c = np.linspace(0, 3, 2001)
     truth = np.trapezoid(hill(10**log_c, 1, 0.2, 60, 1.3), log_c) / 3

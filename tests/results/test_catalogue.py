@@ -44,6 +44,7 @@ OTHERWISE = {
 }
 
 
+@pytest.mark.slow
 def test_no_table_is_named_elsewhere() -> None:
     """Whoever writes, reads or joins a table takes its name from the catalogue."""
     found = set()

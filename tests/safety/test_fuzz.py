@@ -112,6 +112,7 @@ def test_a_shard_is_its_pixels_or_an_error(tmp_path: Path, harm) -> None:
         np.testing.assert_array_equal(read, make_screen_plate().image[0, 0, 1])
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(harm=damage(), which=st.sampled_from(["zarr.json", "A/01/zarr.json", "A/01/1/zarr.json", "A/01/1/0/zarr.json"]))
 def test_metadata_of_a_plate_of_others(tmp_path: Path, harm, which: str) -> None:
@@ -126,6 +127,7 @@ def image_of(folder: Path, name: str) -> None:
     tifffile.imwrite(folder / name, np.zeros((4, 5), np.uint16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reader", "index", "text", "image"),
     [
@@ -167,6 +169,7 @@ def test_yaml(tmp_path: Path, kind, harm) -> None:
 PAIRS = list(pairwise("abcdefghi"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -253,6 +256,7 @@ def workbook() -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 @EXAMPLES
 @given(harm=damage())
@@ -269,6 +273,7 @@ def rewritten(path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
             new.writestr(entry, change(old.read(entry)) if entry == name else old.read(entry))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

@@ -61,6 +61,7 @@ def is_exact(image: np.ndarray) -> bool:
     return image.dtype == IMAGE.dtype and image.shape == IMAGE.shape and bool((image == IMAGE).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_a_flipped_bit_of_a_header_gives_the_pixels_or_an_error(tmp_path: Path, form: str) -> None:
     data, path = written(**FORMS[form]), tmp_path / "image.tif"

@@ -83,6 +83,7 @@ def test_the_collapse_is_that_of_the_published_settings() -> None:
     np.testing.assert_allclose(found[-last - 1 :], found[-last - 1] * (1 - np.arange(last + 1) / last) ** 2, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epochs", "crops", "batch"), [(30, 192, 8), (25, 100, 16), (4, 40, 7), (1, 50, 16)])
 def test_the_default_is_the_schedule_of_earlier_recipes(epochs: int, crops: int, batch: int) -> None:
     """Linear warm-up in one epoch and half a cosine, as Keras computes them."""
@@ -127,6 +128,7 @@ def test_without_room_to_grow_the_rate_falls_in_steps() -> None:
     np.testing.assert_allclose(learning_rates(how, 10)[:-1], np.repeat(1e-3 / 5.0 ** np.arange(4), [3, 3, 2, 2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @given(crops=st.integers(1, 200), batch=st.integers(1, 64), peak=st.floats(1e-5, 10))
 def test_every_rate_lies_between_zero_and_the_peak(kind: str, crops: int, batch: int, peak: float) -> None:

@@ -34,6 +34,7 @@ def said(runs: dict[str, Path], **pair: str) -> str:
     return "\n".join(str(part.object) for part in page.select(pn.pane.HTML))
 
 
+@pytest.mark.slow
 def test_each_run_has_a_line_and_a_link(two: dict[str, Path]) -> None:
     text = said(two)
     assert "<a href='./1-one'>&lt;b&gt;runs" in text

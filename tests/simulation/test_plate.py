@@ -147,6 +147,7 @@ def hill(log_dose: np.ndarray, bottom: float, top: float, log_ec50: float, slope
     return bottom + (top - bottom) / (1.0 + np.exp(-slope * (log_dose - log_ec50)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("phenotype", "readout", "sign"), [("translocation", nucleus_to_cytoplasm, 1), ("condensation", nuclear_area, -1)]
 )

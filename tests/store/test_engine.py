@@ -85,6 +85,7 @@ def test_any_selection_is_that_of_the_whole(folder: Path) -> None:
         xr.testing.assert_identical(lazy.image.isel(chosen).compute(), whole.isel(chosen))
 
 
+@pytest.mark.slow
 def test_images_can_be_read_in_other_processes(folder: Path) -> None:
     image = hcskit.open_screen(folder)["P1"].image
     again = pickle.loads(pickle.dumps(image))  # noqa: S301 - as Dask does
@@ -151,6 +152,7 @@ def test_an_image_that_changed_is_an_error(raw: Path) -> None:
         plate.image.sel(well="A02").to_numpy()
 
 
+@pytest.mark.slow
 def test_the_accessor_comes_with_the_engine(raw: Path) -> None:
     code = (
         f"import xarray; tree = xarray.open_datatree({str(raw)!r}, engine='hcskit'); "

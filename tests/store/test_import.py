@@ -56,6 +56,7 @@ def assert_addressed(plate: xr.Dataset, images: Iterable[Label], code: Callable[
                 assert bool(plate.present.sel(well=well, field=field, channel=channel)) == (label in acquired), label
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "images",
     [

@@ -74,6 +74,7 @@ def finish(source: Path, screen: Path, table: pd.DataFrame) -> None:
     assert_undisturbed(screen, source)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_whole_wells_and_goes_on(tmp_path: Path, source: Path, treated) -> None:
     process = start(source, tmp_path)
     wait_for(tmp_path, 5, process)
@@ -88,6 +89,7 @@ def test_ctrl_c_leaves_whole_wells_and_goes_on(tmp_path: Path, source: Path, tre
     finish(source, tmp_path, treated(WELLS))
 
 
+@pytest.mark.slow
 def test_stopped_before_anything_was_written(tmp_path: Path, source: Path, treated) -> None:
     plate = tmp_path / "P1.zarr"
     (plate / ".partial-A01-4711" / "1").mkdir(parents=True)

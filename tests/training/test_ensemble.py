@@ -46,6 +46,7 @@ def test_the_temperature_that_made_the_labels_is_found(true: float) -> None:
         assert calibration_error(said.max(axis=1), said.argmax(axis=1) == truth) > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "views"), [((16, 16), 8), ((16, 24), 4)])
 def test_an_image_is_told_the_same_whichever_way_it_lies(tmp_path: Path, side: tuple[int, int], views: int) -> None:
     network, held_out = _network(side), _held_out(side)

@@ -21,6 +21,7 @@ def _plates(count: int, wells: int, features: int, between: float, rng: np.rando
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, 200])
 @pytest.mark.parametrize("wells", [2, 4, 16])
 def test_plates_of_the_same_batch_are_seldom_beyond_the_limit(features: int, wells: int) -> None:

@@ -28,6 +28,7 @@ def _networks() -> list[keras.Model]:
     return [plain, resnet((16, 16, 2), 2, features=4, dropout=0.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
 def test_measured_on_one_batch_both_modes_say_the_same(number: int) -> None:
     network, images = _networks()[number], _images(12)
@@ -47,6 +48,7 @@ def test_batches_are_pooled_to_the_moments_of_all_images() -> None:
     np.testing.assert_allclose(norm.moving_variance.numpy(), images.var((0, 1, 2)), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_is_measured_does_not_depend_on_what_was_there_before() -> None:
     network, images = _networks()[0], _images(12)
     weights = network.get_weights()

@@ -38,6 +38,7 @@ def drawn(plot: Any) -> list[tuple[int, list[str]]]:
     return found
 
 
+@pytest.mark.slow
 def test_swapped_data_are_drawn_as_if_the_plot_were_new(tables: tuple[pd.DataFrame, ...]) -> None:
     views = {count: compare_responses(*tables, KEYS[:count]) for count in (0, 1, 3)}
     swapped = hv.renderer("bokeh").get_plot(
@@ -51,6 +52,7 @@ def test_swapped_data_are_drawn_as_if_the_plot_were_new(tables: tuple[pd.DataFra
         assert swapped.state.y_range.end == pytest.approx(new.state.y_range.end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_one_compound_has_its_colour_too(tables: tuple[pd.DataFrame, ...], count: int) -> None:
     plot = hv.renderer("bokeh").get_plot(compare_responses(*tables, KEYS[:count]))

@@ -44,6 +44,7 @@ def drawings(responses, points, curves, plate, quality, truth) -> dict[str, tupl
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["curves", "plate", "fields"])
 def test_a_swapped_figure_is_the_figure_that_would_be_made(drawings: dict[str, Any], kind: str) -> None:
     first, second = drawings[kind]

@@ -93,6 +93,7 @@ def test_the_report_shows_them_and_survives_those_that_fail(run_folder: Path, in
     assert 'aria-label="Features"' not in html
 
 
+@pytest.mark.slow
 def test_without_such_a_package_there_is_no_such_section(run_folder: Path) -> None:
     code = (
         f"import hcskit; run = hcskit.open_run({str(run_folder)!r}); print(run.views)\n"

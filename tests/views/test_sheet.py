@@ -28,6 +28,7 @@ def tables(responses: pd.DataFrame, points: pd.DataFrame, curves: pd.DataFrame) 
     return responses, points, curves
 
 
+@pytest.mark.slow
 def test_each_compound_has_a_page_with_its_cells(tables: Any, plate: xr.Dataset) -> None:
     found = compound_sheets(*tables, [HOSTILE, "late"], plates={"P1": plate})
     assert found.startswith(b"%PDF")
@@ -35,6 +36,7 @@ def test_each_compound_has_a_page_with_its_cells(tables: Any, plate: xr.Dataset)
     assert images(found) == 5 + 4  # a control and the concentrations; D04 was not acquired
 
 
+@pytest.mark.slow
 def test_notes_masks_and_the_run_stand_on_the_page(tables: Any, points: pd.DataFrame) -> None:
     hidden = points[(points["compound"] == "potent") & (points["well"] == "B03")]
     wells = pd.MultiIndex.from_tuples([("P1", "B03")], names=["plate", "well"])

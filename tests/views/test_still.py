@@ -35,12 +35,14 @@ def test_a_heat_map_has_the_colours_of_its_wells() -> None:
     assert ends[0] == pytest.approx(ends[1], rel=0.1)  # one well each
 
 
+@pytest.mark.slow
 def test_a_curve_has_the_colour_of_its_readout(responses, points, curves) -> None:
     active = pixels(dose_response(responses, points, curves, "potent", "nuclear"))
     inactive = pixels(dose_response(responses, points, curves, "<script>alert(1)</script>", "nuclear"))
     assert count(active, "#0072b2") > 2 * count(inactive, "#0072b2") > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "start"), [("png", b"\x89PNG"), ("jpg", b"\xff\xd8"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
 )
@@ -50,6 +52,7 @@ def test_each_kind_is_a_file_of_its_kind_and_the_same_each_time(illumination, ki
     assert still(view, kind) == still(view, kind)
 
 
+@pytest.mark.slow
 def test_every_view_of_a_run_can_be_drawn(plate, history) -> None:
     for view in (montage(plate, ["A01", "B03"]), training_curves(history), hv.Curve([(0, 1), (1, 2)])):
         assert pixels(view).std() > 5

@@ -212,6 +212,7 @@ def test_as_many_as_were_asked_for_are_handled_at_a_time_and_one_that_fails_stop
     assert set(at_once) <= {"1", "2"}
 
 
+@pytest.mark.slow
 def test_the_steps_of_several_runs_share_an_open_cluster(lab: Any, tmp_path: Path) -> None:
     where = "cluster: Path | None = None  # where to work\n"
     notebook = lab.notebook(
