@@ -234,6 +234,22 @@ def test_a_masked_well_moves_the_fit_and_is_kept(opened: Page, fitted_run: Path)
     expect(legend).to_have_text(before)
 
 
+def test_a_note_is_there_after_the_page_is_opened_again(opened: Page) -> None:
+    choose(opened, "potent")
+    expect(opened.locator("ul.legend li")).to_contain_text(["potent"])
+    note, row = opened.get_by_placeholder("Note on the selected"), opened.locator(".tabulator-row", has_text="potent")
+    note.fill("repeat on fresh stock")
+    opened.get_by_role("button", name="Save note").click()
+    expect(row).to_contain_text("repeat on fresh stock")
+    opened.wait_for_url("**compounds=*")
+    open_page(opened, opened.url)
+    expect(row).to_contain_text("repeat on fresh stock")
+    expect(note).to_have_value("repeat on fresh stock")
+    note.fill("")
+    opened.get_by_role("button", name="Save note").click()
+    expect(row).not_to_contain_text("repeat on fresh stock")
+
+
 def test_names_are_shown_as_they_are(opened: Page, address: str) -> None:
     names = [MARKUP, BRACES, LONG, RIGHT_TO_LEFT]
     open_page(opened, f"{address}/?compounds={quote(json.dumps(names))}")
