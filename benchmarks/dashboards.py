@@ -128,6 +128,7 @@ def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
             yield url, psutil.Process(process.pid)
         finally:
             process.terminate()
+            process.wait()  # before its output is closed: it says on it that it ends
 
 
 def dashboard(folder: Path, executable: str) -> None:
@@ -190,7 +191,7 @@ def report(folder: Path, executable: str) -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         began = time.perf_counter()
         page.goto(path.as_uri())
-        page.locator(".bk-Figure").first.wait_for()
+        page.get_by_role("row").nth(1).wait_for()  # of the table; curves are drawn when they are scrolled to
         print(f"report: opened in {time.perf_counter() - began:.2f} s")
         browser.close()
 

@@ -250,6 +250,22 @@ def test_a_note_is_there_after_the_page_is_opened_again(opened: Page) -> None:
     expect(row).not_to_contain_text("repeat on fresh stock")
 
 
+def test_one_contrast_is_kept_for_all_plates_and_given_back(opened: Page) -> None:
+    choose(opened, "potent")
+    expect(opened.locator("figure.well")).to_have_count(16)
+    lock = opened.get_by_label("same contrast on all plates")
+    lock.check()
+    opened.wait_for_url("**contrast=*")
+    kept = selection(opened)["contrast"]
+    assert set(kept) == {"DNA", "GFP"}
+    assert all(low < high for low, high in kept.values())
+    open_page(opened, opened.url)
+    expect(lock).to_be_checked()
+    expect(opened.locator("figure.well")).to_have_count(16)
+    lock.uncheck()
+    opened.wait_for_url(lambda _: not selection(opened).get("contrast"))
+
+
 def test_names_are_shown_as_they_are(opened: Page, address: str) -> None:
     names = [MARKUP, BRACES, LONG, RIGHT_TO_LEFT]
     open_page(opened, f"{address}/?compounds={quote(json.dumps(names))}")
