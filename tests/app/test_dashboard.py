@@ -14,10 +14,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import pandas as pd
 import pytest
+from panel.util import parse_query
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
@@ -81,8 +82,8 @@ def choose(page: Page, compound: str) -> None:
 
 
 def selection(page: Page) -> dict[str, Any]:
-    query = parse_qs(urlsplit(page.url).query)
-    return {name: json.loads(values[0]) for name, values in query.items() if values[0][0] in "[{"}
+    """Return what the address holds, as the page that is opened with it reads it."""
+    return parse_query(f"?{urlsplit(page.url).query}")
 
 
 def well(page: Page, name: str) -> tuple[float, float]:
@@ -253,7 +254,7 @@ def test_a_note_is_there_after_the_page_is_opened_again(opened: Page) -> None:
 def test_one_contrast_is_kept_for_all_plates_and_given_back(opened: Page) -> None:
     choose(opened, "potent")
     expect(opened.locator("figure.well")).to_have_count(16)
-    lock = opened.get_by_label("same contrast on all plates")
+    lock = opened.locator('input:has(+ .bk-label:text-is("same contrast on all plates"))')
     lock.check()
     opened.wait_for_url("**contrast=*")
     kept = selection(opened)["contrast"]
