@@ -34,6 +34,7 @@ def main(run: str) -> None:
         page.screenshot(path=REPORT)
         browser.close()
         server.terminate()
+        server.wait()  # before its output is closed: it says on it that it ends
 
 
 if __name__ == "__main__":
