@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,8 @@ from hcskit.app._quantities import colours_of, label_of, limits_of, quantities, 
 from hcskit.app._saliency import Maps, explained
 from hcskit.app._selection import _ADDRESS, Selection
 from hcskit.results import write_illumination
+from hcskit.screen import PlateInfo, make_plate
+from hcskit.store import write_plate
 from tests.fitted_run import BUBBLE, DOSES, READOUT
 
 
@@ -88,3 +92,18 @@ def test_an_address_holds_every_choice() -> None:
     chosen = Selection(effect=10, networks=True, corrected=True, explain="toxic", map="umap", coloured="plate")
     assert {"effect", "networks", "corrected", "explain", "map", "coloured"} <= set(_ADDRESS)
     assert set(_ADDRESS) == set(chosen.param) - {"name"}
+
+
+def test_a_plate_without_a_map_has_no_concentrations_beside_one_with_a_map(
+    treated: Callable[[Iterable[str]], pd.DataFrame], tmp_path: Path
+) -> None:
+    wells = ("A01", "A02")
+    for name, plate_map in (("P1", treated(wells)), ("P2", None)):
+        info = PlateInfo(name, wells, (1,), ("DNA",), shape=(8, 8), dtype=np.dtype(np.uint16))
+        image = da.zeros((2, 1, 1, 8, 8), dtype=np.uint16, chunks=(1, 1, 1, 8, 8))
+        write_plate(make_plate(info, image, np.ones((2, 1, 1), bool), plate_map), tmp_path, progress=False)
+    content = Content(tmp_path)
+    assert "concentration" in quantities(content)
+    values = values_of(content, "concentration")
+    assert values["P1"].tolist() == pytest.approx(np.log10([10e-9, 20e-9]).tolist())
+    assert "P2" not in values.index or values["P2"].isna().all()
