@@ -12,6 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from hcskit.actions._aside import Aside
+from hcskit.actions._doubts import say_doubts
 from hcskit.actions._kept_predictions import join_predictions, keep_features, kept_predictions, prediction_keys
 from hcskit.actions._over_fields import (
     Site,
@@ -115,8 +116,7 @@ def predict(
     images, trained = _open(data, model, out, standardise)
     if not aside.allowed:
         predictable_fields(images, trained.card)  # what does not fit is refused before hours of work
-    for doubt in trained.card.doubts:
-        say(doubt)
+    say_doubts(trained, say)
     keys = prediction_keys(data, out, images, trained.card)
     kept = kept_predictions(out, keys)
     for plate in kept:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hcskit import training
+from hcskit.actions._doubts import say_doubts
 from hcskit.actions._folder import folder_of
 from hcskit.cluster import AnyCluster, job_runner
 from hcskit.data import LabelledData, open_data
@@ -75,10 +76,7 @@ def finetune(
         job = partial(_adapt, folder_of(data), parent.folder.resolve(), section, folder.resolve(), False)
         with job_runner(cluster) as run:
             run([job])
-    adapted = open_model(folder)
-    for doubt in adapted.card.doubts:
-        say(doubt)
-    return adapted
+    return say_doubts(open_model(folder), say)
 
 
 def _adapt(

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from hcskit import training
 from hcskit.actions._aside import Aside
+from hcskit.actions._doubts import say_doubts
 from hcskit.actions._folder import folder_of
 from hcskit.cluster import (
     AnyCluster,
@@ -93,10 +94,7 @@ def train(
         _leave_out_faulty(Path(data), how, learn, say)
     else:
         learn()
-    model = open_model(folder)
-    for doubt in model.card.doubts:
-        say(doubt)
-    return model
+    return say_doubts(open_model(folder), say)
 
 
 def _learn(
