@@ -42,7 +42,7 @@ def interface_in(network: str) -> tuple[str, str]:
     """
     found = [
         (name, address.address)
-        for name, addresses in psutil.net_if_addrs().items()
+        for name, addresses in sorted(psutil.net_if_addrs().items())  # the system has no order of its own
         for address in addresses
         if address.family == socket.AF_INET
     ]
