@@ -55,18 +55,19 @@ def open_batch(config: ClusterConfig, folder: Path, secret: str, say: Callable[[
     name, certificates = f"hcskit-{secrets.token_hex(4)}", Path(tempfile.mkdtemp(prefix=".certificates-", dir=folder))
     cancel = ("scancel", "--name", name) if config.kind == "slurm" else ()
     submissions = Submissions(config.kind, config.start_timeout, say)
-    options = job_options(config, name, folder, certificates, secret)
-    options["job_cls"] = job_class(config, cluster_class.job_cls, submissions)
     settings = dask.config.set(config.site_settings)  # over the defaults that dask-jobqueue has brought
-    with settings, _janitor(certificates, cancel), _start(cluster_class, options) as cluster:
-        if config.kind == "slurm":
-            ask_slurm(cluster.job_script())
-        cluster.submissions = submissions
-        with watched_queue(cluster, config, name, folder, say):
-            # Not scale(): that does not restart a lost job.
-            jobs = config.workers // config.nodes_of_job
-            cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
-            yield cluster
+    with settings, _janitor(certificates, cancel):  # before all that may fail: it removes the keys
+        options = job_options(config, name, folder, certificates, secret)
+        options["job_cls"] = job_class(config, cluster_class.job_cls, submissions)
+        with _start(cluster_class, options) as cluster:
+            if config.kind == "slurm":
+                ask_slurm(cluster.job_script())
+            cluster.submissions = submissions
+            with watched_queue(cluster, config, name, folder, say):
+                # Not scale(): that does not restart a lost job.
+                jobs = config.workers // config.nodes_of_job
+                cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
+                yield cluster
 
 
 def _start(cluster_class: Any, options: dict[str, Any]) -> Any:

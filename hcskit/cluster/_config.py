@@ -97,7 +97,7 @@ class ClusterConfig(YamlFile):
     begin_after: float = Field(600.0, ge=0, description="seconds for which they wait for the others")
     dashboard: bool = Field(False, description="show Dask's pages on what the cluster does")
     replace_timeout: float = Field(120.0, ge=0, description="seconds to wait for a lost worker's replacement")
-    rank_timeout: float = Field(120.0, gt=1, description="seconds after which a rank that is frozen is given up")
+    rank_timeout: float = Field(120.0, ge=10, description="seconds after which a rank that is frozen is given up")
     _from_site: str = PrivateAttr("")
     _site_settings: dict[str, Any] = PrivateAttr(default_factory=dict)
 

@@ -79,7 +79,10 @@ def watched_queue(
 
     def follow() -> None:
         while not over.wait(_TICK):
-            cluster.scheduler.task_metadata[NEWS] = queue.look()._asdict()
+            try:
+                cluster.scheduler.task_metadata[NEWS] = queue.look()._asdict()
+            except Exception as error:  # noqa: BLE001 - whoever waits for workers must not wait for a thread that died
+                queue.fail(f"{type(error).__name__}: {error}")
 
     thread = Thread(target=follow, name="queue", daemon=True)
     thread.start()
@@ -131,9 +134,7 @@ class _Queue:
         try:
             found = places_of(self.name)
         except HcskitError as error:
-            if str(error) != self._failure:
-                self.say(str(error))
-            self._failure = str(error)
+            self.fail(str(error))
         else:
             self._failure = ""
             self._places = {number: found.get(number, GONE) for number in numbers}
@@ -141,6 +142,12 @@ class _Queue:
             self._since.setdefault((number, place.runs), now)
         self._pause = min(2 * self._pause, _SELDOM) if before == self._places else _OFTEN
         self._asked, self._next = numbers, time.monotonic() + self._pause
+
+    def fail(self, why: str) -> None:
+        """Say why nothing is heard of the jobs, once."""
+        if why != self._failure:
+            self.say(f"the jobs cannot be followed: {why}")
+        self._failure = why
 
     def _fate(self, number: str, place: Place) -> str:
         """Return why a job brings no worker any more; empty if it may."""

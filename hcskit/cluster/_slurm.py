@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ _HOPELESS = re.compile(
     r"|PartitionTimeLimit|AccountNotAllowed|QOSNotAllowed|InvalidAccount|InvalidQOS|(Assoc|QOS)(Max\w+Per(Job|Node)|Min)"
 )
 _SECONDS = 60  # for Slurm to answer
+_PLAIN = {"SLURM_TIME_FORMAT": "standard"}  # whatever format the user likes to read
 
 
 class Place(NamedTuple):
@@ -103,7 +105,9 @@ def ask_slurm(script: str) -> None:
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)  # noqa: S603
+        return subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False, timeout=_SECONDS, env={**os.environ, **_PLAIN}
+        )
     except subprocess.TimeoutExpired:
         raise RunError(f"Slurm does not answer ({command[0]}, {_SECONDS} s); try again later") from None
     except FileNotFoundError:

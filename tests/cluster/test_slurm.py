@@ -249,8 +249,11 @@ def test_what_keeps_a_training_from_starting_is_said(
     until(lambda: not slurm.jobs())
 
 
-def test_a_run_waits_as_long_as_its_jobs_wait(slurm: Slurm, tmp_path: Path, until: Until) -> None:
-    """Three of four nodes are busy."""
+def test_a_run_waits_as_long_as_its_jobs_wait(
+    slurm: Slurm, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of four nodes are busy, and the user reads times as Slurm's "relative" ones."""
+    monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
     until(lambda: not slurm.jobs())
     busy = ["sbatch", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 600"]
     for _ in range(3):

@@ -22,6 +22,7 @@ from hcskit.parallel import bind_gpus, bind_network
 
 __all__ = ["RankFailure", "RankProcess", "RankTask"]
 
+_START = 300.0  # seconds more until the first sign of life: a disk may be slow when many ranks start
 _PATIENCE = 10.0  # seconds for a killed process to end, and for its last output to be read
 
 
@@ -108,11 +109,12 @@ class RankProcess:
     Attributes
     ----------
     silence : float
-        Seconds since its last sign of life, as its owner counts them.
+        Seconds since its last sign of life, as its owner counts them; until the first one, less those that it has to
+        start.
     """
 
     def __init__(self, task: RankTask, slots: tuple[int, int], say: Callable[[tuple[int, str]], object]) -> None:
-        self.task, self.library, self.raised, self.silence = task, "", b"", 0.0
+        self.task, self.library, self.raised, self.silence = task, "", b"", -_START
         binding = bind_rank(task.share, slots)
         asked = {**os.environ, **task.environment}
         # Its number in the worker, whose own GPUs are shared out.
