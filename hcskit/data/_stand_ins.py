@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from hcskit.recipe._recipe import DataSection
+from hcskit.units import parse_unit
 
 __all__ = ["StandIns", "describe_stand_ins", "with_stand_ins"]
 
@@ -65,7 +66,7 @@ def with_stand_ins(wells: pd.DataFrame, data: DataSection) -> pd.DataFrame:
     Parameters
     ----------
     wells : pandas.DataFrame
-        One row a well, or a field; columns ``role, compound, concentration`` and others.
+        One row a well, or a field; columns ``role, compound, concentration, concentration_unit`` and others.
     data : DataSection
         The recipe's section ``data``: which roles are learned from, and whether others may stand in for them.
 
@@ -86,20 +87,29 @@ def with_stand_ins(wells: pd.DataFrame, data: DataSection) -> pd.DataFrame:
         return wells
     is_treated = wells["role"] == "treatment"
     treated = wells[is_treated & (wells["concentration"] > 0)]
-    dose = treated.groupby("compound")["concentration"]
-    is_series = dose.transform("nunique") >= _SERIES
-    own = treated["concentration"][is_series]
+    doses = _same_unit(treated)
+    each = doses.groupby(treated["compound"])
+    is_series = each.transform("nunique") >= _SERIES
+    own = doses[is_series]
     lowest, highest = (
-        own.index[own == dose.transform("min")[is_series]],
-        own.index[own == dose.transform("max")[is_series]],
+        own.index[own == each.transform("min")[is_series]],
+        own.index[own == each.transform("max")[is_series]],
     )
     role, stand_in = wells["role"].astype(object).copy(), pd.Series("", wells.index, object)
     if "negative_control" in lacking:
         role[lowest], stand_in[lowest] = "negative_control", "lowest"
     if "positive_control" in lacking:
-        rows, doses = (highest, "highest") if len(own) else (wells.index[is_treated], "all")
-        role[rows], stand_in[rows] = "positive_control", doses
+        rows, which = (highest, "highest") if len(own) else (wells.index[is_treated], "all")
+        role[rows], stand_in[rows] = "positive_control", which
     return wells.assign(role=role, stand_in=stand_in)
+
+
+def _same_unit(wells: pd.DataFrame) -> pd.Series[float]:
+    """Return the concentrations in the base unit, equal where they are the same: plates may have units of their own."""
+    if "concentration_unit" not in wells:
+        return wells["concentration"]
+    size = wells["concentration_unit"].map(lambda unit: parse_unit(unit).factor)
+    return (wells["concentration"] * size).map(lambda dose: float(f"{dose:.9g}"))
 
 
 def describe_stand_ins(fields: pd.DataFrame) -> tuple[StandIns, ...]:

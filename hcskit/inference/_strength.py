@@ -172,7 +172,7 @@ def known_roles(
     if not all("role" in plates[plate].coords for plate in features):
         return None
     treatments = treated_fields(plates).drop_duplicates(["plate", "well"])
-    if set(features) <= set(card.data):  # what stood in for controls when these were learned from, does so here
+    if card.stand_ins and set(features) <= set(card.data):  # what stood in for controls in training, does so here
         treatments = with_stand_ins(treatments.reset_index(drop=True), card.recipe.data)
     index = [(plate, well) for plate, own in features.items() for well in own["well"].to_numpy()]
     wells = pd.MultiIndex.from_tuples(index, names=["plate", "well"])

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hcskit.data import check_learnable, label_wells
+from hcskit.data import check_learnable, label_wells, with_stand_ins
 from hcskit.data._stand_ins import describe_stand_ins
 from hcskit.errors import InputError
 from hcskit.recipe import Recipe
@@ -133,3 +133,10 @@ def test_all_faults_are_told_at_once() -> None:
     assert len(lines) == 4
     for fault, line in zip(("only one well", "larger than the image", "no channel ER"), lines[1:], strict=True):
         assert fault in line
+
+
+def test_a_series_that_plates_have_in_units_of_their_own_is_one_series() -> None:
+    rows = [("nM", 10.0), ("nM", 100.0), ("nM", 1e3), ("nM", 1e4), ("uM", 0.01), ("uM", 0.1), ("uM", 1.0), ("uM", 10.0)]
+    table = pd.DataFrame(rows, columns=["concentration_unit", "concentration"]).assign(role="treatment", compound="x")
+    roles = with_stand_ins(table, recipe().data)["role"].tolist()
+    assert roles == 2 * ["negative_control", "treatment", "treatment", "positive_control"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ import hcskit
 from hcskit.data import Normalisation, ScreenData
 from hcskit.data._stand_ins import StandIns
 from hcskit.inference import distances, write_predictions
+from hcskit.inference._strength import known_roles
 from hcskit.models.backend import keras
 from hcskit.platemap import check_plate_map
 from hcskit.recipe import Recipe
@@ -21,7 +23,7 @@ from hcskit.response import fit_responses
 from hcskit.results import PHENOTYPE_CONTROLS, READOUTS, read_table
 from hcskit.screen import PlateInfo, make_plate
 from hcskit.simulation import CHANNELS, PlateDesign, simulate_field
-from hcskit.training import TrainedModel, save_model
+from hcskit.training import ModelCard, TrainedModel, save_model
 from tests.untrained import card_of
 
 UNITS, EDGE, CROP = 30, 144, 72
@@ -96,6 +98,10 @@ def plates() -> ScreenData:
 
 
 def _model(folder: Path, **prediction: str) -> TrainedModel:
+    return hcskit.open_model(save_model(folder, _network(), _model_card(**prediction)))
+
+
+def _model_card(**prediction: str) -> ModelCard:
     recipe = Recipe.model_validate({"data": {"crop": CROP}, "prediction": {"standardise": False} | prediction})
     stand_in = StandIns(doses="all", compounds=("clumps", "moves", "nothing"), n_compounds=3, n_wells=48)
     light = Normalisation(centre=(200.0, 200.0), scale=(100.0, 100.0))
@@ -106,8 +112,7 @@ def _model(folder: Path, **prediction: str) -> TrainedModel:
         "data": {"p1": 14},
         "stand_ins": (stand_in,),
     }
-    card = card_of(CHANNELS, (CROP, CROP), recipe, **own)
-    return hcskit.open_model(save_model(folder, _network(), card))
+    return card_of(CHANNELS, (CROP, CROP), recipe, **own)
 
 
 @pytest.mark.slow
@@ -128,6 +133,16 @@ def test_effects_are_found_without_a_positive_control(plates: ScreenData, tmp_pa
         assert fit["ec50"] == pytest.approx(true, rel=0.5)
     controls = read_table(tmp_path, PHENOTYPE_CONTROLS)
     assert controls[["readout", "n_negative"]].to_numpy().tolist() == [["distance", 8]]
+
+
+@pytest.mark.slow
+def test_another_plate_of_the_same_name_has_no_stand_ins_of_a_model_that_had_controls(plates: ScreenData) -> None:
+    card = _model_card()
+    features = {"p1": xr.DataArray(np.zeros(plates.plates["p1"].sizes["well"]), {"well": plates.plates["p1"]["well"]})}
+    for stand_ins, expected in ((card.stand_ins, True), ((), False)):
+        known = known_roles(features, plates.plates, card.model_copy(update={"stand_ins": stand_ins}))
+        assert known is not None
+        assert ("positive_control" in set(known["role"])) is expected
 
 
 @pytest.mark.slow
