@@ -181,7 +181,7 @@ def plan_production(
     Raises
     ------
     InputError
-        If a folder holds no run or no plate, or no step was done in all runs.
+        If a folder holds no run or no plate, or the runs did different steps.
     """
     folders = [Path(run) for run in runs]
     if not folders:
@@ -212,9 +212,15 @@ def plan_production(
 def _costs(folders: Sequence[Path], sizes: Sequence[PlateSize], wanted: PlateSize) -> pd.DataFrame:
     """Return what each step of a plate costs, in the quantities that were measured."""
     measured = [_measured(folder) for folder in folders]
-    steps = [step for step in measured[0].index if all(step in each.index for each in measured)]
+    steps = list(measured[0].index)
     if not steps:
-        raise InputError(f"no step was done in each of {', '.join(map(str, folders))}; give runs of one pipeline")
+        raise InputError(f"no step was done in {folders[0]}; give a run that was completed")
+    for folder, each in zip(folders, measured, strict=True):
+        if lacking := set(steps).symmetric_difference(each.index):
+            raise InputError(
+                f"{', '.join(sorted(lacking))} was done in only one of {folders[0]} and {folder}; give runs of one "
+                "pipeline that were completed"
+            )
     rows = {
         step: [
             _predicted(

@@ -113,3 +113,14 @@ def test_a_folder_without_a_record_is_refused(runs: list[Path], tmp_path: Path) 
         plan_production([*runs, tmp_path])
     with pytest.raises(InputError, match="needs the folder of an earlier run"):
         plan_production([])
+
+
+def test_a_run_that_lacks_a_step_does_not_make_the_plan_cheaper(runs: list[Path], tmp_path: Path) -> None:
+    short = a_run(tmp_path / "short", 6)
+    record = RunRecord.read(short)
+    assert record is not None
+    record.steps[-1].status = "failed"
+    record.write(short)
+    for given in ([*runs, short], [short, *runs]):
+        with pytest.raises(InputError, match=r"response was done in only one of .*short"):
+            plan_production(given)
