@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter
 
 from hcskit import actions
 from hcskit.data import ScreenData
-from hcskit.inference import readout_points
+from hcskit.inference import Predictions, readout_points
 from hcskit.platemap import check_plate_map
 from hcskit.recipe import Recipe
 from hcskit.response import fit_responses
@@ -38,7 +38,7 @@ from hcskit.simulation import (
 )
 from hcskit.simulation._layout import plate_map_table
 from hcskit.simulation._plate import _edge
-from hcskit.training import TrainedModel, open_model
+from hcskit.training import ModelCard, TrainedModel, open_model
 
 EDGE = 160  # pixels
 RECIPE = Recipe.model_validate(
@@ -162,8 +162,11 @@ def trained(folder: Path, data: ScreenData, recipe: Recipe = RECIPE) -> TrainedM
 
 def responses(data: ScreenData, model: TrainedModel, **options: Any) -> pd.DataFrame:
     """Read a plate, and fit every phenotype of every compound."""
-    found = actions.predict(data, model, progress=False, say=lambda _: None, **options)
-    card = model.card
+    return fitted(data, actions.predict(data, model, progress=False, say=lambda _: None, **options), model.card)
+
+
+def fitted(data: ScreenData, found: Predictions, card: ModelCard) -> pd.DataFrame:
+    """Fit every phenotype of every compound to what was read."""
     points = readout_points(data.plates, found.wells, card.negative_class, found.strengths)
     own = points["moa"].astype(str) == points["readout"]
     return fit_responses(points[own | (points["role"] == "negative_control")]).responses
