@@ -41,7 +41,22 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 #: Tests of minutes.
-LONGEST = ("cluster/test_slurm", "parallel/test_parallel", "cluster", "test_notebooks", "pipeline", "planning")
+LONGEST = (
+    "cluster/test_slurm",
+    "parallel/test_parallel",
+    "cluster",
+    "test_notebooks",
+    "pipeline",
+    "planning",
+    "faults",
+    "watch",
+    "test_wheel",
+    "training",
+    "app",
+    "actions",
+    "response",
+    "parallel",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

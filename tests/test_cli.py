@@ -142,6 +142,7 @@ def test_every_verb_takes_a_file_of_a_cluster(command: str) -> None:
     assert "--cluster" in {name for option in main.commands[command].params for name in option.opts}
 
 
+@pytest.mark.slow
 def test_quality_leaves_out_what_the_limits_say(hcskit: Any, export: SimulatedPlate, tmp_path: Path) -> None:
     screen = tmp_path / "screen"
     done = hcskit("import", export.images, screen, "--plate-map", export.plate_map, "--allow-missing")
@@ -158,6 +159,7 @@ def test_every_step_is_a_command() -> None:
     assert {"import", "quality", "train", "predict", "fit", "report"} <= commands <= main.commands.keys()
 
 
+@pytest.mark.slow
 def test_a_table_of_wells_is_fitted_as_a_screen_is(hcskit: Any, points: pd.DataFrame, tmp_path: Path) -> None:
     screen, table = tmp_path / "screen", tmp_path / "wells.csv"
     write_table(screen, READOUTS, points)

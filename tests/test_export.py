@@ -117,6 +117,7 @@ def test_csv_has_every_result_beside_its_treatments(screen: Path, tmp_path: Path
     assert len(pd.read_csv(out / "quality.csv")) == 6
 
 
+@pytest.mark.slow
 def test_anndata_has_profiles_as_its_matrix(screen: Path, tmp_path: Path) -> None:
     write_all(screen)
     write_table(screen, PROFILES, profiles())
@@ -175,6 +176,7 @@ def test_columns_of_any_kind_can_be_written(screen: Path, tmp_path: Path) -> Non
     assert pd.read_csv(tmp_path / "out" / "culture.csv")["passage"].tolist()[0] == 3
 
 
+@pytest.mark.slow
 def test_a_second_export_replaces_the_first_and_leaves_other_files(screen: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for format in ("csv", "anndata"):

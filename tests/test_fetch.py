@@ -221,6 +221,7 @@ fetch_bbbc021(sys.argv[1], ["22123"], base_url=sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_a_download_that_is_killed_goes_on(site: Site, tmp_path: Path) -> None:
     data = noise(3_000_000)
     site.files, site.pause = bbbc021(zip_of({"Week1_22123/a.tif": data})), 0.02

@@ -88,6 +88,7 @@ def test_the_first_error_ends_the_work_on_the_others() -> None:
     assert ran[0] < 10_000
 
 
+@pytest.mark.slow
 def test_jobs_that_are_not_wanted_any_more_are_cancelled() -> None:
     jobs: list[Callable[[], int]] = [lambda: 1] * 1000
     with pytest.raises(CancelledError):

@@ -75,6 +75,7 @@ def committed() -> dict[str, bytes]:
     return {path: (ROOT / path).read_bytes() for path in paths}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("requirement", ALL, ids=lambda requirement: requirement.name)
 def test_lock_holds_every_dependency(requirement: Requirement) -> None:
     versions = locked_versions()[canonicalize_name(requirement.name)]
@@ -147,6 +148,7 @@ def test_modules_are_short() -> None:
     assert not long, f"split what has grown past 300 lines: {long}"
 
 
+@pytest.mark.slow
 def test_documents_are_wrapped() -> None:
     """Prose has at most 100 columns. Tables and code cannot be wrapped, nor can a long address."""
     wide = [

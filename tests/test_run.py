@@ -12,6 +12,7 @@ from hcskit.results import CATALOGUE, PARTS, RESPONSES, Column, Part, Table, wri
 from hcskit.run import Run, open_run
 
 
+@pytest.mark.slow
 def test_a_whole_run_is_read(run_folder, responses, quality, points, history, truth):
     run = open_run(run_folder)
 

@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import median_abs_deviation
 
 from hcskit.assay._position import places
 from hcskit.assay._surface import local_surface, median_polish
@@ -136,7 +136,7 @@ def _mean(wells: pd.DataFrame, role: str) -> float:
 
 
 def _spread(values: Floats) -> float:
-    spread = float(median_abs_deviation(values, scale="normal"))
+    spread = float(scipy.stats.median_abs_deviation(values, scale="normal"))
     if not spread > 0:
         raise InputError(f"half of its {len(values)} treatments or more read the same; there is no scale to divide by")
     return spread

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import beta, rankdata
 
 from hcskit.errors import InputError
 from hcskit.plate import format_for, parse_well, row_name
@@ -90,7 +90,7 @@ def _of_plate(value: Floats, treatment: NDArray[np.int64], place: pd.DataFrame) 
     count = np.bincount(treatment)
     aligned = value - (np.bincount(treatment, value) / count)[treatment]
     # Rounding must not break ties: equal readings of one treatment stay equal.
-    rank = rankdata(np.round(aligned, 12 - _digits(value)))
+    rank = scipy.stats.rankdata(np.round(aligned, 12 - _digits(value)))
     row, column = place["row"].to_numpy(), place["column"].to_numpy()
     edge, order = place["edge"].to_numpy(), place["order"].to_numpy(float)
     line = order - (np.bincount(treatment, order) / count)[treatment]
@@ -137,4 +137,6 @@ def _p_value(rank: Floats, of: Floats, treatment: NDArray[np.int64]) -> float:
         return float("nan")
     found = ((vectors.T @ difference)[kept] ** 2 / values[kept]).sum()
     directions, free = int(kept.sum()), len(rank) - len(count)
-    return float(beta.sf(found / free, directions / 2, (free - directions) / 2)) if free > directions else float("nan")
+    if free <= directions:
+        return float("nan")
+    return float(scipy.stats.beta.sf(found / free, directions / 2, (free - directions) / 2))

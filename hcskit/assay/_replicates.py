@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import pearsonr, spearmanr
+import scipy
 
 from hcskit.errors import InputError
 
@@ -69,8 +69,8 @@ def _correlated(pairs: pd.DataFrame) -> dict[str, object]:
     value, other = pairs["value"].to_numpy(float), pairs["value_other"].to_numpy(float)
     known = treatments > 2 and np.ptp(value) > 0
     return {
-        "pearson": float(pearsonr(value, other).statistic) if known else np.nan,
-        "spearman": float(spearmanr(value, other).statistic) if known else np.nan,
+        "pearson": float(scipy.stats.pearsonr(value, other).statistic) if known else np.nan,
+        "spearman": float(scipy.stats.spearmanr(value, other).statistic) if known else np.nan,
         "n_pairs": len(pairs) // 2,
         "n_treatments": treatments,
     }

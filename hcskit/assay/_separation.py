@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import mannwhitneyu, median_abs_deviation, t
 
 from hcskit.errors import InputError
 
@@ -146,7 +146,7 @@ def auroc(positive: ArrayLike, negative: ArrayLike) -> float:
     p, n = _known(positive), _known(negative)
     if not min(len(p), len(n)):
         return float("nan")
-    return float(mannwhitneyu(p, n, method="asymptotic").statistic / (len(p) * len(n)))
+    return float(scipy.stats.mannwhitneyu(p, n, method="asymptotic").statistic / (len(p) * len(n)))
 
 
 def outliers(values: ArrayLike, significance: float = 0.001) -> NDArray[np.bool_]:
@@ -195,7 +195,7 @@ def outliers(values: ArrayLike, significance: float = 0.001) -> NDArray[np.bool_
 
 def _critical(count: int, significance: float) -> float:
     """Return the deviation, in standard deviations, that the most extreme of normal values rarely exceeds."""
-    quantile = t.isf(significance / (2 * count), count - 2)
+    quantile = scipy.stats.t.isf(significance / (2 * count), count - 2)
     return float((count - 1) * quantile / np.sqrt((count - 2 + quantile**2) * count))
 
 
@@ -205,4 +205,4 @@ def _known(values: ArrayLike) -> Floats:
 
 
 def _mad(values: Floats) -> float:
-    return float(median_abs_deviation(values, scale="normal"))
+    return float(scipy.stats.median_abs_deviation(values, scale="normal"))

@@ -1,5 +1,11 @@
 """Pipelines: notebooks executed in order by papermill, and the record of what was done."""
 
+from hcskit.later import put_off
+
+# jsonschema imports it where it is installed, as with JupyterLab. It takes two seconds, and is not used in notebooks.
+with put_off("rfc3987_syntax"):
+    import nbformat as nbformat
+
 from hcskit.pipeline._find import list_pipelines
 from hcskit.pipeline._measure import measure_machine
 from hcskit.pipeline._notebook import StepNotebook, named_paths

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+import scipy
 
 __all__ = ["LEAST_AUC", "area_under_curve", "check_learned"]
 
@@ -51,5 +51,5 @@ def area_under_curve(own: npt.NDArray[Any], others: npt.NDArray[Any]) -> float:
     >>> area_under_curve(np.array([0.9, 0.6]), np.array([0.1, 0.6]))
     0.875
     """
-    ranks = rankdata(np.concatenate([own, others]))[: len(own)]
+    ranks = scipy.stats.rankdata(np.concatenate([own, others]))[: len(own)]
     return float((ranks.sum() - len(own) * (len(own) + 1) / 2) / (len(own) * len(others)))

@@ -7,8 +7,8 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import f as f_distribution
 
 __all__ = ["Spread"]
 
@@ -93,7 +93,7 @@ class Spread(BaseModel):
         within = (known * self.within + float(np.square(wells - mean).sum())) / (known + own)
         between = max(self.between, _SHARE * within, slack**2)
         expected = within * (1 / count + 1 / self.wells) + between * (1 + 1 / self.plates)
-        quantile = f_distribution.isf(_ERROR, self.dimensions, self.dimensions * (known + own))
+        quantile = scipy.stats.f.isf(_ERROR, self.dimensions, self.dimensions * (known + own))
         return distance, math.sqrt(expected * float(quantile))
 
 

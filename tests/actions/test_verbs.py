@@ -78,6 +78,7 @@ def test_opened_data_are_for_this_process(screen: Path, recipe: Recipe, tmp_path
             verb(data, recipe, tmp_path / "out", cluster=ClusterConfig(), progress=False, say=lambda _: None)
 
 
+@pytest.mark.slow
 def test_a_training_that_would_not_fit_into_this_machine_is_refused_at_once(
     screen: Path, recipe: Recipe, tmp_path: Path
 ) -> None:

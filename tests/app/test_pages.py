@@ -40,6 +40,7 @@ def only(run_folder: Path, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["", "Screen", "Quality"])
 def test_a_page_of_images_alone_names_the_commands(only: Callable[..., Path], title: str) -> None:
     text = said(only("plates"), title)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from hcskit.app._templates import figure_of
 from hcskit.views import plate_drawing
@@ -14,6 +15,7 @@ def _values(figure: Any) -> list[float]:
     return [float(value) for value in figure.renderers[2].data_source.data["value"]]
 
 
+@pytest.mark.slow
 def test_a_copy_shows_its_own_data_and_shares_no_model() -> None:
     first, second = (
         figure_of(plate_drawing(pd.Series(values), label=label), "test of copies")

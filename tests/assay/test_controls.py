@@ -27,6 +27,7 @@ def test_too_few_or_equal_controls_have_no_factor() -> None:
     assert np.isnan([ssmd([], [1, 2]), ssmd([1], [1, 2]), ssmd([1, 1], [2, 2])]).all()
 
 
+@pytest.mark.slow
 @given(WELLS, WELLS, FACTORS, st.floats(-100, 100))
 def test_gain_and_offset_of_the_camera_do_not_matter(
     positive: list[float], negative: list[float], gain: float, offset: float

@@ -31,6 +31,7 @@ def _job_script(config: ClusterConfig, folder: Path) -> str:
         return str(cluster.job_script())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "extra", "asked"),
     [
@@ -50,6 +51,7 @@ def test_a_job_of_slurm_asks_for_a_gpu_for_each_rank(
     assert [line for line in directives if line.startswith(("--gres", "--gpus"))] == asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "directive"), [("pbs", "-l select=1:ncpus=40:ngpus=4"), ("lsf", "-gpu num=4"), ("sge", "-l gpu=4")]
 )

@@ -93,6 +93,7 @@ def test_a_job_script_holds_no_secret(tmp_path: Path) -> None:
             assert line not in script
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pbs", "lsf", "sge"])
 def test_other_batch_systems_are_known_by_name(kind: str, tmp_path: Path) -> None:
     script = job_script(SLURM.model_copy(update={"kind": kind, "job_extra": ()}), tmp_path)

@@ -159,6 +159,7 @@ def test_a_folder_is_trained_in_once_at_a_time(screen: Path, recipe: Recipe, tmp
             train(screen, recipe, tmp_path, cluster=cluster, progress=False)
 
 
+@pytest.mark.slow
 def test_ranks_that_would_not_fit_into_memory_are_refused_at_once(screen: Path, tmp_path: Path) -> None:
     config = ClusterConfig(kind="slurm", cores=2, memory="1GB", walltime="1:00", ranks_per_worker=2)
     with pytest.raises(InputError, match="run 1 ranks a worker"):
@@ -172,6 +173,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sections", "ranks", "told"),
     [

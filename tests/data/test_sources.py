@@ -111,6 +111,7 @@ def test_plates_that_do_not_fit_are_refused(stored: dict[str, xr.Dataset], illum
         PlateSource(stored | {"P2": stored["P2"].astype("float32")}, illumination, _table(stored), CHANNELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binning", [1, 2])
 def test_constants_are_the_mean_and_deviation_of_the_chosen_images(
     stored: dict[str, xr.Dataset], illumination: xr.Dataset, binning: int

@@ -39,6 +39,7 @@ def test_no_group_is_on_both_sides(wells: int, fields: int, share: float, seed: 
         assert set(table["label"][side]) == {"x", "y"}
 
 
+@pytest.mark.slow
 @given(share=st.floats(0.05, 0.5), seed=st.integers(0, 99))
 def test_of_wells_alike_the_fraction_is_held_out(share: float, seed: int) -> None:
     table = _fields(20, 3)

@@ -30,6 +30,7 @@ def _plate(dtype: str) -> xr.Dataset:
     return make_plate(info, np.ones((1, 1, 1, *SHAPE), dtype), np.ones((1, 1, 1), bool))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_pixels_are_those_the_network_was_trained_on(dtype: str, tmp_path: Path) -> None:
     other = {"uint8": "uint16", "uint16": "uint8"}[dtype]

@@ -87,6 +87,7 @@ def _cells() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return inside[responds].any(0), inside[~responds].any(0)
 
 
+@pytest.mark.slow
 def test_the_mean_over_a_field_is_its_strength(data: ScreenData, model: TrainedModel, found: xr.DataArray) -> None:
     features = hcskit.predict(data, model, progress=False, say=lambda _: None).features["p1"]
     role = data.plates["p1"]["role"].sel(well=features["well"]).to_numpy()

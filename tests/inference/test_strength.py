@@ -38,6 +38,7 @@ def _mixed(shares: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     return np.asarray(np.einsum("wp,pnu->wnu", weights, profiles))
 
 
+@pytest.mark.slow
 def test_one_phenotype_is_the_projection_on_the_line_between_the_controls() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(9, 1, UNITS))

@@ -95,6 +95,7 @@ def test_a_model_that_cannot_be_used_is_refused_when_it_is_built(make: Callable[
         network(make).build(SHAPE, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [

@@ -10,6 +10,7 @@ from hcskit.models import PooledConvolutions, computing_in, mcnn
 from hcskit.models.backend import keras
 
 
+@pytest.mark.slow
 def test_the_published_network_has_its_published_size() -> None:
     model = mcnn((1024, 1280, 3), 13)
     assert model.count_params() == 42_577_261
@@ -22,6 +23,7 @@ def test_a_pooled_head_does_not_depend_on_image_size() -> None:
     assert len(sizes) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("side", "scales"), [(64, 5), (128, 6), (256, 7), (2048, 7), (4, 1)])
 def test_as_many_scales_as_fit(side: int, scales: int) -> None:
     model = mcnn((side, side, 1), 2, head="pool", features=4, hidden=4)

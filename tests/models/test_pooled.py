@@ -127,6 +127,7 @@ def test_of_several_maxima_the_same_wins_as_in_the_framework(pool: int, dtype: s
     _assert_same([of_images], [expected], {"bfloat16": 0.05, "float16": 0.01, "float32": 1e-5}[dtype])
 
 
+@pytest.mark.slow
 def test_what_is_dead_gets_no_gradient() -> None:
     x, (kernels, biases) = tf.ones((1, 16, 16, 1)), _weights(2, 3, 1, 2, "float32")
     biases[-1] -= 100.0
@@ -249,6 +250,7 @@ def test_a_saved_network_predicts_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict_on_batch(x), model.predict_on_batch(x))
 
 
+@pytest.mark.slow
 def test_the_network_has_the_values_of_its_table_of_plain_layers() -> None:
     model = mcnn((128, 160, 2), 3, head="pool", features=8, hidden=4)
     x = np.random.default_rng(0).random((2, 128, 160, 2), np.float32)

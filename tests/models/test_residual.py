@@ -24,6 +24,7 @@ def block_size(inward: int, outward: int) -> int:
     return 4 * inward + 9 * inward * outward + 4 * outward + 9 * outward**2 + past
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "classes", "features"), [(1, 15, 24), (3, 2, 8)])
 def test_a_resnet_has_the_parameters_of_its_stages(channels: int, classes: int, features: int) -> None:
     f = features
@@ -32,6 +33,7 @@ def test_a_resnet_has_the_parameters_of_its_stages(channels: int, classes: int, 
     assert resnet((64, 64, channels), classes, features=features).count_params() == expected
 
 
+@pytest.mark.slow
 def test_an_mcnn_has_the_parameters_of_its_branches() -> None:
     branch = 25 * 2 * 4 + block_size(4, 8) + block_size(8, 12)
     join = 4 * 36 + 36 * 20 + 2 * block_size(20, 20) + 4 * 20 + 21 * 5
@@ -67,6 +69,7 @@ def test_probabilities_add_up_at_any_size(build: Build) -> None:
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_resnet_takes_images_of_any_size_with_the_same_weights() -> None:
     model, fixed = resnet((None, None, 1), 3, features=4), resnet((40, 24, 1), 3, features=4)
     fixed.set_weights(model.get_weights())
@@ -114,6 +117,7 @@ def test_impossible_networks_are_refused(build: Build, arguments: dict[str, Any]
         build(**({"input_shape": (64, 64, 1), "n_classes": 2, "features": 4} | arguments))
 
 
+@pytest.mark.slow
 def test_more_scales_than_fit_are_refused() -> None:
     assert scales_that_fit(32) == 4
     mcnn_residual((64, 64, 1), 2, scales=4, features=2, join=2)

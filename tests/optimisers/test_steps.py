@@ -79,6 +79,7 @@ def adamw(w: Any, g: Any, rate: float, decay: float, state: dict[str, Any], numb
     return w - rate * decay * w - rate * adam(g, state, number, 1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "options", "step"),
     [("sgd", {}, sgd), ("adamw", {}, adamw), ("lars", {"trust": 0.01}, lars), ("lamb", {}, lamb)],

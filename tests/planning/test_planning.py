@@ -153,6 +153,7 @@ def test_more_ranks_than_images_are_refused() -> None:
 # Calibration
 
 
+@pytest.mark.slow
 @given(rate=st.floats(0.5, 500), bandwidth=st.floats(1e8, 1e10))
 def test_calibration_finds_what_the_rates_were_made_with(rate: float, bandwidth: float) -> None:
     truth = Hosts(rate, bandwidth=bandwidth)
@@ -224,6 +225,7 @@ def test_calibrated_on_8_nodes_the_exchange_is_a_small_part() -> None:
     assert 2.5 < 60 * HOURS_ON_1_BEFORE / _minutes(hosts, 1) < 3
 
 
+@pytest.mark.slow
 def test_the_published_time_is_within_what_the_processors_can_compute() -> None:
     peak = 40 * 2.4e9 * 32  # cores, Hz, single-precision operations a cycle with two AVX-512 units
     macs = 0
@@ -239,6 +241,7 @@ def test_the_published_time_is_within_what_the_processors_can_compute() -> None:
 # Memory
 
 
+@pytest.mark.slow
 def test_memory_grows_with_what_it_is_for() -> None:
     data = DataSize((256, 256), 2, 3, 100)
     small = memory_of_rank(Recipe(), data)
@@ -260,6 +263,7 @@ def test_memory_grows_with_what_it_is_for() -> None:
     assert memory_of_rank(growing, few).activations == pytest.approx(36 / 16 * small.activations)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("binning", "dtype"), [(1, np.uint8), (1, np.uint16), (3, np.uint16)])
 def test_what_is_kept_is_what_a_source_reads(binning: int, dtype: Any) -> None:
     plate = _plate()
@@ -352,6 +356,7 @@ def test_a_recipe_on_a_plate_is_counted_as_training_would() -> None:
     assert (work.images, work.steps) == (batches.size, len(batches))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("compression", "width"), [(None, 4), ("fp16", 2)])
 def test_the_gradient_is_that_of_the_published_network(compression: Any, width: int) -> None:
     model = {"head": "flatten", "features": 1024, "hidden": 512, "batch_norm": False, "dropout": 0.0}
@@ -377,6 +382,7 @@ def test_a_plan_names_images_memory_and_time() -> None:
     assert plan(ScreenData({"P1": _plate()}), recipe).timetable is None
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_plan_of_a_stored_screen(tmp_path: Path) -> None:
     write_plate(_plate(), tmp_path, progress=False)
     recipe = Recipe.model_validate({"data": {"crop": 16}, "optimiser": {"batch": 8}})
@@ -413,6 +419,7 @@ def test_the_timetable_is_the_prediction() -> None:
     assert table.loc[8, columns].tolist() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_a_training_in_stages_takes_the_sum_of_their_times() -> None:
     growing = {"kind": "batch_growth", "milestones": [0.3], "factor": 4, "largest_batch": 64}
     recipe = Recipe.model_validate({"schedule": growing, "optimiser": {"batch": 16, "epochs": 10}})

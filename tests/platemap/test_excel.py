@@ -136,6 +136,7 @@ def test_what_is_no_workbook_is_said_to_be_so(workbook: Callable[..., Path], sav
         read_plate_map(path)
 
 
+@pytest.mark.slow
 def test_a_bomb_in_a_workbook_does_not_go_off(workbook: Callable[..., Path]) -> None:
     doctype = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><worksheet '
     path = rewritten(workbook({"Map": ROWS}), "xl/worksheets/sheet1.xml", b"<worksheet ", doctype)

@@ -51,6 +51,7 @@ TABLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(TABLES))
 def test_a_foreign_table_is_fitted_and_each_guess_is_told(name: str) -> None:
     table, readout, telling = TABLES[name]

@@ -41,6 +41,7 @@ def test_a_checked_map_passes_the_check_unchanged(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(check_plate_map(table.reset_index()), table)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.sampled_from([f"{row}{column}" for row in "ABC" for column in range(1, 13)]), min_size=1, unique=True),
@@ -55,6 +56,7 @@ def test_the_order_of_rows_does_not_matter(wells: list[str], random) -> None:
     assert list(table.index) == sorted(table.index, key=parse_well)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

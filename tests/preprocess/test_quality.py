@@ -38,6 +38,7 @@ def pixels() -> np.ndarray:
     return np.stack([[field(2 * well + place, well, place) for place in range(2)] for well in range(12)])
 
 
+@pytest.mark.slow
 def test_a_blurred_field_is_left_out_in_all_channels_and_no_other(pixels: np.ndarray) -> None:
     table = assess_fields(as_plate(pixels), even((96, 96), dark=100.0))
     assert list(table.index.names) == ["plate", "well", "field", "channel"]

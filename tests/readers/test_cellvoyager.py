@@ -297,6 +297,7 @@ def test_targets_of_one_name_stay_apart(edit: Callable[..., Path]) -> None:
     assert read(edit("Protocol.mes", "Actin", "DNA")).channels == ("DNA (Ch1)", "DNA (Ch2)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "attribute", "expected"),
     [

@@ -191,6 +191,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", WRITERS)
 def test_a_file_that_was_cut_off_is_bad_and_stops_no_other(tmp_path: Path, suffix: str) -> None:
     (tmp_path / "P").mkdir()

@@ -174,6 +174,7 @@ def test_the_layouts_that_are_shipped() -> None:
     assert {"bbbc013", "harmony-names", "imagexpress-hcs", "incell", "scanr", "incucyte", "simulated"} <= set(presets())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reader", "label"),
     [

@@ -161,6 +161,7 @@ def test_a_screen_below_its_own_images_is_no_part_of_them(tmp_path: Path) -> Non
         shutil.rmtree(screen / f"{tmp_path.name}.zarr")
 
 
+@pytest.mark.slow
 def test_one_time_point_of_a_series(tmp_path: Path) -> None:
     export = tmp_path / "export"
     export.mkdir()

@@ -77,6 +77,7 @@ def recipe(sections: dict[str, Any], tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_recipe_names_parts_of_another_package(
     outside: Callable[..., str], recipe: Path, sections: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_recipe_names_parts_of_another_package(
     assert found["loaded"] == []
 
 
+@pytest.mark.slow
 def test_a_part_that_cannot_be_is_left_out_and_says_why(
     outside: Callable[..., str], recipe: Path, tmp_path: Path
 ) -> None:

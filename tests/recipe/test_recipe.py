@@ -80,6 +80,7 @@ def test_a_mistake_is_named_with_its_place(text: str, said: str, tmp_path: Path)
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mcnn", "mcnn_residual", "resnet"])
 def test_a_recipe_names_its_network_and_the_precision_it_computes_in(kind: str) -> None:
     recipe = Recipe.model_validate({"model": {"kind": kind, "features": 4, "precision": "bfloat16"}})

@@ -126,6 +126,7 @@ def test_the_data_of_plots_fit_the_figure_that_they_share(html):
     assert 30e-9 in [place for columns in own["sources"].values() for place in columns.get("x", [])]  # the EC50
 
 
+@pytest.mark.slow
 def test_an_interval_that_does_not_hold_the_truth_is_named(responses, truth, tmp_path):
     write_table(tmp_path, RESPONSES, responses)
     for ec50, misses in ((60.0, 1), (40.0, 0)):
@@ -266,6 +267,7 @@ def test_a_compound_whose_wells_are_all_lost_is_still_listed(responses, points, 
     assert "No well of this compound has a value." in page.text["p"]
 
 
+@pytest.mark.slow
 def test_a_plate_whose_edge_reads_higher_is_drawn_and_a_quiet_one_is_not(responses, tmp_path):
     wells = [Well(row, column) for row in range(8) for column in range(12)]
     edge = np.array([well.row in (0, 7) or well.column in (0, 11) for well in wells])

@@ -34,6 +34,7 @@ def wells(ec50: float, compound: str = "one") -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
 def test_it_lies_where_the_formula_says(share: float) -> None:
     table = wells(40.0)

@@ -19,6 +19,7 @@ def noisy(seed: int, sd: float, bottom: float = 0.0, top: float = 1.0, ec50: flo
     return truth + np.random.default_rng(seed).normal(0.0, sd, len(WELLS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bottom", "top"), [(0.0, 1.0), (1.0, 0.0), (-3.0, 250.0), (2.0, -5.0)])
 @pytest.mark.parametrize("slope", [0.6, 1.0, 4.0])
 def test_exact_data_give_back_their_parameters(bottom: float, top: float, slope: float) -> None:
@@ -68,6 +69,7 @@ def test_both_ends_of_the_interval_are_equally_implausible(seed: int) -> None:
     assert low / best >= 1 + 4.49 / 16 * 0.99  # F(0.95; 1, 16) = 4.49: never narrower than Bates & Watts
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(exponent=st.floats(-12, 3), seed=st.integers(0, 99))
 def test_scaling_the_concentrations_scales_the_ec50_and_nothing_else(exponent: float, seed: int) -> None:
@@ -83,6 +85,7 @@ def test_scaling_the_concentrations_scales_the_ec50_and_nothing_else(exponent: f
     assert [scaled.hill_slope, scaled.top] == pytest.approx([plain.hill_slope, plain.top], rel=1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(factor=st.sampled_from([-1000.0, -1.0, 1e-6, 3.0, 1e6]), offset=st.floats(-10, 10), seed=st.integers(0, 99))
 def test_an_affine_map_of_the_response_maps_the_asymptotes_and_leaves_the_ec50(
@@ -239,6 +242,7 @@ def test_missing_responses_are_left_out_and_counted() -> None:
     assert fit.ec50 == fit_hill(WELLS[kept], y[kept]).ec50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_a_bell_gets_the_concentrations_of_both_flanks(seed: int) -> None:
     series = np.geomspace(1, 1e4, 8).repeat(2)

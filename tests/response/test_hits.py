@@ -97,6 +97,7 @@ def test_actives_are_hits_and_few_others() -> None:
     assert (found["q_value"] >= found["hit_p_value"]).all()
 
 
+@pytest.mark.slow
 def test_power_falls_with_noise_and_rises_with_the_effect() -> None:
     quiet = plates(1, gaussian, seed=2)
     power = [score_hits(quiet, effect=effect, permutations=99)["power"].median() for effect in (0.5, 1.5, 4.0)]

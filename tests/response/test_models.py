@@ -34,6 +34,7 @@ def test_the_inverse_is_where_the_curve_has_gone_its_share(name: str, share: flo
         assert reached == pytest.approx(np.full(20, share), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_LOCATION)
 def test_each_model_recovers_its_own_curves_and_is_preferred(name: str) -> None:
     model = get_curve(name)

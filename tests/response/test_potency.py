@@ -20,6 +20,7 @@ def pair(seed: int, ratio: float, top: float = 1.0, noise: float = 0.04) -> tupl
     return tuple(hill(C, 0, end, 100 / by, 1.3) + rng.normal(0, noise, 16) for end, by in ((1.0, 1.0), (top, ratio)))
 
 
+@pytest.mark.slow
 def test_relative_potency_and_tests_are_those_of_joint_least_squares(shared_data: Path) -> None:
     """White mustard under two herbicides, the example of R's drc."""
     table = pd.read_csv(shared_data / "curves" / "drc" / "S.alba.csv")
@@ -59,6 +60,7 @@ def test_the_interval_holds_and_the_test_has_its_level() -> None:
     assert np.mean([own.different_p_value < 0.05 for own in found]) <= 0.2
 
 
+@pytest.mark.slow
 def test_curves_that_are_not_parallel_are_told() -> None:
     y1, y2 = pair(0, 3.0, top=0.5)
     found = compare_curves(C, y1, C, y2)

@@ -175,6 +175,7 @@ def test_units_of_one_quantity_are_converted_and_others_refused() -> None:
         fit_responses(points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one_plate", [True, False])
 @pytest.mark.parametrize(("name", "values"), [("cell_line", ("A549", "HeLa")), ("hours", (24.0, 72.0))])
 def test_what_a_carried_column_tells_apart_is_fitted_apart_or_refused(

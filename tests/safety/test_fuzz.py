@@ -102,6 +102,7 @@ def test_metadata_of_a_stored_plate(tmp_path: Path, harm) -> None:
     ends_well(path, lambda one: open_plate(one).attrs)
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(harm=damage())
 def test_a_shard_is_its_pixels_or_an_error(tmp_path: Path, harm) -> None:
@@ -158,6 +159,7 @@ YAML: dict[type[Any], str] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", YAML)
 @EXAMPLES
 @given(harm=damage())
@@ -234,6 +236,7 @@ def test_a_zarr_that_says_it_is_vast_makes_no_memory(tmp_path: Path) -> None:
 # Tables
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(harm=damage())
 def test_a_result_table(tmp_path: Path, harm) -> None:

@@ -75,6 +75,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [harmony, cellvoyager, ome_companion, ome_zarr])
 @pytest.mark.parametrize("name", ["..", "x/../../../victim", "/etc/passwd", "C:\\victim", "v" * 300])
 def test_an_index_names_no_file_outside(tmp_path: Path, make, name: str) -> None:

@@ -39,6 +39,7 @@ def recipe(kind: str, **optimiser: Any) -> Recipe:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ours", "keras_schedule"),
     [

@@ -61,6 +61,7 @@ def test_noise_is_that_of_a_photon_counter() -> None:
     assert np.var(first - second) / 2 == pytest.approx(background / 4.0 + 3.0**2 + 1 / 12, rel=0.05)
 
 
+@pytest.mark.slow
 def test_cell_number_follows_density_and_condensation_loses_cells() -> None:
     def cells(strengths: dict[str, float], density: float) -> float:
         fields = (

@@ -42,6 +42,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SimulatedPlate:
     return simulate(tmp_path_factory.mktemp("small"), SMALL, seed=1)
 
 
+@pytest.mark.slow
 def test_same_seed_same_files_other_seed_other_pixels(small: SimulatedPlate, tmp_path: Path) -> None:
     again = simulate(tmp_path / "again", SMALL, seed=1)
     other = simulate(tmp_path / "other", SMALL, seed=2)

@@ -44,6 +44,7 @@ def open_tree(folder: Path, **options) -> xr.DataTree:
     return xr.open_datatree(folder, engine="hcskit", **options)
 
 
+@pytest.mark.slow
 def test_every_label_gives_its_own_pixels(folder: Path, code) -> None:
     for plate in (open_tree(folder)["P1"], open_tree(folder, chunks={})["P1"], hcskit.open_screen(folder)["P1"]):
         for well, field, channel in LABELS:
@@ -66,6 +67,7 @@ def test_nothing_is_read_before_it_is_asked_for(raw: Path, code) -> None:
             plate.image.sel(well="B07", field=1, channel="DNA").to_numpy()
 
 
+@pytest.mark.slow
 def test_dask_comes_only_when_it_is_asked_for(folder: Path) -> None:
     assert open_tree(folder)["P1"].image.chunks is None
     for plate in (open_tree(folder, chunks={})["P1"], hcskit.open_screen(folder)["P1"]):
@@ -92,6 +94,7 @@ def test_images_can_be_read_in_other_processes(folder: Path) -> None:
     xr.testing.assert_identical(again.compute(scheduler="processes", num_workers=1), image.compute())
 
 
+@pytest.mark.slow
 def test_one_plate_is_a_dataset(folder: Path, export, raw: Path) -> None:
     xr.testing.assert_identical(
         xr.open_dataset(folder, engine="hcskit").compute(), open_tree(folder)["P1"].to_dataset(inherit=False).compute()

@@ -77,6 +77,7 @@ def test_each_label_addresses_its_own_pixels(tmp_path: Path, bring, code, images
     assert list(plate.well.values) == [well for well in WELLS if well in {label[0] for label in images}]
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(images=st.sets(st.sampled_from(ALL), min_size=1))
 def test_any_sparse_plate_is_addressed_by_label(tmp_path_factory, bring, code, images: set[Label]) -> None:
@@ -141,6 +142,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_pixels_are_those_of_tifffile(simulated: Path) -> None:
     plate = open_screen(simulated / "screen")["small"]
     files = sorted((simulated / "export" / "images").iterdir())
@@ -303,6 +305,7 @@ def test_a_complete_plate_is_not_written_again(tmp_path: Path, bring, treated) -
     assert {path: path.stat().st_mtime_ns for path in screen.rglob("*.zarr/**/*")} == times
 
 
+@pytest.mark.slow
 def test_a_file_that_does_not_decode_stops_the_import_which_then_goes_on(tmp_path: Path, export, treated, code) -> None:
     folder = export(tmp_path / "export", ALL, compression="zlib")
     bad = folder / "P1_P24_f02_GFP.tif"

@@ -122,6 +122,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_whole_wells_and_goes_on_when_there_is_room(
     small_disk: Path, source: Path, treated
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_full_disk_keeps_the_whole_wells_and_goes_on_when_there_is_room(
     assert_undisturbed(small_disk, source)
 
 
+@pytest.mark.slow
 def test_a_disk_without_room_for_the_first_file_is_no_obstacle_later(small_disk: Path, source: Path, treated) -> None:
     with pytest.raises(OSError, match="No space"):
         (small_disk / "filler").write_bytes(bytes(2**20))

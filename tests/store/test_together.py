@@ -66,6 +66,7 @@ def test_processes_that_import_at_once_make_one_plate(tmp_path: Path, source: Pa
         assert contents(screen) == contents(source / "undisturbed")
 
 
+@pytest.mark.slow
 def test_a_plate_is_complete_when_its_last_well_is_there(tmp_path: Path, source: Path) -> None:
     found = read_folder(source / "images")
     import_plates(found, tmp_path, wells=WELLS[1:], progress=False)

@@ -32,6 +32,7 @@ def chunkings(draw: st.DrawFn) -> tuple[tuple[int, ...], ...]:
     return tuple(chunks)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chunks=chunkings())
 def test_any_chunking_gives_the_same_pixels(tmp_path_factory: pytest.TempPathFactory, chunks) -> None:

@@ -36,6 +36,7 @@ def _learned(network: keras.Model) -> list[np.ndarray]:
     return [np.asarray(value) for value in (loss, *gradients, *network.get_weights())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.1)])
 def test_loss_gradients_and_statistics_are_those_of_keras(precision: str, tolerance: float) -> None:
     plain, fused = _learned(_network(precision)), _learned(fuse_normalisation(_network(precision)))
@@ -60,6 +61,7 @@ def test_a_frozen_layer_and_reading_use_the_statistics_that_are_there() -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_statistics_are_measured_and_saved_as_without(tmp_path: Path) -> None:
     networks = [_network(), fuse_normalisation(_network())]
     for network in networks:

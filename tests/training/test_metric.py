@@ -47,6 +47,7 @@ def test_where_each_well_has_one_crop_the_distance_is_plain() -> None:
     np.testing.assert_allclose(np.linalg.norm(placed[0] - placed[1]), np.linalg.norm(wells[0] - wells[1]), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_shift_that_crops_never_show_is_seen_among_what_they_show() -> None:
     # Each well is the mean of four crops. The shift is small beside them, and along none of their causes.
     crops = _crops(60)

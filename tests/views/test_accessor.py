@@ -70,6 +70,7 @@ def test_text_is_laid_out_too(plate):
     assert np.isnan(grid.sel(row="C", column=3).item())
 
 
+@pytest.mark.slow
 @given(st.sampled_from([96, 384, 1536]), st.data())
 def test_every_value_comes_back_from_its_place(size, data):
     format = FORMATS[size]
@@ -120,6 +121,7 @@ def test_a_node_of_a_screen_is_a_plate_too(plate):
         _ = screen.hcs
 
 
+@pytest.mark.slow
 def test_views_are_loaded_only_when_asked_for():
     code = "import sys, hcskit.views._accessor; sys.exit('holoviews' in sys.modules or 'bokeh' in sys.modules)"
 

@@ -130,6 +130,7 @@ def test_the_true_ec50_is_marked_in_the_unit_of_the_axis(tables: tuple[pd.DataFr
     assert marks["x"].tolist() == pytest.approx([0.02e-6])
 
 
+@pytest.mark.slow
 def test_the_plot_says_what_it_shows(tables: tuple[pd.DataFrame, ...]) -> None:
     figure = hv.render(dose_response(*tables, "potent", "nuclear"), backend="bokeh")
     assert figure.title.text == "potent · nuclear · active"
@@ -146,6 +147,7 @@ def test_the_axis_tells_a_probability_from_a_strength(points: pd.DataFrame, fact
     assert response_label(two, ["nuclear", "dead"]) == f"{measure} of each phenotype"
 
 
+@pytest.mark.slow
 def test_every_readout_is_named_with_its_ec50(tables: tuple[pd.DataFrame, ...]) -> None:
     responses, points, curves = tables
     second = responses.rename(index={"nuclear": "dead"}, level="readout").assign(category="inactive")

@@ -60,6 +60,7 @@ def test_a_swapped_figure_is_the_figure_that_would_be_made(drawings: dict[str, A
     assert swapped.xaxis[0].major_label_overrides == made.xaxis[0].major_label_overrides
 
 
+@pytest.mark.slow
 def test_one_well_of_one_value_has_a_colour() -> None:
     figure = hv.render(plate_drawing(pd.Series({"A01": 3.0})).view(), backend="bokeh")
     assert hasattr(figure.renderers[2].glyph.fill_color.transform, "palette")

@@ -128,6 +128,7 @@ def test_amounts_are_drawn_on_a_scale_of_logarithms_with_their_unit():
     assert _bar(hv.render(drawing.view(), backend="bokeh")).major_label_overrides == pytest.approx(names)
 
 
+@pytest.mark.slow
 def test_a_swapped_plate_has_the_colours_and_ticks_of_its_own_quantity():
     amounts = plate_drawing(pd.Series({"A01": -9.0, "A02": -6.0}), unit="M", label="concentration")
     residuals = plate_drawing(pd.Series({"A01": -0.2, "A02": 0.2}), cmap="PuOr", label="residual")

@@ -27,6 +27,7 @@ def count(picture: np.ndarray, colour: str) -> int:
     return int((np.abs(picture.astype(int) - rgb).max(axis=2) < 8).sum())
 
 
+@pytest.mark.slow
 def test_a_heat_map_has_the_colours_of_its_wells() -> None:
     values = pd.Series({"A01": 0.0, "A02": 1.0, "B01": np.nan})
     picture = pixels(plate_heatmap(values, limits=(0.0, 1.0)))
@@ -58,6 +59,7 @@ def test_every_view_of_a_run_can_be_drawn(plate, history) -> None:
         assert pixels(view).std() > 5
 
 
+@pytest.mark.slow
 def test_names_are_text_and_never_formulas(responses, points, curves) -> None:
     named = [
         table.replace({"potent": AWKWARD}) if "compound" in table else table.rename(index={"potent": AWKWARD})
@@ -72,6 +74,7 @@ def test_an_unknown_kind_is_refused() -> None:
         still(hv.Curve([1, 2]), "gif")
 
 
+@pytest.mark.slow
 def test_an_output_holds_a_picture_and_a_plot_that_no_name_can_break(responses, points, curves) -> None:
     hostile = "</script><script>alert(1)</script>PICTURE"
     named = [
