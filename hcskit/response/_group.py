@@ -72,9 +72,10 @@ class Fitted:
 
     @property
     def p_value(self) -> Floats:
-        """F-test of each curve against a constant."""
+        """F-test of each curve against a constant; what plates differ by is in both, and tells for neither."""
         total = self.batch.total + self.batch.within
-        return f_test(total - self.best.rss, self.parameters - 1, self.best.rss, self.free)
+        more = self.parameters - 1 - len(self.batch.design.offsets)
+        return f_test(total - self.best.rss, more, self.best.rss, self.free)
 
     @property
     def linear(self) -> Floats:

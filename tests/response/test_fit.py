@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.optimize import curve_fit
 
 from hcskit.errors import InputError
@@ -333,6 +334,28 @@ def test_each_plate_has_its_own_untreated_level(seed: int) -> None:
         [aligned.ec50, aligned.ec50_low, aligned.ec50_high], rel=1e-4
     )
     assert aligned.ec50_low < 300 < aligned.ec50_high
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize(("fall", "parameters"), [(np.inf, 3), (600.0, 4)])
+def test_the_p_value_is_that_of_the_curve_and_not_of_what_plates_differ_by(
+    count: int, fall: float, parameters: int
+) -> None:
+    """The F-test of the nested regressions: constants of the plates, with a curve and without."""
+    series = np.concatenate([[0.0], np.geomspace(1, 1e4, 9)])
+    c, plate = np.tile(series, 8), np.repeat(np.arange(8) % count, len(series))
+    truth = hill(c, 0, 2, 20, 1.5) * (1 - hill(c, 0, 1, fall, 1.5))
+    y = truth + np.random.default_rng(count).normal(0, 0.4, len(c)) + 5.0 * plate
+
+    fit = fit_hill(c, y, plate=plate)
+
+    means = np.array([y[plate == own].mean() for own in range(count)])
+    constant, rest = ((y - means[plate]) ** 2).sum(), fit.rmse**2 * len(y)
+    free = len(y) - count - parameters
+    assert fit.model == ("hill" if np.isinf(fall) else "gain-loss")
+    assert not fit.deviating
+    ratio = (constant - rest) / parameters / (rest / free)
+    assert fit.p_value == pytest.approx(stats.f.sf(ratio, parameters, free), rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
