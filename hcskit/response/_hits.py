@@ -118,7 +118,7 @@ def _tested(
     for members in groups.values():
         rows = np.stack([own for _, own in members])
         wells = rows[0]
-        if len(np.unique(c[wells][c[wells] > 0])) < 2 or len(wells) < 4:
+        if not _can_show_a_curve(c[wells], plate[wells]):
             continue
         numbers = [number for number, _ in members]
         response = value[rows]
@@ -130,6 +130,13 @@ def _tested(
         chosen = np.array(numbers)[varies]
         p_value[chosen], power[chosen] = found.p_value, found.power
     return p_value, power
+
+
+def _can_show_a_curve(concentration: Floats, plate: NDArray[np.int64]) -> bool:
+    """Two doses in four wells, and a plate with two concentrations: plates differ by more than their doses."""
+    levels = np.unique(np.stack([concentration, plate]), axis=1).shape[1]
+    doses = len(np.unique(concentration[concentration > 0]))
+    return doses >= 2 and len(concentration) >= 4 and levels > len(np.unique(plate))
 
 
 def _noise(response: Floats, concentration: Floats) -> Floats:

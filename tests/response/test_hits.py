@@ -116,6 +116,29 @@ def test_the_false_discovery_rate_is_that_of_the_screen_or_of_the_plate() -> Non
     assert not (screen["q_value"] == plate["q_value"]).all()
 
 
+@pytest.mark.parametrize("controls", [0, 1, 4])
+def test_one_dose_a_plate_is_scored_against_the_controls_of_its_plate_or_not_at_all(controls: int) -> None:
+    """What plates differ by and what doses do cannot be told apart; only the controls tell it."""
+    doses = np.geomspace(1, 1000, 4)
+    rng = np.random.default_rng(0)
+    rows = [(f"P{n}", dose, f"c{i}") for n, dose in enumerate(doses) for i in range(6)]
+    rows += [(f"P{n}", 0.0, "") for n in range(4) for _ in range(controls)]
+    points = pd.DataFrame(rows, columns=["plate", "concentration", "compound"])
+    points["role"] = np.where(points["concentration"] > 0, "treatment", "negative_control")
+    points["well"] = [Well(i // 12, i % 12).name for i in points.groupby("plate").cumcount()]
+    level = points["plate"].map({"P0": 5.0, "P1": 0.0, "P2": 9.0, "P3": 2.0})
+    value = (
+        level
+        + hill(points["concentration"], 0, 10, 30, 2) * (points["compound"] == "c0")
+        + rng.normal(size=len(points))
+    )
+
+    found = score_hits(points.assign(value=value, readout="a", concentration_unit="nM"), permutations=99)
+
+    assert found[["hit_p_value", "power"]].notna().to_numpy().all() == (controls > 0)
+    assert found["hit"].to_numpy()[0] == (controls > 1)
+
+
 def test_what_cannot_be_scored_is_not_called() -> None:
     points = plates(1, gaussian, seed=4)
     short = points[(points["compound"] != "P0C1") | (points["concentration"] < 2)].copy()
