@@ -107,6 +107,25 @@ def test_power_falls_with_noise_and_rises_with_the_effect() -> None:
     assert lenient["hit"].sum() >= strict["hit"].sum()
 
 
+@pytest.mark.parametrize("controls", [0, 8])
+def test_what_plates_differ_by_changes_neither_power_nor_p_values(controls: int) -> None:
+    rng = np.random.default_rng(1)
+    wells = np.append(np.zeros(controls), np.geomspace(1, 3000, 8))
+    compounds = [np.where(wells > 0, f"c{i}", "") for i in range(4)]
+    own = pd.DataFrame({"concentration": np.append(wells, np.tile(wells[controls:], 3))})
+    own["compound"] = np.concatenate([compounds[0], *(names[controls:] for names in compounds[1:])])
+    own["role"] = np.where(own["concentration"] > 0, "treatment", "negative_control")
+    own["well"] = [Well(i // 12, i % 12).name for i in own.index]
+    points = pd.concat([own.assign(plate=plate) for plate in ("P0", "P1")], ignore_index=True)
+    points = points.assign(readout="a", concentration_unit="nM", value=rng.normal(size=len(points)))
+    apart = points.assign(value=points["value"] + 20.0 * (points["plate"] == "P1"))
+
+    alike, found = (score_hits(table, effect=1.5, permutations=99) for table in (points, apart))
+
+    assert (alike["power"] < 0.9).all()
+    pd.testing.assert_frame_equal(found, alike)
+
+
 def test_the_false_discovery_rate_is_that_of_the_screen_or_of_the_plate() -> None:
     points = plates(2, gaussian, seed=3, active=2)
     screen, plate = (score_hits(points, over=over, permutations=99) for over in ("screen", "plate"))
