@@ -228,6 +228,28 @@ def test_too_few_concentrations_are_said_to_be_too_few(size: int) -> None:
     assert np.isnan(fit.band([1.0, 2.0])).all()
 
 
+@pytest.mark.parametrize(("series", "plates", "replicates"), [(8, 8, 1), (8, 8, 2), (5, 2, 1), (6, 3, 1), (4, 2, 2)])
+def test_plates_that_share_no_concentration_cannot_show_a_curve(series: int, plates: int, replicates: int) -> None:
+    """The levels of the plates are as free as the curve: without controls nothing can be said, with them it can."""
+    c = np.geomspace(1, 1000, series).repeat(replicates)
+    plate = np.arange(len(c)) * plates // len(c)
+    plain = hill(c, 0, 10, 30, 2) + np.random.default_rng(0).normal(0, 0.1, len(c))
+
+    apart = fit_hill(c, plain, plate=plate)
+    controls = np.arange(plates).repeat(8)
+    noise = np.random.default_rng(1).normal(0, 0.1, len(controls))
+    controlled = fit_hill(
+        np.append(c, 0.0 * controls),
+        np.append(plain, noise),
+        plate=np.append(plate, controls),
+        limits=(-np.inf, np.inf),
+    )
+
+    assert (apart.category, apart.code) == ("not fitted", "too_few")
+    assert np.isnan(apart.p_value)
+    assert controlled.category in ("active", "partial")
+
+
 def test_missing_responses_are_left_out_and_counted() -> None:
     y = noisy(4, 0.03)
     gaps = y.copy()
