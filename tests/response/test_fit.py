@@ -358,16 +358,16 @@ def test_each_plate_has_its_own_untreated_level(seed: int) -> None:
     assert aligned.ec50_low < 300 < aligned.ec50_high
 
 
-@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize(("fall", "parameters"), [(np.inf, 3), (600.0, 4)])
 def test_the_p_value_is_that_of_the_curve_and_not_of_what_plates_differ_by(
     count: int, fall: float, parameters: int
 ) -> None:
     """The F-test of the nested regressions: constants of the plates, with a curve and without."""
-    series = np.concatenate([[0.0], np.geomspace(1, 1e4, 9)])
-    c, plate = np.tile(series, 8), np.repeat(np.arange(8) % count, len(series))
+    series = np.concatenate([[0.0], np.geomspace(1, 1e4, 9)]).repeat(2)
+    c, plate = np.tile(series, 4), np.repeat(np.arange(4) % count, len(series))
     truth = hill(c, 0, 2, 20, 1.5) * (1 - hill(c, 0, 1, fall, 1.5))
-    y = truth + np.random.default_rng(count).normal(0, 0.4, len(c)) + 5.0 * plate
+    y = truth + np.random.default_rng(count).normal(0, 0.2, len(c)) + 5.0 * plate
 
     fit = fit_hill(c, y, plate=plate)
 
