@@ -8,7 +8,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtrc, stdtr
-from scipy.stats import median_abs_deviation
 
 from hcskit.response._design import Batch, Design, gather
 from hcskit.response._engine import Grid, Optimum, Survey, optimise
@@ -17,11 +16,9 @@ from hcskit.response._model import CurveModel, Floats
 from hcskit.response._noise import ON_SLOPE, f_quantile, slack
 from hcskit.response._problem import Problem
 from hcskit.response._shared import SharedNoise, moderated
+from hcskit.response._untreated import untreated_noise
 
 __all__ = ["Fitted", "aicc", "dose_test", "f_test", "fit_model", "least_effect_test", "well_noise"]
-
-
-_MINIMUM_CONTROLS = 4  # wells at zero concentration from which their own noise is estimated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,9 +69,10 @@ class Fitted:
 
     @property
     def p_value(self) -> Floats:
-        """F-test of each curve against a constant."""
+        """F-test of each curve against a constant; what plates differ by is in both, and tells for neither."""
         total = self.batch.total + self.batch.within
-        return f_test(total - self.best.rss, self.parameters - 1, self.best.rss, self.free)
+        more = self.parameters - 1 - len(self.batch.design.offsets)
+        return f_test(total - self.best.rss, more, self.best.rss, self.free)
 
     @property
     def linear(self) -> Floats:
@@ -215,16 +213,11 @@ def dose_test(batch: Batch) -> Floats:
 
 
 def well_noise(fitted: Fitted) -> Floats:
-    """Return the standard deviation of an untreated well, around the level of its own plate."""
+    """Return the standard deviation of an untreated well; where those are too few, that of a well around the curve."""
     batch, design = fitted.batch, fitted.batch.design
     untreated = np.isneginf(design.log_c[design.level])
-    if untreated.sum() < _MINIMUM_CONTROLS:
-        return np.asarray(np.sqrt(fitted.best.rss / max(fitted.free, 1.0)))
-    around = []
-    for level in np.unique(design.level[untreated]):
-        own = batch.response[:, design.level == level]
-        around.append(own - np.median(own, axis=1, keepdims=True))
-    return np.asarray(median_abs_deviation(np.concatenate(around, axis=1), axis=1, scale="normal"))
+    told = untreated_noise(batch.response[:, untreated], design.plate[design.level[untreated]])
+    return np.asarray(np.sqrt(fitted.best.rss / max(fitted.free, 1.0))) if told is None else told
 
 
 def aicc(rss: Floats, wells: float, parameters: int) -> Floats:

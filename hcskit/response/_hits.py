@@ -17,6 +17,7 @@ from hcskit.errors import InputError
 from hcskit.response._model import Floats
 from hcskit.response._permutation import permutation_test
 from hcskit.response._prepared import Prepared, prepare
+from hcskit.response._untreated import untreated_noise
 
 __all__ = ["score_hits"]
 
@@ -27,7 +28,6 @@ _ROUNDS = 30
 _WELLS_A_KNOT = 40
 _PLACE_MATTERS = 0.01  # p-value of the places below which they are taken off
 _BISQUARE = 4.685  # 95 % efficiency with gaussian noise (Holland & Welsch, Comm. Stat. A6:813, 1977)
-_FEWEST_CONTROLS = 4
 _LEAST_P = 1e-300
 
 
@@ -118,26 +118,35 @@ def _tested(
     for members in groups.values():
         rows = np.stack([own for _, own in members])
         wells = rows[0]
-        if len(np.unique(c[wells][c[wells] > 0])) < 2 or len(wells) < 4:
+        if not _can_show_a_curve(c[wells], plate[wells]):
             continue
         numbers = [number for number, _ in members]
         response = value[rows]
         varies = np.ptp(response, axis=1) > 0
         p_value[numbers], power[numbers] = 1.0, 0.0
-        size = effect * _noise(response, c[wells])
         own = plate[wells]
+        size = effect * _noise(response, c[wells], own)
         found = permutation_test(c[wells], response[varies], own, size[varies], rate, permutations, rng)
         chosen = np.array(numbers)[varies]
         p_value[chosen], power[chosen] = found.p_value, found.power
     return p_value, power
 
 
-def _noise(response: Floats, concentration: Floats) -> Floats:
+def _can_show_a_curve(concentration: Floats, plate: NDArray[np.int64]) -> bool:
+    """Two doses in four wells, and a plate with two concentrations: plates differ by more than their doses."""
+    levels = np.unique(np.stack([concentration, plate]), axis=1).shape[1]
+    doses = len(np.unique(concentration[concentration > 0]))
+    return doses >= 2 and len(concentration) >= 4 and levels > len(np.unique(plate))
+
+
+def _noise(response: Floats, concentration: Floats, plate: NDArray[np.int64]) -> Floats:
     """Return the standard deviation of an untreated well; without such wells, that of neighbours on the dose axis."""
-    untreated = response[:, concentration == 0]
-    if untreated.shape[1] >= _FEWEST_CONTROLS:
-        return np.asarray(median_abs_deviation(untreated, axis=1, scale="normal"))
-    return np.asarray(median_abs_deviation(np.diff(response, axis=1), axis=1, scale="normal") / np.sqrt(2))
+    untreated = concentration == 0
+    told = untreated_noise(response[:, untreated], plate[untreated])
+    if told is not None:
+        return told
+    steps = [np.diff(response[:, plate == own], axis=1) for own in np.unique(plate)]
+    return np.asarray(median_abs_deviation(np.concatenate(steps, axis=1), axis=1, scale="normal") / np.sqrt(2))
 
 
 def _without_places(known: Prepared, value: Floats, p_value: Floats) -> Floats:

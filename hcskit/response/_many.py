@@ -23,6 +23,8 @@ from hcskit.response._wells import deviating
 __all__ = ["Task", "fit_many"]
 
 _MINIMUM_WELLS = 5
+_SHAPE = 3  # parameters of a curve beside the level of each plate
+_ROUNDING = 1e-9  # degrees of freedom that are none
 _SIGNIFICANCE = 0.05  # of the effects of curves that tell a common noise, over all of them
 _CONSTANT = 1e-12  # relative differences below this are rounding
 _MOST_DEVIATING = 3  # wells that are left out of one curve at most ...
@@ -171,9 +173,18 @@ def _without_curve(task: Task, level: float) -> HillFit | None:
             f"it takes {MINIMUM_CONCENTRATIONS} concentrations and {_MINIMUM_WELLS} wells"
         )
         return HillFit(category="not fitted", code="too_few", note=note, **known)
+    design = _design(task)
+    levels, plates = len(design.weight), 1 + len(design.offsets)
+    spare = design.total - plates - _SHAPE + (task.top is not None)
+    if levels - plates < MINIMUM_CONCENTRATIONS - 1 or spare <= _ROUNDING:
+        note = (
+            f"{count} concentrations in {wells} wells on {plates} plates cannot tell a curve from what the plates "
+            "differ by; it takes negative controls, or more of the concentrations, on each plate"
+        )
+        return HillFit(category="not fitted", code="too_few", note=note, **known)
     response = task.response[task.order]
     if np.ptp(response) <= _CONSTANT * np.abs(response).max():
-        constant = describe_constant(_design(task), response[None], level)[0]
+        constant = describe_constant(design, response[None], level)[0]
         note = "all wells gave the same response"
         return HillFit(category="inactive", code="constant", note=note, **constant, **known)
     return None

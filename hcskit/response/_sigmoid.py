@@ -215,8 +215,7 @@ def _bells(fits: list[HillFit], sigmoids: Fitted, limits: Floats | None) -> list
     better = aicc(bells.best.rss, design.total, bells.parameters) + _BELL_MARGIN < aicc(
         sigmoids.best.rss[wells], design.total, sigmoids.parameters
     )
-    explained = total[wells] - bells.best.rss
-    p_value = f_test(explained, bells.parameters - 1, bells.best.rss, bells.free)
+    p_value = bells.p_value
     noise = well_noise(sigmoids)[wells]
     size = np.abs(bells.best.linear[:, 1] - bells.best.linear[:, 0])
     shape = bells.best.shape

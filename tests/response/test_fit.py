@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.optimize import curve_fit
 
 from hcskit.errors import InputError
@@ -230,6 +231,28 @@ def test_too_few_concentrations_are_said_to_be_too_few(size: int) -> None:
     assert np.isnan(fit.band([1.0, 2.0])).all()
 
 
+@pytest.mark.parametrize(("series", "plates", "replicates"), [(8, 8, 1), (8, 8, 2), (5, 2, 1), (6, 3, 1), (4, 2, 2)])
+def test_plates_that_share_no_concentration_cannot_show_a_curve(series: int, plates: int, replicates: int) -> None:
+    """The levels of the plates are as free as the curve: without controls nothing can be said, with them it can."""
+    c = np.geomspace(1, 1000, series).repeat(replicates)
+    plate = np.arange(len(c)) * plates // len(c)
+    plain = hill(c, 0, 10, 30, 2) + np.random.default_rng(0).normal(0, 0.1, len(c))
+
+    apart = fit_hill(c, plain, plate=plate)
+    controls = np.arange(plates).repeat(8)
+    noise = np.random.default_rng(1).normal(0, 0.1, len(controls))
+    controlled = fit_hill(
+        np.append(c, 0.0 * controls),
+        np.append(plain, noise),
+        plate=np.append(plate, controls),
+        limits=(-np.inf, np.inf),
+    )
+
+    assert (apart.category, apart.code) == ("not fitted", "too_few")
+    assert np.isnan(apart.p_value)
+    assert controlled.category in ("active", "partial")
+
+
 def test_missing_responses_are_left_out_and_counted() -> None:
     y = noisy(4, 0.03)
     gaps = y.copy()
@@ -337,6 +360,28 @@ def test_each_plate_has_its_own_untreated_level(seed: int) -> None:
         [aligned.ec50, aligned.ec50_low, aligned.ec50_high], rel=1e-4
     )
     assert aligned.ec50_low < 300 < aligned.ec50_high
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize(("fall", "parameters"), [(np.inf, 3), (600.0, 4)])
+def test_the_p_value_is_that_of_the_curve_and_not_of_what_plates_differ_by(
+    count: int, fall: float, parameters: int
+) -> None:
+    """The F-test of the nested regressions: constants of the plates, with a curve and without."""
+    series = np.concatenate([[0.0], np.geomspace(1, 1e4, 9)]).repeat(2)
+    c, plate = np.tile(series, 4), np.repeat(np.arange(4) % count, len(series))
+    truth = hill(c, 0, 2, 20, 1.5) * (1 - hill(c, 0, 1, fall, 1.5))
+    y = truth + np.random.default_rng(count).normal(0, 0.2, len(c)) + 5.0 * plate
+
+    fit = fit_hill(c, y, plate=plate)
+
+    means = np.array([y[plate == own].mean() for own in range(count)])
+    constant, rest = ((y - means[plate]) ** 2).sum(), fit.rmse**2 * len(y)
+    free = len(y) - count - parameters
+    assert fit.model == ("hill" if np.isinf(fall) else "gain-loss")
+    assert not fit.deviating
+    ratio = (constant - rest) / parameters / (rest / free)
+    assert fit.p_value == pytest.approx(stats.f.sf(ratio, parameters, free), rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])

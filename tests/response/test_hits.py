@@ -108,6 +108,25 @@ def test_power_falls_with_noise_and_rises_with_the_effect() -> None:
     assert lenient["hit"].sum() >= strict["hit"].sum()
 
 
+@pytest.mark.parametrize("controls", [0, 8])
+def test_what_plates_differ_by_changes_neither_power_nor_p_values(controls: int) -> None:
+    rng = np.random.default_rng(1)
+    wells = np.append(np.zeros(controls), np.geomspace(1, 3000, 8))
+    compounds = [np.where(wells > 0, f"c{i}", "") for i in range(4)]
+    own = pd.DataFrame({"concentration": np.append(wells, np.tile(wells[controls:], 3))})
+    own["compound"] = np.concatenate([compounds[0], *(names[controls:] for names in compounds[1:])])
+    own["role"] = np.where(own["concentration"] > 0, "treatment", "negative_control")
+    own["well"] = [Well(i // 12, i % 12).name for i in own.index]
+    points = pd.concat([own.assign(plate=plate) for plate in ("P0", "P1")], ignore_index=True)
+    points = points.assign(readout="a", concentration_unit="nM", value=rng.normal(size=len(points)))
+    apart = points.assign(value=points["value"] + 20.0 * (points["plate"] == "P1"))
+
+    alike, found = (score_hits(table, effect=1.5, permutations=99) for table in (points, apart))
+
+    assert (alike["power"] < 0.9).all()
+    pd.testing.assert_frame_equal(found, alike)
+
+
 def test_the_false_discovery_rate_is_that_of_the_screen_or_of_the_plate() -> None:
     points = plates(2, gaussian, seed=3, active=2)
     screen, plate = (score_hits(points, over=over, permutations=99) for over in ("screen", "plate"))
@@ -115,6 +134,29 @@ def test_the_false_discovery_rate_is_that_of_the_screen_or_of_the_plate() -> Non
     first = plate[plate.index.get_level_values("compound").str.startswith("P0")]
     assert first["q_value"].max() == pytest.approx(first["hit_p_value"].max())
     assert not (screen["q_value"] == plate["q_value"]).all()
+
+
+@pytest.mark.parametrize("controls", [0, 1, 4])
+def test_one_dose_a_plate_is_scored_against_the_controls_of_its_plate_or_not_at_all(controls: int) -> None:
+    """What plates differ by and what doses do cannot be told apart; only the controls tell it."""
+    doses = np.geomspace(1, 1000, 4)
+    rng = np.random.default_rng(0)
+    rows = [(f"P{n}", dose, f"c{i}") for n, dose in enumerate(doses) for i in range(6)]
+    rows += [(f"P{n}", 0.0, "") for n in range(4) for _ in range(controls)]
+    points = pd.DataFrame(rows, columns=["plate", "concentration", "compound"])
+    points["role"] = np.where(points["concentration"] > 0, "treatment", "negative_control")
+    points["well"] = [Well(i // 12, i % 12).name for i in points.groupby("plate").cumcount()]
+    level = points["plate"].map({"P0": 5.0, "P1": 0.0, "P2": 9.0, "P3": 2.0})
+    value = (
+        level
+        + hill(points["concentration"], 0, 10, 30, 2) * (points["compound"] == "c0")
+        + rng.normal(size=len(points))
+    )
+
+    found = score_hits(points.assign(value=value, readout="a", concentration_unit="nM"), permutations=99)
+
+    assert found[["hit_p_value", "power"]].notna().to_numpy().all() == (controls > 0)
+    assert found["hit"].to_numpy()[0] == (controls > 1)
 
 
 def test_what_cannot_be_scored_is_not_called() -> None:
