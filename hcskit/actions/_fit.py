@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -86,6 +87,7 @@ def fit_wells(
         wells, out = masked_readouts(source), out or source
     wells = wells if method is None else normalise(wells, method)
     fits = fit_responses(wells, by=by, level=level, least_effect=least_effect, false_positive_rate=false_positive_rate)
+    fits = replace(fits, responses=fits.responses.assign(normalisation=method or ""))
     if out is not None:
         found = {RESPONSES: fits.responses, CURVES: fits.curves, POINTS: fits.points, HITS: fits.hits}
         for table, frame in found.items():

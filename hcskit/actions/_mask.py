@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from hcskit.assay import normalise
 from hcskit.errors import InputError
 from hcskit.locks import locked
-from hcskit.response import fit_compounds, neighbours, score_hits
+from hcskit.response import fit_compounds, fitted_points, neighbours, score_hits
 from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
 from hcskit.results._record import now
 
-__all__ = ["mask_wells", "masked_readouts", "read_masks", "unmask_wells"]
+__all__ = ["as_fitted", "mask_wells", "masked_as_fitted", "masked_readouts", "read_masks", "unmask_wells"]
 
 #: Name of a plate and of one of its wells.
 Place = tuple[str, str]
@@ -90,6 +91,44 @@ def masked_readouts(data: str | Path) -> pd.DataFrame:
     return _without(read_table(data, READOUTS), read_masks(data))
 
 
+def as_fitted(readouts: pd.DataFrame, masks: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
+    """Return readouts as they are fitted: without a value in masked wells, and normalised as the fits tell.
+
+    Parameters
+    ----------
+    readouts, masks, responses : pandas.DataFrame
+        Tables of a run.
+
+    Raises
+    ------
+    InputError
+        If a plate lacks the wells that its normalisation needs.
+    """
+    return _normalised(_without(readouts, masks), responses)
+
+
+def masked_as_fitted(readouts: pd.DataFrame, masks: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
+    """Return the readouts of masked wells in the unit of the fits; see `as_fitted`.
+
+    What the fits leave out does not move the scale: a masked control of a normalised plate has no value.
+    """
+    own = readouts[readouts["plate"].isin(masks.index.get_level_values("plate"))]
+    hidden = pd.MultiIndex.from_frame(own[["plate", "well"]]).isin(masks.index)
+    if _method(responses):
+        own = _normalised(own.assign(value=own["value"].mask(hidden & (own["role"] != "treatment"))), responses)
+    return own[hidden]
+
+
+def _method(responses: pd.DataFrame) -> str:
+    """Return how the plates were normalised for the fits; empty where they were not."""
+    return str(responses["normalisation"].iloc[0]) if "normalisation" in responses else ""
+
+
+def _normalised(readouts: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
+    method = _method(responses)
+    return normalise(readouts, method) if method else readouts
+
+
 def _masks(wells: list[Place], rows: list[tuple[str, str, str]]) -> pd.DataFrame:
     index = pd.MultiIndex.from_tuples(wells, names=MASKS.labels) if wells else None
     if index is None:
@@ -117,20 +156,22 @@ def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.Da
 
     Compounds of a plate tell together how noisy a well is. One that loses all wells of a plate joins those of others.
     """
-    readouts = _without(read_table(data, READOUTS), masks)
-    old, points, curves = (read_table(data, table) for table in (RESPONSES, POINTS, CURVES))
+    old, curves = read_table(data, RESPONSES), read_table(data, CURVES)
+    readouts = as_fitted(read_table(data, READOUTS), masks, old)
     beside = readouts["plate"].isin({plate for plate, _ in changed}) & (readouts["role"] != "negative_control")
     compounds = neighbours(readouts, old, readouts["compound"][beside])
     by = [str(name) for name in old.index.names[2:]]
     fits = fit_compounds(readouts, old, compounds)
     kept = old[~old.index.get_level_values("compound").isin(compounds)]
-    responses = pd.concat([kept, fits.responses]).sort_index()
+    again = fits.responses.assign(normalisation=_method(old))[list(old)]
+    responses = pd.concat([kept, again]).sort_index()
     # All of them: a compound's hits are told from what the wells of the others show.
     hits = score_hits(readouts, by=by, false_positive_rate=_false_positive_rate(data))
     write_table(data, MASKS, masks)
     write_table(data, RESPONSES, responses)
-    write_table(data, POINTS, _merged(points, fits.points, compounds, changed))
-    write_table(data, CURVES, _merged(curves, fits.curves, compounds, []))
+    write_table(data, POINTS, fitted_points(readouts, by=by))
+    others = curves[~curves["compound"].isin(compounds)]
+    write_table(data, CURVES, pd.concat([others, fits.curves], ignore_index=True))
     write_table(data, HITS, hits)
     return masks
 
@@ -138,13 +179,3 @@ def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.Da
 def _false_positive_rate(data: str | Path) -> float:
     """Return the rate at which the hits of a run were called; a run of an earlier version has none."""
     return float(read_table(data, HITS)["false_positive_rate"].iloc[0]) if has_table(data, HITS) else 0.05
-
-
-def _merged(old: pd.DataFrame, new: pd.DataFrame, compounds: Iterable[str], wells: list[Place]) -> pd.DataFrame:
-    """Replace the rows of some compounds and wells."""
-
-    def concerned(table: pd.DataFrame) -> pd.Series[bool]:
-        found = table["compound"].isin(compounds)
-        return found | pd.MultiIndex.from_frame(table[["plate", "well"]]).isin(wells) if wells else found
-
-    return pd.concat([old[~concerned(old)], new[concerned(new)]], ignore_index=True)

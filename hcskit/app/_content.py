@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from hcskit.actions import read_masks, read_notes
+from hcskit.actions import masked_as_fitted, read_masks, read_notes
 from hcskit.app._selection import Selection, known, place_of
 from hcskit.errors import HcskitError
 from hcskit.response import lead_readouts
@@ -180,13 +180,10 @@ class Content:
 
     @property
     def masked_points(self) -> pd.DataFrame | None:
-        """Readouts of the masked treated wells, in the units of the fits; None where the run has no readouts."""
-        if self.lacking(READOUTS):
+        """Readouts of the masked wells, in the unit of the fits; None where the run has no readouts or no fits."""
+        if self.lacking(READOUTS, RESPONSES):
             return None
-        readouts, masks = self.table(READOUTS), self.masks
-        if masks.empty:
-            return readouts.iloc[:0]
-        return readouts[pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(masks.index)]
+        return masked_as_fitted(self.table(READOUTS), self.masks, self.table(RESPONSES))
 
     @property
     def readouts(self) -> list[str]:

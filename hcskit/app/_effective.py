@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import panel as pn
 
+from hcskit.actions import as_fitted
 from hcskit.app._content import Content
 from hcskit.app._selection import Selection
 from hcskit.response import effective_concentrations
@@ -32,9 +33,7 @@ def effective_of(content: Content, selection: Selection) -> pd.DataFrame | None:
         return None
     wells = content.table(POINTS)
     if not content.lacking(READOUTS):
-        wells = content.table(READOUTS)
-        hidden = pd.MultiIndex.from_frame(wells[["plate", "well"]]).isin(content.masks.index)
-        wells = wells.assign(value=wells["value"].mask(hidden))
+        wells = as_fitted(content.table(READOUTS), content.masks, content.table(RESPONSES))
     compounds = [name for name, _ in content.fits(selection)]
     return effective_concentrations(wells, content.table(RESPONSES), compounds, selection.effect / 100)
 

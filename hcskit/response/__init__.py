@@ -17,7 +17,7 @@ from hcskit.response._potency import Comparison, compare_curves
 from hcskit.response._registry import get_curve, list_curves
 from hcskit.response._residuals import residuals
 from hcskit.response._result import HillFit
-from hcskit.response._tables import ResponseTables, fit_responses
+from hcskit.response._tables import ResponseTables, fit_responses, fitted_points
 
 __all__ = [
     "CATEGORIES",
@@ -42,6 +42,7 @@ __all__ = [
     "fit_growth_rate",
     "fit_hill",
     "fit_responses",
+    "fitted_points",
     "get_curve",
     "growth_rate",
     "hill",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Literal, TypedDict
 
 import numpy as np
 import pandas as pd
 
+from hcskit.response._category import LEAST_EFFECT
 from hcskit.response._fit import readout_limits
 from hcskit.response._result import HillFit, check_share
 from hcskit.response._tables import ResponseTables, fit_responses
@@ -19,6 +21,14 @@ _SAME = 1e-6  # relative difference of two EC50s of one fit
 _OTHER_FIT = "the wells, fitted again, do not give the EC50 of the table: it was fitted with options of its own"
 
 
+class _Options(TypedDict):
+    """Options of `fit_responses` that a table of fits tells."""
+
+    level: float
+    least_effect: float
+    top: Literal["free", "positive-controls"]
+
+
 def fit_compounds(wells: pd.DataFrame, responses: pd.DataFrame, compounds: Iterable[str]) -> ResponseTables:
     """Fit some compounds of a screen again, as `fit_responses` fits them among all.
 
@@ -27,9 +37,10 @@ def fit_compounds(wells: pd.DataFrame, responses: pd.DataFrame, compounds: Itera
     Parameters
     ----------
     wells : pandas.DataFrame
-        All wells of the screen, as `fit_responses` takes them.
+        All wells of the screen, as `fit_responses` was given them.
     responses : pandas.DataFrame
-        Their fits, index ``compound, readout``: what splits a compound, and the level of the intervals, stay the same.
+        Their fits, index ``compound, readout``: what splits a compound, the level of the intervals, the least effect
+        and whether the top is free stay the same.
     compounds : iterable of str
         Names of treatments.
 
@@ -45,8 +56,18 @@ def fit_compounds(wells: pd.DataFrame, responses: pd.DataFrame, compounds: Itera
     # What a value may be is told by the whole screen.
     limits = {str(name): readout_limits(part.to_numpy()) for name, part in wells.groupby("readout")["value"]}
     by = [str(name) for name in responses.index.names[2:]]
-    level = float(responses["level"].iloc[0]) if "level" in responses else 0.95
-    return _only(fit_responses(wells[own | controls], by=by, limits=limits, level=level), names)
+    options = _options(responses)
+    return _only(fit_responses(wells[own | controls], by=by, limits=limits, **options), names)
+
+
+def _options(responses: pd.DataFrame) -> _Options:
+    """Return what the table was fitted with; of an earlier version, which does not tell it, the defaults."""
+    told = responses.iloc[0]
+    return {
+        "level": float(told.get("level", 0.95)),
+        "least_effect": float(told.get("least_effect", LEAST_EFFECT)),
+        "top": "positive-controls" if told.get("fixed_top", False) else "free",
+    }
 
 
 def neighbours(wells: pd.DataFrame, responses: pd.DataFrame, compounds: Iterable[str]) -> set[str]:

@@ -18,7 +18,7 @@ from hcskit.response._points import titrated
 from hcskit.response._prepared import Source, median, prepare
 from hcskit.response._result import HillFit
 
-__all__ = ["ResponseTables", "fit_responses"]
+__all__ = ["ResponseTables", "fit_responses", "fitted_points"]
 
 #: Points of a drawn curve.
 CURVE_POINTS = 100
@@ -28,6 +28,7 @@ _COLUMNS = (
     *("bottom", "top", "category", "rmse", "r2", "n_wells", "n_concentrations", "tested_low", "tested_high"),
     *("p_value", "n_controls", "n_missing", "note"),
     *("code", "model", "level", "ec50_fall", "ec50_fall_low", "ec50_fall_high", "deviating_wells"),
+    *("least_effect", "fixed_top"),
 )
 _OFFSET_SHARE = 0.2  # of a curve's amplitude: plates whose controls differ by more are worth a note
 
@@ -60,6 +61,8 @@ class ResponseTables:
         level                                 float64 1    confidence level of the intervals
         ec50_fall, ec50_fall_low, _high       float64 c    where a bell falls back to half its peak
         deviating_wells                       str          wells that were left out, as "plate well", by comma
+        least_effect                          float64 1    as given
+        fixed_top                             bool         whether the top was that of the positive controls
         ===================================== ======= ==== ====================================================
 
     points : pandas.DataFrame
@@ -160,18 +163,27 @@ def fit_responses(
         raise InputError(f"least effect {least_effect:g}; expected a share of the positive controls', such as 0.1")
     known = prepare(points, by, limits)
     table, keys = known.table, known.keys
-    fits = fit_many(known.tasks(least_effect, fixed_top=top == "positive-controls"), level)
+    given = {"least_effect": least_effect, "fixed_top": top == "positive-controls"}
+    fits = fit_many(known.tasks(**given), level)
     rows = [
-        _row(fit, table, source) | {"concentration_unit": known.units[key[0]]}
+        _row(fit, table, source) | {"concentration_unit": known.units[key[0]]} | given
         for key, source, fit in zip(keys, known.sources, fits, strict=True)
     ]
     index = pd.MultiIndex.from_tuples(keys, names=["compound", "readout", *by])
     responses = pd.DataFrame(rows, index=index)[list(_COLUMNS)].sort_index()
-    fitted = table["role"].isin(["treatment", "negative_control"]) | titrated(table)
-    used = table[fitted & table["value"].notna()]
     found = dict(sorted(zip(keys, fits, strict=True), key=lambda item: item[0]))
     score = partial(score_hits, points, by=by, false_positive_rate=false_positive_rate)
-    return ResponseTables(responses, used.reset_index(drop=True), found, score)
+    return ResponseTables(responses, _used(table), found, score)
+
+
+def fitted_points(points: pd.DataFrame, *, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the `ResponseTables.points` that `fit_responses` would give, without fitting anything."""
+    return _used(prepare(points, by).table)
+
+
+def _used(table: pd.DataFrame) -> pd.DataFrame:
+    fitted = table["role"].isin(["treatment", "negative_control"]) | titrated(table)
+    return table[fitted & table["value"].notna()].reset_index(drop=True)
 
 
 def _row(fit: HillFit, table: pd.DataFrame, source: Source) -> dict[str, object]:

@@ -188,6 +188,9 @@ RESPONSES = Table(
         Column("ec50_fall_low", "number", "lower end of its interval", "that of the row", optional=True),
         Column("ec50_fall_high", "number", "upper end of its interval", "that of the row", optional=True),
         Column("deviating_wells", "text", "wells that were left out of the fit: plate and well", optional=True),
+        Column("least_effect", "number", "share of the positive controls' effect, or inactive", optional=True),
+        Column("fixed_top", "truth", "whether the top is that of the positive controls", optional=True),
+        Column("normalisation", "text", "how plates were normalised first; empty: not at all", optional=True),
     ),
 )
 MASKS = Table(

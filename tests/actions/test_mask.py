@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from hcskit.actions import mask_wells, masked_readouts, unmask_wells
+from hcskit.actions import fit_wells, mask_wells, masked_as_fitted, masked_readouts, read_masks, unmask_wells
 from hcskit.errors import InputError, StoreError
 from hcskit.locks import locked
-from hcskit.response import fit_responses
+from hcskit.response import fit_responses, hill
+from hcskit.response._points import REQUIRED
+from hcskit.results import READOUTS, write_table
 from hcskit.run import open_run
 from tests.fitted_run import BUBBLE, TRUE_EC50
 
@@ -26,6 +29,50 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 def assert_same(found: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame]) -> None:
     for name, frame in expected.items():
         pd.testing.assert_frame_equal(found[name], frame)
+
+
+def two_plates() -> pd.DataFrame:
+    """Two plates with a compound each, of all and of 15 % of the effect of the positive controls; one of controls."""
+    rng, rows = np.random.default_rng(3), []
+    for plate, top in (("P1", 1.0), ("P2", 0.15), ("controls", 0.0)):
+        wells = [("negative_control", "", 0.0, 0.0)] * 6 + [("positive_control", "pos", 1.0, 1.0)] * 4
+        if top:
+            doses = np.repeat(np.geomspace(1.0, 1000.0, 6), 2)
+            effects = hill(doses, 0.0, top, 40.0, 1.5)
+            wells += [("treatment", f"of {plate}", dose, effect) for dose, effect in zip(doses, effects, strict=True)]
+        for number, (role, compound, dose, effect) in enumerate(wells):
+            place = (plate, f"{'ABCD'[number // 6]}{number % 6 + 1:02d}", role, compound, dose, "nM")
+            rows.append((*place, "intensity", 500 + 400 * effect + rng.normal(0, 8)))
+    return pd.DataFrame(rows, columns=list(REQUIRED))
+
+
+@pytest.fixture
+def small_run(tmp_path: Path) -> Path:
+    """What prediction would leave of them."""
+    write_table(tmp_path, READOUTS, two_plates())
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_masked_run_is_fitted_with_the_options_of_the_first_fit(small_run: Path) -> None:
+    def fit() -> None:
+        fit_wells(small_run, method="percent-inhibition", level=0.9, least_effect=0.2, say=lambda _: None)
+
+    fit()
+    before = tables(small_run)
+    assert before["responses"].loc["of P1", "top"].item() == pytest.approx(100, abs=5)
+    assert before["responses"].loc["of P2", "category"].item() == "inactive"
+    wells = [("P1", "A02"), ("P1", "B02"), ("P1", "C05")]  # a control of each kind, a treatment
+    mask_wells(small_run, wells, "air bubble")
+    masked, masks = tables(small_run), read_masks(small_run)
+    fit()
+    assert_same(masked, tables(small_run))
+    crosses = masked_as_fitted(two_plates(), masks, masked["responses"])
+    assert list(zip(crosses["plate"], crosses["well"], strict=True)) == wells
+    own = before["points"].set_index(["plate", "well"])["value"]
+    assert crosses["value"].iloc[-1] == pytest.approx(own[wells[-1]], abs=2)  # of 100
+    unmask_wells(small_run, wells)
+    assert_same(tables(small_run), before)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from hcskit.errors import InputError
-from hcskit.response import effective_concentrations, fit_responses, hill
+from hcskit.response import effective_concentrations, fit_compounds, fit_responses, hill
 from hcskit.results import READOUTS, RESPONSES, read_table
 from tests.fitted_run import LONG, READOUT
 
@@ -73,6 +73,15 @@ def test_a_fit_that_was_made_otherwise_is_not_contradicted(fitted_run: Path) -> 
     row = effective_concentrations(readouts, other, ["potent"], 0.1).loc[("potent", READOUT)]
     assert np.isnan(row["concentration"])
     assert "options of its own" in row["note"]
+
+
+def test_compounds_are_fitted_again_with_the_options_of_the_table() -> None:
+    positive = wells(40.0).iloc[-4:].assign(role="positive_control", compound="full", concentration=1.0, value=1.2)
+    table = pd.concat([wells(40.0), positive.assign(well=["C01", "C02", "C03", "C04"])], ignore_index=True)
+    first = fit_responses(table, top="positive-controls", level=0.8, least_effect=0.3)
+    assert first.responses["top"].item() == 1.2
+    again = fit_compounds(table, first.responses, ["one"])
+    pd.testing.assert_frame_equal(again.responses, first.responses)
 
 
 def test_a_share_is_a_share() -> None:
