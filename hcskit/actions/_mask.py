@@ -12,7 +12,7 @@ from hcskit.assay import normalise
 from hcskit.errors import InputError
 from hcskit.locks import locked
 from hcskit.response import fit_compounds, fitted_points, neighbours, score_hits
-from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
+from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_tables
 from hcskit.results._record import now
 
 __all__ = ["as_fitted", "mask_wells", "masked_as_fitted", "masked_readouts", "read_masks", "unmask_wells"]
@@ -167,12 +167,11 @@ def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.Da
     responses = pd.concat([kept, again]).sort_index()
     # All of them: a compound's hits are told from what the wells of the others show.
     hits = score_hits(readouts, by=by, false_positive_rate=_false_positive_rate(data))
-    write_table(data, MASKS, masks)
-    write_table(data, RESPONSES, responses)
-    write_table(data, POINTS, fitted_points(readouts, by=by))
     others = curves[~curves["compound"].isin(compounds)]
-    write_table(data, CURVES, pd.concat([others, fits.curves], ignore_index=True))
-    write_table(data, HITS, hits)
+    curves = pd.concat([others, fits.curves], ignore_index=True)
+    # The masks come last: what was interrupted is not called done.
+    found = {RESPONSES: responses, POINTS: fitted_points(readouts, by=by), CURVES: curves, HITS: hits, MASKS: masks}
+    write_tables(data, found)
     return masks
 
 
