@@ -12,7 +12,7 @@ from hcskit.assay import normalise
 from hcskit.errors import InputError
 from hcskit.locks import locked
 from hcskit.response import fit_compounds, fitted_points, neighbours, score_hits
-from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_tables
+from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, Table, has_table, read_table, write_tables
 from hcskit.results._record import now
 
 __all__ = ["as_fitted", "mask_wells", "masked_as_fitted", "masked_readouts", "read_masks", "unmask_wells"]
@@ -70,14 +70,15 @@ def unmask_wells(data: str | Path, wells: Iterable[Place]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a well is not masked.
+        If a well is not masked, or no well is named.
     """
     back = [(plate, well) for plate, well in wells]
     with locked(data):
         masks = read_masks(data)
         strange = sorted(set(back) - set(masks.index))
-        if strange:
-            raise InputError(f"well {' '.join(strange[0])} is not masked; nothing was changed")
+        if strange or not back:
+            found = f"well {' '.join(strange[0])} is not masked" if strange else "no well is named"
+            raise InputError(f"{found}; expected wells of the table masks; nothing was changed")
         return _write(data, masks[~masks.index.isin(back)], back)
 
 
@@ -156,23 +157,38 @@ def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.Da
 
     Compounds of a plate tell together how noisy a well is. One that loses all wells of a plate joins those of others.
     """
-    old, curves = read_table(data, RESPONSES), read_table(data, CURVES)
+    old = read_table(data, RESPONSES)
     readouts = as_fitted(read_table(data, READOUTS), masks, old)
     beside = readouts["plate"].isin({plate for plate, _ in changed}) & (readouts["role"] != "negative_control")
     compounds = neighbours(readouts, old, readouts["compound"][beside])
-    by = [str(name) for name in old.index.names[2:]]
-    fits = fit_compounds(readouts, old, compounds)
-    kept = old[~old.index.get_level_values("compound").isin(compounds)]
-    again = fits.responses.assign(normalisation=_method(old))[list(old)]
-    responses = pd.concat([kept, again]).sort_index()
-    # All of them: a compound's hits are told from what the wells of the others show.
-    hits = score_hits(readouts, by=by, false_positive_rate=_false_positive_rate(data))
-    others = curves[~curves["compound"].isin(compounds)]
-    curves = pd.concat([others, fits.curves], ignore_index=True)
+    found = {POINTS: fitted_points(readouts, by=_by(old))}
+    if compounds:  # not on a plate of controls alone
+        found |= _fitted_again(data, readouts, old, compounds)
     # The masks come last: what was interrupted is not called done.
-    found = {RESPONSES: responses, POINTS: fitted_points(readouts, by=by), CURVES: curves, HITS: hits, MASKS: masks}
-    write_tables(data, found)
+    write_tables(data, found | {MASKS: masks})
     return masks
+
+
+def _fitted_again(
+    data: str | Path, readouts: pd.DataFrame, old: pd.DataFrame, compounds: set[str]
+) -> dict[Table, pd.DataFrame]:
+    """Return the tables of fits, with some compounds fitted again."""
+    curves = read_table(data, CURVES)
+    fits = fit_compounds(readouts, old, compounds)
+    again = fits.responses.assign(normalisation=_method(old))[list(old)]
+    kept = old[~old.index.get_level_values("compound").isin(compounds)]
+    others = curves[~curves["compound"].isin(compounds)]
+    return {
+        RESPONSES: pd.concat([kept, again]).sort_index(),
+        CURVES: pd.concat([others, fits.curves], ignore_index=True),
+        # All of them: a compound's hits are told from what the wells of the others show.
+        HITS: score_hits(readouts, by=_by(old), false_positive_rate=_false_positive_rate(data)),
+    }
+
+
+def _by(responses: pd.DataFrame) -> list[str]:
+    """Return the columns that split a compound."""
+    return [str(name) for name in responses.index.names[2:]]
 
 
 def _false_positive_rate(data: str | Path) -> float:

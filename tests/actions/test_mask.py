@@ -14,7 +14,7 @@ from hcskit.errors import InputError, StoreError
 from hcskit.locks import locked
 from hcskit.response import fit_responses, hill
 from hcskit.response._points import REQUIRED
-from hcskit.results import READOUTS, RESPONSES, write_table
+from hcskit.results import CURVES, POINTS, READOUTS, RESPONSES, read_table, write_table
 from hcskit.run import open_run
 from tests.fitted_run import BUBBLE, TRUE_EC50
 
@@ -124,6 +124,22 @@ def test_what_cannot_be_masked_changes_nothing(
     with pytest.raises(InputError, match="is not masked"):
         unmask_wells(fitted_run, [BUBBLE])
     assert_same(tables(fitted_run), before)
+
+
+def test_a_well_of_a_plate_of_controls_is_masked_without_fitting(small_run: Path) -> None:
+    fits = fit_responses(two_plates())  # without hits: they take seconds
+    for table, frame in ((RESPONSES, fits.responses), (POINTS, fits.points), (CURVES, fits.curves)):
+        write_table(small_run, table, frame)
+    fitted = RESPONSES.path(small_run).read_bytes()
+    assert mask_wells(small_run, [("controls", "A02")], "dust").index.tolist() == [("controls", "A02")]
+    left = pd.MultiIndex.from_frame(read_table(small_run, POINTS)[["plate", "well"]])
+    assert ("controls", "A02") not in left
+    assert ("controls", "A01") in left
+    with pytest.raises(InputError, match="no well is named"):
+        unmask_wells(small_run, [])
+    assert unmask_wells(small_run, [("controls", "A02")]).empty
+    pd.testing.assert_frame_equal(read_table(small_run, POINTS), fits.points)
+    assert RESPONSES.path(small_run).read_bytes() == fitted
 
 
 @pytest.mark.slow
