@@ -34,7 +34,7 @@ from hcskit.results import (
 from hcskit.store import at_level, lazy_plates
 from hcskit.views import contrast_limits
 
-__all__ = ["Content", "content_of"]
+__all__ = ["Content", "content_of", "stamp_of"]
 
 _OF_WELLS = ("role", "compound", "concentration", "concentration_unit", "moa")
 Stamp = tuple[tuple[str, int, int], ...]
@@ -45,7 +45,7 @@ _NO_WELL = pd.MultiIndex.from_arrays([[], []], names=["plate", "well"])
 
 def content_of(folder: str | Path) -> Content:
     """Return the content of a run. All sessions share it, so none changes a table, until a file of the run changes."""
-    place, stamp = Path(folder).resolve(), _stamp(Path(folder))
+    place, stamp = Path(folder).resolve(), stamp_of(Path(folder), "*", "*.zarr/zarr.json", "results/*")
     kept = _KEPT.pop(place, None)
     if kept is None or kept[0] != stamp:
         kept = stamp, Content(folder)
@@ -55,10 +55,10 @@ def content_of(folder: str | Path) -> Content:
     return kept[1]
 
 
-def _stamp(folder: Path) -> Stamp:
-    """Return what differs once a step, or a mask, has written something."""
+def stamp_of(folder: Path, *patterns: str) -> Stamp:
+    """Return what differs once a step, or a mask, has written one of the files that patterns name."""
     found = []
-    for pattern in ("*", "*.zarr/zarr.json", "results/*"):
+    for pattern in patterns:
         for path in folder.glob(pattern):
             with suppress(FileNotFoundError):  # a file that is being written has another name until it is whole
                 about = path.stat()
