@@ -114,7 +114,7 @@ def masked_as_fitted(readouts: pd.DataFrame, masks: pd.DataFrame, responses: pd.
     What the fits leave out does not move the scale: a masked control of a normalised plate has no value.
     """
     own = readouts[readouts["plate"].isin(masks.index.get_level_values("plate"))]
-    hidden = pd.MultiIndex.from_frame(own[["plate", "well"]]).isin(masks.index)
+    hidden = _is_masked(own, masks)
     if _method(responses):
         own = _normalised(own.assign(value=own["value"].mask(hidden & (own["role"] != "treatment"))), responses)
     return own[hidden]
@@ -138,8 +138,12 @@ def _masks(wells: list[Place], rows: list[tuple[str, str, str]]) -> pd.DataFrame
 
 
 def _without(readouts: pd.DataFrame, masks: pd.DataFrame) -> pd.DataFrame:
-    hidden = pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(masks.index)
-    return readouts.assign(value=readouts["value"].mask(hidden))
+    return readouts.assign(value=readouts["value"].mask(_is_masked(readouts, masks)))
+
+
+def _is_masked(readouts: pd.DataFrame, masks: pd.DataFrame) -> pd.Series[bool]:
+    """Return which readouts are of masked wells."""
+    return pd.Series(pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(masks.index), index=readouts.index)
 
 
 def _check(readouts: pd.DataFrame, wells: list[Place]) -> None:
