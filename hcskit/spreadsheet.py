@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-__all__ = ["as_read", "as_written", "to_csv"]
+__all__ = ["as_read", "as_written", "to_csv", "without_formulas"]
 
 # With apostrophes of its own, too, so that each text has one way back.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -42,6 +42,21 @@ def as_read(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA.match(text, 1) else text
 
 
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts and names of columns are as `as_written` has them.
+
+    Examples
+    --------
+    >>> without_formulas(pd.DataFrame({"compound": ["=1+1", "DMSO"], "value": [-0.5, 1.0]}))["compound"].tolist()
+    ["'=1+1", 'DMSO']
+    """
+    safe = table.rename(columns=as_written)
+    for place, (_, column) in enumerate(table.items()):
+        if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)):
+            safe.isetitem(place, column.astype(object).map(as_written, na_action="ignore").to_numpy())
+    return safe
+
+
 def to_csv(table: pd.DataFrame, path: str | Path | None = None, *, index: bool = True) -> str | None:
     """Write a table as CSV, as `pandas.DataFrame.to_csv` does, with texts that are no formulas.
 
@@ -52,10 +67,7 @@ def to_csv(table: pd.DataFrame, path: str | Path | None = None, *, index: bool =
     """
     names = [name for name in table.index.names if name is not None]
     flat = table.reset_index() if index and names else table
-    safe = flat.rename(columns=as_written)
-    for place, (_, column) in enumerate(flat.items()):
-        if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)):
-            safe.isetitem(place, column.astype(object).map(as_written, na_action="ignore").to_numpy())
+    safe = without_formulas(flat)
     # Python quotes a carriage return only where lines end in one; unquoted, it would begin a cell.
     has_return = safe.select_dtypes(object).apply(lambda column: column.astype(str).str.contains("\r").any()).any()
     quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL

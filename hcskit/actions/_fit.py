@@ -14,7 +14,7 @@ from hcskit.assay import normalise
 from hcskit.errors import InputError, what_is_wrong
 from hcskit.platemap import recognise_readouts
 from hcskit.response import LEAST_EFFECT, ResponseTables, fit_responses
-from hcskit.results import CURVES, HITS, POINTS, RESPONSES, write_table
+from hcskit.results import CURVES, HITS, POINTS, RESPONSES, write_tables
 from hcskit.spreadsheet import as_read
 
 __all__ = ["fit_wells"]
@@ -90,8 +90,8 @@ def fit_wells(
     fits = replace(fits, responses=fits.responses.assign(normalisation=method or ""))
     if out is not None:
         found = {RESPONSES: fits.responses, CURVES: fits.curves, POINTS: fits.points, HITS: fits.hits}
-        for table, frame in found.items():
-            say(f"wrote {write_table(out, table, frame)}")
+        for path in write_tables(out, found):
+            say(f"wrote {path}")
     return fits
 
 

@@ -12,7 +12,7 @@ from hcskit.assay import normalise
 from hcskit.errors import InputError
 from hcskit.locks import locked
 from hcskit.response import fit_compounds, fitted_points, neighbours, score_hits
-from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, has_table, read_table, write_table
+from hcskit.results import CURVES, HITS, MASKS, POINTS, READOUTS, RESPONSES, Table, has_table, read_table, write_tables
 from hcskit.results._record import now
 
 __all__ = ["as_fitted", "mask_wells", "masked_as_fitted", "masked_readouts", "read_masks", "unmask_wells"]
@@ -70,14 +70,15 @@ def unmask_wells(data: str | Path, wells: Iterable[Place]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a well is not masked.
+        If a well is not masked, or no well is named.
     """
     back = [(plate, well) for plate, well in wells]
     with locked(data):
         masks = read_masks(data)
         strange = sorted(set(back) - set(masks.index))
-        if strange:
-            raise InputError(f"well {' '.join(strange[0])} is not masked; nothing was changed")
+        if strange or not back:
+            found = f"well {' '.join(strange[0])} is not masked" if strange else "no well is named"
+            raise InputError(f"{found}; expected wells of the table masks; nothing was changed")
         return _write(data, masks[~masks.index.isin(back)], back)
 
 
@@ -113,7 +114,7 @@ def masked_as_fitted(readouts: pd.DataFrame, masks: pd.DataFrame, responses: pd.
     What the fits leave out does not move the scale: a masked control of a normalised plate has no value.
     """
     own = readouts[readouts["plate"].isin(masks.index.get_level_values("plate"))]
-    hidden = pd.MultiIndex.from_frame(own[["plate", "well"]]).isin(masks.index)
+    hidden = _is_masked(own, masks)
     if _method(responses):
         own = _normalised(own.assign(value=own["value"].mask(hidden & (own["role"] != "treatment"))), responses)
     return own[hidden]
@@ -137,8 +138,12 @@ def _masks(wells: list[Place], rows: list[tuple[str, str, str]]) -> pd.DataFrame
 
 
 def _without(readouts: pd.DataFrame, masks: pd.DataFrame) -> pd.DataFrame:
-    hidden = pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(masks.index)
-    return readouts.assign(value=readouts["value"].mask(hidden))
+    return readouts.assign(value=readouts["value"].mask(_is_masked(readouts, masks)))
+
+
+def _is_masked(readouts: pd.DataFrame, masks: pd.DataFrame) -> pd.Series[bool]:
+    """Return which readouts are of masked wells."""
+    return pd.Series(pd.MultiIndex.from_frame(readouts[["plate", "well"]]).isin(masks.index), index=readouts.index)
 
 
 def _check(readouts: pd.DataFrame, wells: list[Place]) -> None:
@@ -156,24 +161,38 @@ def _write(data: str | Path, masks: pd.DataFrame, changed: list[Place]) -> pd.Da
 
     Compounds of a plate tell together how noisy a well is. One that loses all wells of a plate joins those of others.
     """
-    old, curves = read_table(data, RESPONSES), read_table(data, CURVES)
+    old = read_table(data, RESPONSES)
     readouts = as_fitted(read_table(data, READOUTS), masks, old)
     beside = readouts["plate"].isin({plate for plate, _ in changed}) & (readouts["role"] != "negative_control")
     compounds = neighbours(readouts, old, readouts["compound"][beside])
-    by = [str(name) for name in old.index.names[2:]]
-    fits = fit_compounds(readouts, old, compounds)
-    kept = old[~old.index.get_level_values("compound").isin(compounds)]
-    again = fits.responses.assign(normalisation=_method(old))[list(old)]
-    responses = pd.concat([kept, again]).sort_index()
-    # All of them: a compound's hits are told from what the wells of the others show.
-    hits = score_hits(readouts, by=by, false_positive_rate=_false_positive_rate(data))
-    write_table(data, MASKS, masks)
-    write_table(data, RESPONSES, responses)
-    write_table(data, POINTS, fitted_points(readouts, by=by))
-    others = curves[~curves["compound"].isin(compounds)]
-    write_table(data, CURVES, pd.concat([others, fits.curves], ignore_index=True))
-    write_table(data, HITS, hits)
+    found = {POINTS: fitted_points(readouts, by=_by(old))}
+    if compounds:  # not on a plate of controls alone
+        found |= _fitted_again(data, readouts, old, compounds)
+    # The masks come last: what was interrupted is not called done.
+    write_tables(data, found | {MASKS: masks})
     return masks
+
+
+def _fitted_again(
+    data: str | Path, readouts: pd.DataFrame, old: pd.DataFrame, compounds: set[str]
+) -> dict[Table, pd.DataFrame]:
+    """Return the tables of fits, with some compounds fitted again."""
+    curves = read_table(data, CURVES)
+    fits = fit_compounds(readouts, old, compounds)
+    again = fits.responses.assign(normalisation=_method(old))[list(old)]
+    kept = old[~old.index.get_level_values("compound").isin(compounds)]
+    others = curves[~curves["compound"].isin(compounds)]
+    return {
+        RESPONSES: pd.concat([kept, again]).sort_index(),
+        CURVES: pd.concat([others, fits.curves], ignore_index=True),
+        # All of them: a compound's hits are told from what the wells of the others show.
+        HITS: score_hits(readouts, by=_by(old), false_positive_rate=_false_positive_rate(data)),
+    }
+
+
+def _by(responses: pd.DataFrame) -> list[str]:
+    """Return the columns that split a compound."""
+    return [str(name) for name in responses.index.names[2:]]
 
 
 def _false_positive_rate(data: str | Path) -> float:

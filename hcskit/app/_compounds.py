@@ -16,6 +16,7 @@ from hcskit.app._noting import noting_pane
 from hcskit.app._selection import Selection, known
 from hcskit.response import EFFECTS
 from hcskit.results import HITS, RESPONSES
+from hcskit.spreadsheet import to_csv, without_formulas
 from hcskit.units import convert
 from hcskit.views import base_unit, format_ec50, format_si
 
@@ -198,10 +199,9 @@ def _export(table: pn.widgets.Tabulator, kind: str) -> io.BytesIO:
     shown = table.current_view
     chosen = shown[shown["compound"].isin(table.selected_dataframe["compound"])]
     rows = (chosen if len(chosen) else shown).rename(columns={"unit": "ec50_unit"})
-    buffer = io.BytesIO()
     if kind == "csv":
-        rows.to_csv(buffer, index=False)
-    else:
-        rows.to_excel(buffer, index=False, sheet_name="compounds")
+        return io.BytesIO(str(to_csv(rows, index=False)).encode())
+    buffer = io.BytesIO()
+    without_formulas(rows).to_excel(buffer, index=False, sheet_name="compounds")
     buffer.seek(0)
     return buffer

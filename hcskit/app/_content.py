@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import xarray as xr
 from hcskit.actions import masked_as_fitted, read_masks, read_notes
 from hcskit.app._selection import Selection, known, place_of
 from hcskit.errors import HcskitError
+from hcskit.preprocess import shrink_illumination
 from hcskit.response import lead_readouts
 from hcskit.results import (
     CURVES,
@@ -27,12 +28,13 @@ from hcskit.results import (
     Part,
     RunRecord,
     Table,
+    read_illumination,
     read_table,
 )
 from hcskit.store import at_level, lazy_plates
 from hcskit.views import contrast_limits
 
-__all__ = ["Content", "content_of"]
+__all__ = ["Content", "content_of", "stamp_of"]
 
 _OF_WELLS = ("role", "compound", "concentration", "concentration_unit", "moa")
 Stamp = tuple[tuple[str, int, int], ...]
@@ -43,7 +45,7 @@ _NO_WELL = pd.MultiIndex.from_arrays([[], []], names=["plate", "well"])
 
 def content_of(folder: str | Path) -> Content:
     """Return the content of a run. All sessions share it, so none changes a table, until a file of the run changes."""
-    place, stamp = Path(folder).resolve(), _stamp(Path(folder))
+    place, stamp = Path(folder).resolve(), stamp_of(Path(folder), "*", "*.zarr/zarr.json", "results/*")
     kept = _KEPT.pop(place, None)
     if kept is None or kept[0] != stamp:
         kept = stamp, Content(folder)
@@ -53,10 +55,10 @@ def content_of(folder: str | Path) -> Content:
     return kept[1]
 
 
-def _stamp(folder: Path) -> Stamp:
-    """Return what differs once a step, or a mask, has written something."""
+def stamp_of(folder: Path, *patterns: str) -> Stamp:
+    """Return what differs once a step, or a mask, has written one of the files that patterns name."""
     found = []
-    for pattern in ("*", "*.zarr/zarr.json", "results/*"):
+    for pattern in patterns:
         for path in folder.glob(pattern):
             with suppress(FileNotFoundError):  # a file that is being written has another name until it is whole
                 about = path.stat()
@@ -89,6 +91,7 @@ class Content:
         self._tables: dict[str, pd.DataFrame] = {}
         self._levels: dict[int, _Level] = {}
         self._limits: dict[str, dict[str, tuple[float, float]]] = {}
+        self.light = lru_cache(maxsize=8)(self._light)
 
     def lacking(self, *parts: Part) -> str:
         """Say what is missing or damaged of some parts, and what makes it; empty if all can be read."""
@@ -240,6 +243,10 @@ class Content:
                 flat = flat.isel({axis: flat.sizes[axis] // 2}) if axis in flat.dims else flat
             self._limits[plate] = contrast_limits(flat)
         return self._limits[plate]
+
+    def _light(self, plate: str, shape: tuple[int, int]) -> xr.Dataset:
+        """Return the illumination of a plate, at the size of its images at a level of the pyramid."""
+        return shrink_illumination(read_illumination(self.folder, [plate]).sel(plate=plate), shape)
 
     @cached_property
     def mechanisms(self) -> dict[str, str]:

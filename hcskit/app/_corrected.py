@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-
 import xarray as xr
 
 from hcskit.app._content import Content
-from hcskit.preprocess import correct_illumination, shrink_illumination
-from hcskit.results import ILLUMINATION, read_illumination
+from hcskit.preprocess import correct_illumination
+from hcskit.results import ILLUMINATION
 
 __all__ = ["corrected"]
 
@@ -30,12 +27,7 @@ def corrected(content: Content, field: xr.Dataset, limits: Limits) -> tuple[xr.D
     """
     if content.lacking(ILLUMINATION):
         return field, limits
-    light = _light(content.folder, str(field.attrs["plate"]), (field.sizes["y"], field.sizes["x"]))
+    light = content.light(str(field.attrs["plate"]), (field.sizes["y"], field.sizes["x"]))
     dark = {name: float(light["dark"].sel(channel=name)) for name in limits}
     ends = {name: (low - dark[name], high - dark[name]) for name, (low, high) in limits.items()}
     return field.assign(image=correct_illumination(field["image"], light)), ends
-
-
-@lru_cache(maxsize=8)
-def _light(folder: Path, plate: str, shape: tuple[int, int]) -> xr.Dataset:
-    return shrink_illumination(read_illumination(folder, [plate]).sel(plate=plate), shape)

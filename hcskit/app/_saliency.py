@@ -13,9 +13,9 @@ import param
 import xarray as xr
 
 from hcskit.actions import saliency
-from hcskit.app._content import Content
+from hcskit.app._content import Content, stamp_of
 from hcskit.errors import HcskitError
-from hcskit.results import MODEL
+from hcskit.results import ILLUMINATION, MODEL, QUALITY
 from hcskit.screen import field_table
 from hcskit.training import load_card
 
@@ -26,6 +26,7 @@ Field = tuple[str, str, int]
 _KEPT = 32  # answers, for all who look
 _FULL = 0.99  # quantile of what is shown that has the full colour
 _WORKER = ThreadPoolExecutor(1, thread_name_prefix="saliency")  # a network at a time, beside the server
+_SOURCES = (MODEL.where, "*.zarr/zarr.json", ILLUMINATION.where, QUALITY.where)  # what an answer is made from
 _ASKED: dict[tuple[Any, ...], Future[xr.DataArray]] = {}
 
 
@@ -60,6 +61,7 @@ class Maps(param.Parameterized):
     def __init__(self, content: Content) -> None:
         super().__init__()
         self._content = content
+        self._awaited: Future[xr.DataArray] | None = None
 
     def of(self, places: Sequence[Field], phenotype: str) -> Found:
         """Return the maps of fields, or say that they are being made; nothing is made if no phenotype is named."""
@@ -71,8 +73,12 @@ class Maps(param.Parameterized):
             return Found(f"Saliency needs the run's model: {lacking}")
         future = _ask(self._content, tuple(usable), phenotype)
         if not future.done():
-            future.add_done_callback(_back(self._come))
+            if future is not self._awaited:
+                self._awaited = future
+                future.add_done_callback(_back(self._come))
             return Found("Saliency is being computed by the run's model; it appears when it is done.")
+        if future.exception() is not None:
+            _forget(future)
         try:
             return _found(usable, future.result())
         except HcskitError as error:
@@ -94,12 +100,18 @@ def explained(content: Content) -> list[str]:
 def _ask(content: Content, places: tuple[Field, ...], phenotype: str) -> Future[xr.DataArray]:
     """Return the answer, or the promise of one; what several sessions look at is computed once."""
     model = MODEL.path(content.folder)
-    key = (content.folder.resolve(), model.stat().st_mtime_ns, phenotype, places)
+    key = (stamp_of(content.folder.resolve(), *_SOURCES), phenotype, places)
     if key not in _ASKED:
         while len(_ASKED) >= _KEPT:
             _ASKED.pop(next(iter(_ASKED)))
         _ASKED[key] = _WORKER.submit(saliency, content.folder, model.parent, places, phenotype, progress=False)
     return _ASKED[key]
+
+
+def _forget(future: Future[xr.DataArray]) -> None:
+    """Let what has failed be computed anew when it is asked for again: its cause may be gone."""
+    for key in [key for key, kept in _ASKED.items() if kept is future]:
+        del _ASKED[key]
 
 
 def _usable(content: Content, plate: str) -> set[Field]:

@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 import numpy as np
 import pandas as pd
 
-from hcskit.response._category import LEAST_EFFECT
+from hcskit.response._category import EFFECTS, LEAST_EFFECT
 from hcskit.response._fit import readout_limits
 from hcskit.response._result import HillFit, check_share
 from hcskit.response._tables import ResponseTables, fit_responses
@@ -18,7 +18,7 @@ __all__ = ["effective_concentrations", "fit_compounds", "neighbours"]
 
 _COLUMNS = ("concentration", "low", "high", "response", "tested_low", "tested_high", "concentration_unit", "note")
 _SAME = 1e-6  # relative difference of two EC50s of one fit
-_OTHER_FIT = "the wells, fitted again, do not give the EC50 of the table: it was fitted with options of its own"
+_OTHER_FIT = "the wells, fitted again, do not give the EC50 of the table: it had other wells, or limits of its own"
 
 
 class _Options(TypedDict):
@@ -119,7 +119,7 @@ def effective_concentrations(
         Index of `responses`; columns ``concentration, low, high, tested_low, tested_high`` in ``concentration_unit``,
         ``response`` in the unit of the readout, and ``note``. Outside the tested range the concentration is NaN and the
         interval has one end only: (low, inf) or (0, high). Without an effect all are NaN; so they are, and the note
-        says why, where `responses` was fitted with other options.
+        says why, where the wells do not give the EC50 of `responses`.
 
     Raises
     ------
@@ -136,10 +136,12 @@ def effective_concentrations(
     rows = []
     for key in keys:
         fit, told = fitted.fits[key], responses.loc[[key]].iloc[0]
+        # The points of a table hold no positive controls: they may tell an effect where the table tells none.
+        effect = told["category"] in EFFECTS
         same = np.isclose(fit.ec50, float(told["ec50"]), rtol=_SAME, atol=0, equal_nan=True)
-        place = _place(fit, share) if same else (np.nan,) * 4
+        place = _place(fit, share) if effect and same else (np.nan,) * 4
         unit = fitted.responses.loc[[key]].iloc[0]["concentration_unit"]
-        rows.append((*place, fit.tested_low, fit.tested_high, unit, "" if same else _OTHER_FIT))
+        rows.append((*place, fit.tested_low, fit.tested_high, unit, "" if same or not effect else _OTHER_FIT))
     return pd.DataFrame(
         rows, columns=list(_COLUMNS), index=pd.MultiIndex.from_tuples(keys, names=responses.index.names)
     )

@@ -44,6 +44,7 @@ from hcskit.results._files import (
     remove_table,
     write_csv,
     write_table,
+    write_tables,
 )
 from hcskit.results._illumination import illumination_digest, read_illumination, write_illumination
 from hcskit.results._reading import AS_IN_TRAINING, NOT_THIS_ASSAY
@@ -110,4 +111,5 @@ __all__ = [
     "write_csv",
     "write_illumination",
     "write_table",
+    "write_tables",
 ]

@@ -31,6 +31,7 @@ __all__ = [
     "remove_table",
     "write_csv",
     "write_table",
+    "write_tables",
 ]
 
 #: Key of the Parquet metadata that says which table a file holds, and in which version.
@@ -95,17 +96,33 @@ def write_table(
     StoreError
         If it cannot be written; the table that was there stays.
     """
-    table.check(frame)
-    path = Path(folder) / table.where
+    return write_tables(folder, {table: frame}, made_from)[0]
+
+
+def write_tables(
+    folder: str | Path, frames: Mapping[Table, pd.DataFrame], made_from: Mapping[str, str] | None = None
+) -> list[Path]:
+    """Write tables that belong together: none is replaced before all are written; see `write_table`."""
+    for table, frame in frames.items():
+        table.check(frame)
+    paths = [Path(folder) / table.where for table in frames]
+    for path in paths:
+        make_folder(path.parent)
+    with replacing_all(*paths, *(path.with_suffix(".csv") for path in paths)) as partials:
+        for (table, frame), parquet, csv in zip(
+            frames.items(), partials[: len(paths)], partials[len(paths) :], strict=True
+        ):
+            pq.write_table(_marked(frame, table, made_from), parquet)
+            to_csv(frame, csv, index=bool(table.index))
+    return paths
+
+
+def _marked(frame: pd.DataFrame, table: Table, made_from: Mapping[str, str] | None) -> pa.Table:
+    """Return the content of a Parquet file, whose metadata say which table it holds."""
     content = pa.Table.from_pandas(frame)
     known = {"made_from": dict(made_from)} if made_from else {}
     own = json.dumps({"table": table.name, "version": table.version} | known).encode()
-    content = content.replace_schema_metadata({**content.schema.metadata, _KEY: own})
-    make_folder(path.parent)
-    with replacing_all(path, path.with_suffix(".csv")) as (parquet, csv):
-        pq.write_table(content, parquet)
-        to_csv(frame, csv, index=bool(table.index))
-    return path
+    return content.replace_schema_metadata({**content.schema.metadata, _KEY: own})
 
 
 def made_from(folder: str | Path, table: Table) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hcskit.errors import InputError, StoreError
 from hcskit.locks import locked
 from hcskit.response import fit_responses, hill
 from hcskit.response._points import REQUIRED
-from hcskit.results import READOUTS, write_table
+from hcskit.results import CURVES, POINTS, READOUTS, RESPONSES, read_table, write_table
 from hcskit.run import open_run
 from tests.fitted_run import BUBBLE, TRUE_EC50
 
@@ -123,6 +124,38 @@ def test_what_cannot_be_masked_changes_nothing(
     with pytest.raises(InputError, match="is not masked"):
         unmask_wells(fitted_run, [BUBBLE])
     assert_same(tables(fitted_run), before)
+
+
+def test_a_well_of_a_plate_of_controls_is_masked_without_fitting(small_run: Path) -> None:
+    fits = fit_responses(two_plates())  # without hits: they take seconds
+    for table, frame in ((RESPONSES, fits.responses), (POINTS, fits.points), (CURVES, fits.curves)):
+        write_table(small_run, table, frame)
+    fitted = RESPONSES.path(small_run).read_bytes()
+    assert mask_wells(small_run, [("controls", "A02")], "dust").index.tolist() == [("controls", "A02")]
+    left = pd.MultiIndex.from_frame(read_table(small_run, POINTS)[["plate", "well"]])
+    assert ("controls", "A02") not in left
+    assert ("controls", "A01") in left
+    with pytest.raises(InputError, match="no well is named"):
+        unmask_wells(small_run, [])
+    assert unmask_wells(small_run, [("controls", "A02")]).empty
+    pd.testing.assert_frame_equal(read_table(small_run, POINTS), fits.points)
+    assert RESPONSES.path(small_run).read_bytes() == fitted
+
+
+@pytest.mark.slow
+def test_a_mask_that_cannot_be_written_whole_is_not_listed(small_run: Path) -> None:
+    fit_wells(small_run, say=lambda _: None)
+    before = tables(small_run)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A table of masks has room, one of fits has not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (RESPONSES.path(small_run).stat().st_size // 2, limits[1]))
+    try:
+        with pytest.raises(StoreError, match="could not be written"):
+            mask_wells(small_run, [("P1", "C05")], "dust")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read_masks(small_run).empty
+    assert_same(tables(small_run), before)
 
 
 def test_a_run_that_is_being_written_is_not_masked(fitted_run: Path) -> None:

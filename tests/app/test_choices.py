@@ -77,6 +77,9 @@ def test_cells_are_shown_in_even_light_at_any_size(fitted_run: Path) -> None:
         expected = (one["image"].to_numpy().squeeze() - dark[:, None, None]) / flat[:, ::step, ::step]
         assert even["image"].to_numpy().squeeze() == pytest.approx(expected, rel=0.02)
         assert ends == {"DNA": (100.0, 800.0), "GFP": (150.0, 850.0)}
+    light["dark"] = ("channel", dark + 20)
+    write_illumination(fitted_run, "P1", xr.Dataset(light, {"channel": np.array(["DNA", "GFP"], dtype=object)}))
+    assert corrected(Content(fitted_run), one, limits)[1] == {"DNA": (80.0, 780.0), "GFP": (130.0, 830.0)}
     raw, shown_even = (tile(content, Selection(corrected=own), 0, ("P1", "B03"), 1, 0) for own in (False, True))
     assert raw != shown_even
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import xarray as xr
 import hcskit
 from hcskit.app._cells import tile
 from hcskit.app._content import Content
-from hcskit.app._saliency import Maps, explained
+from hcskit.app._saliency import Found, Maps, _ask, explained
 from hcskit.app._selection import Selection
 from hcskit.recipe import Recipe
-from hcskit.results import write_illumination
+from hcskit.results import read_illumination, write_illumination
 from hcskit.store import write_plate
 from tests.inference.test_saliency import CROP, EDGE, mixed_plate, seeing_network
 from tests.untrained import described_model
@@ -60,9 +61,36 @@ def test_maps_come_later_and_lie_over_the_cells_and_are_made_once(folder: Path) 
     assert over != tile(content, looked, 0, PLACES[0][:2], 1, 0)
 
 
+def answer(maps: Maps, phenotype: str) -> Found:
+    """What is told in the end of a map that is asked for."""
+    come = threading.Event()
+    watcher = maps.param.watch(lambda _: come.set(), "value")
+    found = maps.of(PLACES, phenotype)
+    if "is being computed" in found.said:
+        assert come.wait(300)
+        found = maps.of(PLACES, phenotype)
+    maps.param.unwatch(watcher)
+    return found
+
+
 def test_what_the_model_does_not_know_is_said(folder: Path) -> None:
-    maps, come = Maps(Content(folder)), threading.Event()
-    maps.param.watch(lambda _: come.set(), "value")
-    maps.of(PLACES, "toxic")
-    assert come.wait(300)
-    assert "the model has no phenotype 'toxic'; it has positive_control" in maps.of(PLACES, "toxic").said
+    said = answer(Maps(Content(folder)), "toxic").said
+    assert "the model has no phenotype 'toxic'; it has positive_control" in said
+
+
+def test_what_failed_is_computed_anew(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "run"))
+    maps, network = Maps(Content(copy)), copy / "model" / "model.keras"
+    network.rename(tmp_path / "away")
+    assert "model.keras" in answer(maps, "positive_control").said
+    (tmp_path / "away").rename(network)
+    assert answer(maps, "positive_control").said == ""
+
+
+def test_an_answer_is_of_the_light_that_was_measured_last(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "run"))
+    first = _ask(Content(copy), tuple(PLACES), "positive_control")
+    assert _ask(Content(copy), tuple(PLACES), "positive_control") is first
+    write_illumination(copy, "p1", read_illumination(copy, ["p1"]).sel(plate="p1", drop=True))
+    assert _ask(Content(copy), tuple(PLACES), "positive_control") is not first
+    first.exception(300)

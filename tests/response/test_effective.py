@@ -72,7 +72,7 @@ def test_a_fit_that_was_made_otherwise_is_not_contradicted(fitted_run: Path) -> 
     other = responses.assign(ec50=responses["ec50"] * 1.01)
     row = effective_concentrations(readouts, other, ["potent"], 0.1).loc[("potent", READOUT)]
     assert np.isnan(row["concentration"])
-    assert "options of its own" in row["note"]
+    assert "limits of its own" in row["note"]
 
 
 def test_compounds_are_fitted_again_with_the_options_of_the_table() -> None:
@@ -82,6 +82,17 @@ def test_compounds_are_fitted_again_with_the_options_of_the_table() -> None:
     assert first.responses["top"].item() == 1.2
     again = fit_compounds(table, first.responses, ["one"])
     pd.testing.assert_frame_equal(again.responses, first.responses)
+
+
+def test_without_positive_controls_what_the_table_calls_inactive_has_no_effect_and_no_note() -> None:
+    treated = wells(40.0)
+    positive = treated.iloc[-4:].assign(role="positive_control", compound="full", concentration=1.0, value=20.0)
+    table = pd.concat([treated, positive.assign(well=["C01", "C02", "C03", "C04"])], ignore_index=True)
+    fits = fit_responses(table)
+    assert fits.responses["code"].item() == "below_full_scale"
+    row = effective_concentrations(fits.points, fits.responses, ["one"], 0.1).loc[("one", "dead")]
+    assert row[["concentration", "low", "high", "response"]].isna().all()
+    assert row["note"] == ""
 
 
 def test_a_share_is_a_share() -> None:
