@@ -17,7 +17,8 @@ __all__ = ["put_off"]
 def put_off(name: str) -> Iterator[None]:
     """Let imports in this context have a stand-in for a module, which is imported when one of its functions is called.
 
-    Nothing changes where it is imported already, or not installed.
+    Nothing changes where it is imported already, or not installed. It must be a module that nothing else imports at the
+    same time: another thread would be given the stand-in.
 
     Examples
     --------

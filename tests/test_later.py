@@ -38,19 +38,6 @@ def test_a_module_that_is_imported_or_missing_is_left_alone(library: str) -> Non
         import not_installed  # noqa: F401
 
 
-@pytest.mark.slow
-def test_keras_still_draws(tmp_path: Path) -> None:
-    code = f"""
-import sys
-import numpy as np
-from hcskit.models.backend import keras
-assert "matplotlib.pyplot" not in sys.modules
-keras.visualization.plot_image_gallery(np.zeros((1, 8, 8, 3)), path={str(tmp_path / "gallery.png")!r})
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert (tmp_path / "gallery.png").stat().st_size > 0
-
-
 def test_a_pipeline_loads_nothing_slow_that_it_may_not_need() -> None:
     slow = {"matplotlib.pyplot", "rfc3987_syntax", "scipy.stats"}
     code = f"import sys, hcskit.pipeline; loaded = {slow} & sys.modules.keys(); assert not loaded, loaded"

@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hcskit.later import put_off
 
 if TYPE_CHECKING:
     import keras  # noqa: TC004 - `__getattr__` hands it on
@@ -38,8 +37,7 @@ def import_quietly() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # By default TensorFlow reserves nearly all of a GPU's memory when it initialises it.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    # Keras imports it for one plot, and takes a second.
-    with _quiet(), put_off("matplotlib.pyplot"):
+    with _quiet():
         import keras  # noqa: F401
         import tensorflow as tf  # noqa: F401
 
