@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-
 if TYPE_CHECKING:
     import keras  # noqa: TC004 - `__getattr__` hands it on
     import tensorflow as tf
