@@ -36,8 +36,8 @@ NOTHING = SharedNoise(np.nan, 0.0)
 def shared_noise(deviation: Floats, freedom: Floats) -> SharedNoise:
     """Estimate the common noise of curves, and its degrees of freedom.
 
-    Moments of the logarithm of the variances. The common variance is never worth more than the other curves together:
-    a few that happen to agree do not prove that all are alike.
+    Moments of the logarithm of the variances. The common variance is worth at most what the other curves are
+    together, on the average of the curves: a few that happen to agree do not prove that all are alike.
 
     Parameters
     ----------
