@@ -11,13 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import digamma, polygamma
+from scipy.special import digamma, fdtrc, polygamma
 
 from hcskit.response._model import Floats
 
 __all__ = ["NOTHING", "SharedNoise", "moderated", "shared_noise"]
 
 _MOST = 1e6  # degrees of freedom that are as good as infinitely many
+_LEAST = 1e-9  # and that are as good as none
+_UNLIKE = 0.01  # share of curves like the others that are as noisy as one that is called unlike them
 
 
 class SharedNoise(NamedTuple):
@@ -34,8 +36,8 @@ NOTHING = SharedNoise(np.nan, 0.0)
 def shared_noise(deviation: Floats, freedom: Floats) -> SharedNoise:
     """Estimate the common noise of curves, and its degrees of freedom.
 
-    Moments of the logarithm of the variances. The common variance is never worth more than the other curves together:
-    a few that happen to agree do not prove that all are alike.
+    Moments of the logarithm of the variances. The common variance is worth at most what the other curves are
+    together, on the average of the curves: a few that happen to agree do not prove that all are alike.
 
     Parameters
     ----------
@@ -69,6 +71,9 @@ def shared_noise(deviation: Floats, freedom: Floats) -> SharedNoise:
 def moderated(variance: Floats, freedom: Floats, shared: list[SharedNoise], unit: Floats) -> tuple[Floats, Floats]:
     """Return the average of each curve's own variance and of the shared one, and the degrees of freedom of both.
 
+    A curve that is far noisier than its peers is not like them, whatever the reason, and keeps its own variance: the
+    quiet many would make its interval too narrow. Under the model its variance / common has an F-distribution.
+
     Parameters
     ----------
     variance, freedom : ndarray of float, shape (curve,)
@@ -80,6 +85,8 @@ def moderated(variance: Floats, freedom: Floats, shared: list[SharedNoise], unit
     """
     common, more = np.array(shared).T
     known = (np.where(more > 0, common, 0.0) / unit) ** 2
+    likely = fdtrc(freedom, np.maximum(more, _LEAST), variance / np.where(known > 0, known, np.inf)) >= _UNLIKE
+    more = np.where(likely, more, 0.0)
     return (more * known + freedom * variance) / (more + freedom), freedom + more
 
 

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from hcskit.response import HillFit, fit_compounds, fit_hill, fit_responses, hill
+from hcskit.response._many import Task, fit_many
 from hcskit.response._shared import NOTHING, SharedNoise, moderated, shared_noise
 
 DOSES = np.geomspace(1.0, 3.0**9, 10).repeat(2)
@@ -46,6 +47,29 @@ def test_the_average_is_weighted_by_degrees_of_freedom_in_the_units_of_each_curv
     assert moderated(own, freedom, [NOTHING, SharedNoise(3.0, 12.0)], unit)[0] == pytest.approx(
         [1.0, (12 * 9 / 4 + 4) / 16]
     )
+
+
+def test_a_curve_that_is_far_noisier_than_its_peers_keeps_its_own_noise() -> None:
+    shared = [SharedNoise(1.0, 12.0)] * 3
+    at_limit = stats.f.isf(0.01, 4, 12)
+    variance, freedom = moderated(np.array([0.98, 1.02, 1e-6]) * at_limit, np.full(3, 4.0), shared, np.ones(3))
+    assert variance == pytest.approx([(12 + 4 * 0.98 * at_limit) / 16, 1.02 * at_limit, 12 / 16], rel=1e-3)
+    assert freedom.tolist() == [16.0, 4.0, 16.0]  # a quiet curve is believed less than its peers
+
+
+def test_a_noisy_curve_among_quiet_ones_has_an_interval_that_holds_the_truth() -> None:
+    rng = np.random.default_rng(0)
+    c = np.concatenate([np.zeros(16), np.geomspace(1, 1e4, 8).repeat(2)])
+    flat, none = np.zeros(len(c), dtype=np.int64), np.empty((0, len(c)))
+    tasks, truth = [], []
+    for plate in range(60):
+        for noise in [0.02] * 11 + [0.06]:
+            truth.append(10 ** rng.uniform(1.5, 2.5))
+            response = hill(c, 0, 1, truth[-1], 1.5) + rng.normal(0, noise, len(c))
+            tasks.append(Task(c, response, flat, none, None, (-np.inf, np.inf), peers=plate))
+    held = [fit.ec50_low < ec50 < fit.ec50_high for fit, ec50 in zip(fit_many(tasks, 0.95), truth, strict=True)]
+    assert np.mean(held[11::12]) >= 0.92
+    assert np.mean(held) >= 0.95
 
 
 def screen(plates: int, compounds: int, noise: float = 0.06) -> tuple[pd.DataFrame, dict[str, float]]:
