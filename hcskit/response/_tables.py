@@ -164,7 +164,7 @@ def fit_responses(
     known = prepare(points, by, limits)
     table, keys = known.table, known.keys
     given = {"least_effect": least_effect, "fixed_top": top == "positive-controls"}
-    fits = fit_many(known.tasks(**given), level)
+    fits = fit_many(known.tasks(least_effect, fixed_top=top == "positive-controls"), level)
     rows = [
         _row(fit, table, source) | {"concentration_unit": known.units[key[0]]} | given
         for key, source, fit in zip(keys, known.sources, fits, strict=True)
