@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hcskit import training
 from hcskit.actions import predict
 from hcskit.data import ScreenData
+from hcskit.data._stand_ins import StandIns
 from hcskit.inference import (
     gather_features,
     gather_predictions,
@@ -170,12 +171,15 @@ def test_without_controls_a_strength_is_told_between_the_ends_of_the_series_lear
     fields = pd.DataFrame({"plate": "P1", "well": wells, "field": 1})
     each = list(_mixed(np.column_stack([share, 0 * share]), 0)[:, np.newaxis])
     read = gather_features(fields, each), gather_unevenness(fields, each)
-    card = _card("role").model_copy(update={"classes": ("negative_control", "positive_control"), "data": {"P1": 4}})
+    ends = [StandIns(doses=end, compounds=("x",), n_compounds=1, n_wells=1) for end in ("lowest", "highest")]
+    known = {"classes": ("negative_control", "positive_control"), "data": {"P1": 4}, "stand_ins": tuple(ends)}
+    card = _card("role").model_copy(update=known)
     strengths = gather_strengths(*read, plates, card)
     assert strengths is not None
     assert strengths["strength"].tolist() == pytest.approx(share.tolist(), abs=1e-6)
     # A model from elsewhere knows what a phenotype is; the highest doses of this plate need not show it.
-    assert gather_strengths(*read, plates, card.model_copy(update={"data": {"P0": 4}})) is None
+    for other in ({"data": {"P0": 4}}, {"stand_ins": ()}):
+        assert gather_strengths(*read, plates, card.model_copy(update=other)) is None
 
 
 def _field(rings: int, rng: np.random.Generator) -> NDArray[np.uint8]:
