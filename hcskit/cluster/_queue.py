@@ -138,10 +138,11 @@ class _Queue:
         else:
             self._failure = ""
             self._places = {number: found.get(number, GONE) for number in numbers}
-        for number, place in self._places.items():
-            self._since.setdefault((number, place.runs), now)
-        self._pause = min(2 * self._pause, _SELDOM) if before == self._places else _OFTEN
-        self._asked, self._next = numbers, time.monotonic() + self._pause
+        finally:  # also where an answer cannot be read, or it would be asked for again at once
+            for number, place in self._places.items():
+                self._since.setdefault((number, place.runs), now)
+            self._pause = min(2 * self._pause, _SELDOM) if before == self._places else _OFTEN
+            self._asked, self._next = numbers, time.monotonic() + self._pause
 
     def fail(self, why: str) -> None:
         """Say why nothing is heard of the jobs, once."""
